@@ -1,0 +1,754 @@
+/**
+ * The commit log: the one place where everything durable is written first.
+ *
+ * How a commit travels:
+ *   1. `begin` finds room in the open frame of the newest arena (or opens a frame, or an arena); the caller encodes entries there.
+ *   2. `end` closes the commit. If its word asks for the disk, a write is scheduled for the end of this turn.
+ *   3. One write is under way at a time. When it ends, the frame that gathered meanwhile is sealed (header, checksum) and written: group
+ *      commit. A frame with a 'sync' commit goes through O_DSYNC; when un-synced bytes lie before it, through write and fdatasync, since
+ *      O_DSYNC covers its own range only.
+ *   4. Completion moves `writtenLsn` and `durableLsn` and settles the frame's ticket.
+ * A full arena is sealed: its frames become durable, its owner flushes it to segments and gives it back with `release`.
+ *
+ * Owned by the database; logs and the committer append through it on the owner's thread. Files come from the pool, one ahead.
+ *
+ * Invariants: frames are written in LSN order, one at a time; durableLsn <= writtenLsn <= endLsn; after the first failed write or sync
+ * nothing is written again (poison). Bounds: `pendingBytesMax` for what waits to be written, `tailBytesMax` for arenas not flushed yet.
+ */
+import type { Clock, Environment, File } from '../env/environment.ts'
+import { assert, ioError, VarveError } from '../errors.ts'
+import type { Durability } from '../log/log.ts'
+import { Arena } from './arena.ts'
+import { closeLogFile, type FilePool, type LogFile } from './file-pool.ts'
+import {
+  alignFrame,
+  ENTRY_HEADER_BYTES,
+  ENTRY_STAGED,
+  ENTRY_STAGED_BODY_BYTES,
+  FRAME_CHECKSUM,
+  FRAME_FLAG_CLOSE,
+  FRAME_HEADER_BYTES,
+  stagedFileName,
+} from './format.ts'
+import { sealFrame, writeEntryHeader } from './frame.ts'
+import { discardStagedFile, type StagedFile, writeStagedFile } from './staging.ts'
+import { Deferred, FrameTicket } from './ticket.ts'
+
+export interface CommitLogOptions {
+  /** 'group' never blocks the thread; 'inline' writes blockingly when nothing else is under way. */
+  readonly sync: 'group' | 'inline'
+  /** Largest frame; a larger commit is staged. */
+  readonly frameBytesMax: number
+  /** Largest commit, staged or not. */
+  readonly commitBytesMax: number
+  /** Hard bound of bytes appended and not yet written. */
+  readonly pendingBytesMax: number
+  /** Hard bound of arenas not yet flushed; from half of it on, acknowledgements wait for the flush. */
+  readonly tailBytesMax: number
+}
+
+/** One arena with the file it mirrors. */
+export interface TailFile {
+  readonly arena: Arena
+  /** Resolves when the file can be written. */
+  readonly ready: Promise<LogFile>
+  file: LogFile | undefined
+  /** Arenas of staged commits whose commit records lie in this arena. */
+  readonly staged: StagedFile[]
+  /** LSN after the last frame; grows while the arena is the newest one. */
+  endLsn: number
+  sealed: boolean
+}
+
+/** A frame between its first commit and its durability. */
+interface PendingFrame {
+  readonly tail: TailFile
+  readonly start: number
+  end: number
+  entryCount: number
+  /** Commit sequence after the frame. */
+  sequence: number
+  sync: boolean
+  write: boolean
+  flags: number
+  readonly staged: StagedFile[]
+  readonly ticket: FrameTicket
+}
+
+/** Where the caller of `begin` may encode; valid until `end` or `abort`. */
+export interface CommitSpace {
+  readonly arena: Arena
+  /** First free byte: the first entry header goes here. */
+  readonly position: number
+}
+
+export interface CommitLogStart {
+  readonly tails: TailFile[]
+  readonly durableLsn: number
+  readonly endLsn: number
+  readonly sequence: number
+  readonly lastChecksum: Uint8Array
+  readonly tag: Uint8Array
+  readonly nextArenaNumber: number
+  readonly nextStagedNumber: number
+}
+
+/** What the database wants to hear. Called synchronously; must not throw. */
+export interface CommitLogObserver {
+  /** `writtenLsn` or `durableLsn` moved. */
+  advanced(): void
+  /** The arena takes no more frames and wants to be flushed. */
+  sealed(tail: TailFile): void
+  poisoned(error: VarveError): void
+}
+
+export class CommitLog {
+  readonly #environment: Environment
+  readonly #clock: Clock
+  readonly #folder: string
+  readonly #options: CommitLogOptions
+  readonly #pool: FilePool
+  readonly #observer: CommitLogObserver
+  readonly #tag: Uint8Array
+
+  /** Arenas not flushed yet, oldest first. The last one takes new frames, if it is not sealed. */
+  readonly #tails: TailFile[]
+  #tailBytes = 0
+  #nextArenaNumber: number
+  #nextStagedNumber: number
+  #spareBuffers: SharedArrayBuffer[] = []
+
+  #open: PendingFrame | undefined
+  #queue: PendingFrame[] = []
+  #writing = false
+  #scheduled = false
+  /** Frames written and not yet durable, in order. */
+  #undurable: PendingFrame[] = []
+  /** Settled but held back while too much waits to be flushed. */
+  #held: (() => void)[] = []
+  #lsnWaiters: { lsn: number; deferred: Deferred }[] = []
+  #idleWaiters: Deferred[] = []
+  #drainWaiters: Deferred[] = []
+  #unsyncedFiles = new Set<LogFile>()
+
+  #sequence: number
+  #endLsn: number
+  #writtenLsn: number
+  #durableLsn: number
+  #pendingBytes = 0
+  #lastChecksum: Uint8Array
+  #poison: VarveError | undefined
+  #closed = false
+
+  /** The commit being built: restored by `abort`. */
+  #building: { readonly frame: PendingFrame; readonly end: number; readonly entryCount: number; readonly indexCount: number } | undefined
+  #stagedBuild: { readonly arena: Arena; readonly bytesMax: number } | undefined
+  #stagedEntryCount = 0
+  #stagedEnd = 0
+
+  /** Counters for `stats()`; all only grow. */
+  readonly counters = { frames: 0, syncs: 0, frameBytes: 0, commits: 0, stagedCommits: 0, stalls: 0 }
+
+  constructor(
+    environment: Environment,
+    folder: string,
+    pool: FilePool,
+    options: CommitLogOptions,
+    observer: CommitLogObserver,
+    start: CommitLogStart,
+  ) {
+    this.#environment = environment
+    this.#clock = environment.clock
+    this.#folder = folder
+    this.#pool = pool
+    this.#options = options
+    this.#observer = observer
+    this.#tag = start.tag
+    this.#tails = start.tails
+    this.#tailBytes = start.tails.reduce((sum, tail) => sum + tail.arena.capacity, 0)
+    this.#nextArenaNumber = start.nextArenaNumber
+    this.#nextStagedNumber = start.nextStagedNumber
+    this.#sequence = start.sequence
+    this.#endLsn = start.endLsn
+    this.#writtenLsn = start.endLsn
+    this.#durableLsn = start.durableLsn
+    this.#lastChecksum = start.lastChecksum
+    assert(start.durableLsn === start.endLsn, 'all that recovery accepted is durable', start.durableLsn, start.endLsn)
+  }
+
+  /** Commit sequence after the last commit: the next one begins here. */
+  get sequence(): number {
+    return this.#sequence
+  }
+  /** Everything below is on the disk. */
+  get durableLsn(): number {
+    return this.#durableLsn
+  }
+  /** Everything below was handed to the operating system. */
+  get writtenLsn(): number {
+    return this.#writtenLsn
+  }
+  get endLsn(): number {
+    return this.#endLsn
+  }
+  get pendingBytes(): number {
+    return this.#pendingBytes
+  }
+  get tailBytes(): number {
+    return this.#tailBytes
+  }
+  get tails(): readonly TailFile[] {
+    return this.#tails
+  }
+  get poison(): VarveError | undefined {
+    return this.#poison
+  }
+  /** True while acknowledgements wait for a flush. */
+  get stalled(): boolean {
+    return this.#tailBytes > this.#options.tailBytesMax / 2 && this.#tails.length > 1
+  }
+  /** Checksum of the last sealed frame: the next frame names it. */
+  get lastChecksum(): Uint8Array {
+    return this.#lastChecksum
+  }
+
+  /**
+   * Room for a commit of at most `bytesMax` bytes, entry headers included. `internal` commits (catalog edits, carried batches) pass the bounds,
+   * because they are what frees memory. Throws CLOSED, POISONED, BUSY, TOO_LARGE, NO_SPACE; then nothing has changed.
+   */
+  begin(bytesMax: number, internal = false): CommitSpace {
+    assert(this.#building === undefined && this.#stagedBuild === undefined, 'one commit at a time')
+    if (this.#closed) throw new VarveError('CLOSED', 'the database is closed')
+    if (this.#poison !== undefined) throw this.#poisonedError()
+    if (!internal && this.#pendingBytes > 0 && this.#pendingBytes + bytesMax > this.#options.pendingBytesMax) {
+      throw new VarveError(
+        'BUSY',
+        `${this.#pendingBytes} bytes wait to be written (pendingBytesMax ${this.#options.pendingBytesMax}); await drain() and try again`,
+        {
+          details: { limit: 'pendingBytesMax', actual: this.#pendingBytes, expected: this.#options.pendingBytesMax },
+        },
+      )
+    }
+    if (bytesMax + FRAME_HEADER_BYTES > this.#options.frameBytesMax) return this.#beginStaged(bytesMax, internal)
+    const frame = this.#frameWithRoom(bytesMax, internal)
+    this.#building = { frame, end: frame.end, entryCount: frame.entryCount, indexCount: frame.tail.arena.indexCount }
+    return { arena: frame.tail.arena, position: frame.end }
+  }
+
+  /** Records an entry that was encoded at the current position; the next entry follows its body. */
+  addEntry(kind: number, flags: number, logId: number, headerAt: number, bodyEnd: number): void {
+    const staged = this.#stagedBuild
+    if (staged !== undefined) {
+      assert(headerAt === this.#stagedEnd && bodyEnd <= staged.arena.capacity, 'staged entry follows the last', headerAt, bodyEnd)
+      writeEntryHeader(staged.arena.view, headerAt, kind, flags, logId, bodyEnd - headerAt - ENTRY_HEADER_BYTES)
+      this.#stagedEntryCount++
+      this.#stagedEnd = bodyEnd
+      return
+    }
+    const frame = this.#building?.frame
+    assert(
+      frame !== undefined && headerAt === frame.end && bodyEnd <= frame.tail.arena.capacity,
+      'entry follows the last',
+      headerAt,
+      bodyEnd,
+    )
+    writeEntryHeader(frame.tail.arena.view, headerAt, kind, flags, logId, bodyEnd - headerAt - ENTRY_HEADER_BYTES)
+    frame.entryCount++
+    frame.end = bodyEnd
+  }
+
+  /** Closes the commit, which took `sequences` commit sequences, and schedules what its word asks for. */
+  end(durability: Durability, sequences: number): FrameTicket {
+    if (this.#stagedBuild !== undefined) this.#endStaged()
+    const building = this.#building
+    assert(building !== undefined, 'a commit is being built')
+    this.#building = undefined
+    const { frame } = building
+    this.#sequence += sequences
+    frame.sequence = this.#sequence
+    this.#pendingBytes += frame.end - building.end
+    frame.tail.arena.used = frame.end
+    frame.tail.endLsn = frame.tail.arena.baseLsn + alignFrame(frame.end)
+    this.#endLsn = frame.tail.endLsn
+    this.counters.commits++
+    if (durability === 'sync') frame.sync = true
+    if (durability !== 'none') {
+      frame.write = true
+      this.#schedule()
+    }
+    return frame.ticket
+  }
+
+  /** Takes back what was encoded since `begin`. */
+  abort(): void {
+    this.#stagedBuild = undefined
+    const building = this.#building
+    this.#building = undefined
+    if (building === undefined) return
+    building.frame.end = building.end
+    building.frame.entryCount = building.entryCount
+    building.frame.tail.arena.indexCount = building.indexCount
+    if (building.entryCount === 0 && this.#open === building.frame) this.#open = undefined
+  }
+
+  /** Makes everything appended so far durable. */
+  async syncAll(): Promise<void> {
+    if (this.#poison !== undefined) throw this.#poisonedError()
+    if (this.#durableLsn >= this.#endLsn) return
+    const frame = this.#open ?? this.#openFrame(this.#newestWithRoom(0, true))
+    frame.sync = true
+    frame.write = true
+    this.#touchEnd(frame)
+    const lsn = frame.tail.endLsn
+    this.#schedule()
+    await this.whenDurable(lsn)
+  }
+
+  /** Resolves when everything below `lsn` is on the disk; not held back by back-pressure. */
+  whenDurable(lsn: number): Promise<void> {
+    if (this.#durableLsn >= lsn) return Promise.resolve()
+    if (this.#poison !== undefined) return Promise.reject(this.#poisonedError())
+    const deferred = new Deferred()
+    this.#lsnWaiters.push({ lsn, deferred })
+    return deferred.promise
+  }
+
+  /** Resolves when less than half of each bound is used: a good moment to go on after BUSY. */
+  drain(): Promise<void> {
+    if (this.#poison !== undefined) return Promise.reject(this.#poisonedError())
+    if (!this.#crowded()) return Promise.resolve()
+    const deferred = new Deferred()
+    this.#drainWaiters.push(deferred)
+    return deferred.promise
+  }
+
+  /**
+   * Seals the newest arena so that it can be flushed, if it holds anything. The next commit opens a new arena. Returns false when there was
+   * nothing to seal or no file for a next arena can be had now.
+   */
+  sealArena(): boolean {
+    const tail = this.#tails.at(-1)
+    if (tail === undefined || tail.sealed || tail.endLsn === tail.arena.baseLsn) return false
+    this.#queueOpen()
+    this.#sealTail(tail)
+    return true
+  }
+
+  /** Forgets a flushed arena, gives its file back for recycling, removes its staging files. The catalog view must say that it is flushed. */
+  async release(tail: TailFile): Promise<void> {
+    assert(this.#tails[0] === tail && tail.sealed, 'the oldest arena is released first')
+    this.#tails.shift()
+    this.#tailBytes -= tail.arena.capacity
+    if (tail.arena.leases === 0 && this.#spareBuffers.length < 2) this.#spareBuffers.push(tail.arena.bytes.buffer as SharedArrayBuffer)
+    this.#relieve()
+    for (const staged of tail.staged) await discardStagedFile(this.#environment.files, this.#folder, staged)
+    const file = tail.file ?? (await tail.ready)
+    await closeLogFile(file)
+    await this.#pool.recycle(file.number, file.path, file.size)
+  }
+
+  /** Writes what waits, then a closing frame, and closes the files. After poison it only closes the files. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    if (this.#poison === undefined) {
+      try {
+        await this.syncAll()
+        const tail = this.#newestWithRoom(0, true)
+        const frame = this.#openFrame(tail)
+        frame.flags = FRAME_FLAG_CLOSE
+        frame.sync = true
+        frame.write = true
+        this.#touchEnd(frame)
+        this.#schedule()
+        await this.whenDurable(tail.endLsn)
+      } finally {
+        await this.#closeFiles()
+      }
+    } else {
+      await this.#closeFiles()
+    }
+  }
+
+  async #closeFiles(): Promise<void> {
+    await this.#whenIdle()
+    for (const tail of this.#tails) {
+      const file = tail.file ?? (await tail.ready.catch(() => undefined)) // a file that never came needs no closing
+      if (file !== undefined) await closeLogFile(file)
+      for (const staged of tail.staged) await staged.ready.catch(() => undefined) // settled by poison or written; nothing to close
+    }
+    await this.#pool.close()
+  }
+
+  #whenIdle(): Promise<void> {
+    if (!this.#writing) return Promise.resolve()
+    const deferred = new Deferred()
+    this.#idleWaiters.push(deferred)
+    return deferred.promise
+  }
+
+  // --- frames and arenas -------------------------------------------------------------------------------------------------------------
+
+  #frameWithRoom(bytesMax: number, internal: boolean): PendingFrame {
+    const open = this.#open
+    if (open !== undefined) {
+      const fits = open.end - open.start + bytesMax <= this.#options.frameBytesMax && open.end + bytesMax <= open.tail.arena.capacity
+      if (fits) return open
+      const tail = this.#newestWithRoom(bytesMax, internal, open)
+      this.#queueOpen()
+      return this.#openFrame(tail)
+    }
+    return this.#openFrame(this.#newestWithRoom(bytesMax, internal))
+  }
+
+  /** The newest arena, or a new one when a frame of `bytesMax` more bytes does not fit behind `open` (or the last frame). */
+  #newestWithRoom(bytesMax: number, internal: boolean, open?: PendingFrame): TailFile {
+    const newest = this.#tails.at(-1)
+    if (newest !== undefined && !newest.sealed) {
+      const from = alignFrame(open?.end ?? newest.arena.used)
+      if (from + FRAME_HEADER_BYTES + bytesMax <= newest.arena.capacity) return newest
+    }
+    const size = this.#pool.nextSize(FRAME_HEADER_BYTES + bytesMax)
+    if (!internal && this.#tails.length > 1 && this.#tailBytes + size > this.#options.tailBytesMax) {
+      this.counters.stalls++
+      throw new VarveError(
+        'BUSY',
+        `${this.#tailBytes} bytes wait to be flushed (tailBytesMax ${this.#options.tailBytesMax}); await drain() and try again`,
+        {
+          details: { limit: 'tailBytesMax', actual: this.#tailBytes, expected: this.#options.tailBytesMax },
+        },
+      )
+    }
+    const failure = this.#pool.takeFailure()
+    if (failure !== undefined) {
+      this.#pool.prepare()
+      throw failure
+    }
+    if (newest !== undefined && !newest.sealed) {
+      if (open !== undefined) this.#queueOpen()
+      this.#sealTail(newest)
+    }
+    return this.#addTail(size)
+  }
+
+  #addTail(size: number): TailFile {
+    const spare = this.#spareBuffers.findIndex(buffer => buffer.byteLength === size)
+    const buffer = spare >= 0 ? (this.#spareBuffers.splice(spare, 1)[0] as SharedArrayBuffer) : new SharedArrayBuffer(size)
+    const arena = new Arena(this.#nextArenaNumber++, new Uint8Array(buffer), this.#endLsn, false)
+    const tail: TailFile = { arena, ready: this.#pool.take(size), file: undefined, staged: [], endLsn: this.#endLsn, sealed: false }
+    tail.ready.then(
+      file => {
+        tail.file = file
+        this.#pool.prepare()
+      },
+      () => undefined, // reported by the write that waits for it
+    )
+    this.#tails.push(tail)
+    this.#tailBytes += size
+    return tail
+  }
+
+  #sealTail(tail: TailFile): void {
+    tail.sealed = true
+    this.#observer.sealed(tail)
+  }
+
+  #openFrame(tail: TailFile): PendingFrame {
+    assert(this.#open === undefined && !tail.sealed, 'no frame is open')
+    const start = alignFrame(tail.arena.used)
+    const frame: PendingFrame = {
+      tail,
+      start,
+      end: start + FRAME_HEADER_BYTES,
+      entryCount: 0,
+      sequence: this.#sequence,
+      sync: false,
+      write: false,
+      flags: 0,
+      staged: [],
+      ticket: new FrameTicket(),
+    }
+    this.#open = frame
+    return frame
+  }
+
+  #touchEnd(frame: PendingFrame): void {
+    frame.tail.arena.used = frame.end
+    frame.tail.endLsn = frame.tail.arena.baseLsn + alignFrame(frame.end)
+    this.#endLsn = frame.tail.endLsn
+  }
+
+  /** Nothing more goes into the open frame. */
+  #queueOpen(): void {
+    const frame = this.#open
+    this.#open = undefined
+    if (frame === undefined) return
+    if (frame.entryCount === 0 && frame.flags === 0 && !frame.sync) return
+    this.#touchEnd(frame)
+    this.#queue.push(frame)
+    this.#schedule()
+  }
+
+  // --- staging -----------------------------------------------------------------------------------------------------------------------
+
+  #beginStaged(bytesMax: number, internal: boolean): CommitSpace {
+    const bytes = alignFrame(FRAME_HEADER_BYTES + bytesMax)
+    if (bytesMax > this.#options.commitBytesMax) {
+      throw new VarveError('TOO_LARGE', `a commit of up to ${bytesMax} bytes exceeds commitBytesMax (${this.#options.commitBytesMax})`, {
+        details: { limit: 'commitBytesMax', actual: bytesMax, expected: this.#options.commitBytesMax },
+      })
+    }
+    // The commit record gets a frame of its own, so that earlier commits do not wait for the staging file.
+    const tail = this.#newestWithRoom(ENTRY_HEADER_BYTES + ENTRY_STAGED_BODY_BYTES, internal, this.#open)
+    this.#queueOpen()
+    const frame = this.#openFrame(tail)
+    this.#building = { frame, end: frame.end, entryCount: 0, indexCount: tail.arena.indexCount }
+    const arena = new Arena(this.#nextArenaNumber++, new Uint8Array(new SharedArrayBuffer(bytes)), tail.arena.baseLsn + frame.start, true)
+    this.#stagedBuild = { arena, bytesMax }
+    this.#stagedEntryCount = 0
+    this.#stagedEnd = FRAME_HEADER_BYTES
+    return { arena, position: FRAME_HEADER_BYTES }
+  }
+
+  #endStaged(): void {
+    const { arena } = this.#stagedBuild as { arena: Arena }
+    const { frame } = this.#building as { frame: PendingFrame }
+    this.#stagedBuild = undefined
+    arena.used = this.#stagedEnd
+    const number = this.#nextStagedNumber++
+    const path = `${this.#folder}/${stagedFileName(number)}`
+    const staged = writeStagedFile(this.#environment, this.#folder, path, number, arena, this.#stagedEntryCount, {
+      tag: this.#tag,
+      sequence: this.#sequence,
+      time: this.#clock.now(),
+    })
+    frame.staged.push(staged)
+    frame.tail.staged.push(staged)
+    const { view, bytes } = frame.tail.arena
+    const headerAt = frame.end
+    const body = headerAt + ENTRY_HEADER_BYTES
+    view.setUint32(body, number, true)
+    view.setUint32(body + 4, 0, true)
+    view.setUint32(body + 8, this.#stagedEnd, true)
+    view.setUint32(body + 12, 0, true)
+    bytes.set(arena.bytes.subarray(FRAME_CHECKSUM, FRAME_CHECKSUM + 8), body + 16)
+    this.addEntry(ENTRY_STAGED, 0, 0, headerAt, body + ENTRY_STAGED_BODY_BYTES)
+    this.#tailBytes += arena.capacity
+    this.counters.stagedCommits++
+  }
+
+  // --- writing -----------------------------------------------------------------------------------------------------------------------
+
+  /** At the end of this turn, so that all appends of the turn share a frame. */
+  #schedule(): void {
+    if (this.#scheduled || this.#writing || this.#poison !== undefined) return
+    this.#scheduled = true
+    queueMicrotask(this.#pumpSoon)
+  }
+
+  #pumpSoon = (): void => {
+    this.#scheduled = false
+    this.#pump()
+  }
+
+  #pump(): void {
+    if (this.#writing || this.#poison !== undefined) return
+    assert(this.#building === undefined, 'no commit is half built when a write starts')
+    if (this.#queue.length === 0 && this.#open?.write === true) this.#queueOpen()
+    const frame = this.#queue.shift()
+    if (frame === undefined) return
+    this.#writing = true
+    if (this.#options.sync === 'inline' && this.#queue.length === 0 && frame.tail.file !== undefined && frame.staged.length === 0) {
+      this.#writeInline(frame, frame.tail.file)
+      return
+    }
+    this.#write(frame).then(this.#writeEnded, this.#writeFailed)
+  }
+
+  #writeEnded = (): void => {
+    this.#writing = false
+    this.#settleIdle()
+    // What was settled just now may append at once: give it this turn, so that it shares the next frame.
+    if (this.#queue.length > 0 || this.#open?.write === true) this.#schedule()
+  }
+
+  #writeFailed = (error: unknown): void => {
+    this.#writing = false
+    this.#fail(error)
+    this.#settleIdle()
+  }
+
+  #settleIdle(): void {
+    const waiters = this.#idleWaiters
+    this.#idleWaiters = []
+    for (const waiter of waiters) waiter.resolve()
+  }
+
+  #seal(frame: PendingFrame): Uint8Array {
+    const { arena } = frame.tail
+    sealFrame(arena, frame.start, frame.end, {
+      flags: frame.flags,
+      entryCount: frame.entryCount,
+      tag: this.#tag,
+      lsn: arena.baseLsn + frame.start,
+      durableLsn: this.#durableLsn,
+      previousChecksum: this.#lastChecksum,
+      sequence: frame.sequence,
+      time: this.#clock.now(),
+    })
+    this.#lastChecksum = arena.bytes.slice(frame.start + FRAME_CHECKSUM, frame.start + FRAME_CHECKSUM + 8)
+    return arena.bytes.subarray(frame.start, frame.end)
+  }
+
+  async #write(frame: PendingFrame): Promise<void> {
+    const file = frame.tail.file ?? (await frame.tail.ready)
+    for (const staged of frame.staged) await staged.ready
+    const bytes = this.#seal(frame)
+    if (!frame.sync) {
+      await file.plain.write(bytes, frame.start)
+      this.#markUnsynced(file)
+    } else if (this.#unsyncedFiles.size === 0 && file.dsync !== undefined) {
+      await file.dsync.write(bytes, frame.start)
+    } else {
+      await file.plain.write(bytes, frame.start)
+      this.#markUnsynced(file)
+      for (const unsynced of this.#unsyncedFiles) await unsynced.plain.sync()
+      this.#clearUnsynced()
+    }
+    this.#completed(frame)
+  }
+
+  #writeInline(frame: PendingFrame, file: LogFile): void {
+    try {
+      const bytes = this.#seal(frame)
+      if (!frame.sync) {
+        file.plain.writeSync(bytes, frame.start)
+        this.#markUnsynced(file)
+      } else if (this.#unsyncedFiles.size === 0 && file.dsync !== undefined) {
+        file.dsync.writeSync(bytes, frame.start)
+      } else {
+        file.plain.writeSync(bytes, frame.start)
+        this.#markUnsynced(file)
+        for (const unsynced of this.#unsyncedFiles) unsynced.plain.syncSync()
+        this.#clearUnsynced()
+      }
+    } catch (error) {
+      this.#writeFailed(error)
+      return
+    }
+    this.#completed(frame)
+    this.#writeEnded()
+  }
+
+  #markUnsynced(file: LogFile): void {
+    file.unsynced = true
+    this.#unsyncedFiles.add(file)
+  }
+
+  #clearUnsynced(): void {
+    for (const file of this.#unsyncedFiles) file.unsynced = false
+    this.#unsyncedFiles.clear()
+  }
+
+  #completed(frame: PendingFrame): void {
+    const bytes = frame.end - frame.start
+    this.counters.frames++
+    this.counters.frameBytes += bytes
+    this.#pendingBytes = Math.max(0, this.#pendingBytes - (bytes - FRAME_HEADER_BYTES))
+    const lsn = frame.tail.arena.baseLsn + alignFrame(frame.end)
+    this.#writtenLsn = lsn
+    if (frame.sync) {
+      this.counters.syncs++
+      this.#durableLsn = lsn
+      const durable = this.#undurable
+      this.#undurable = []
+      this.#settle(() => {
+        for (const earlier of durable) earlier.ticket.markDurable()
+        frame.ticket.markDurable()
+      })
+      this.#settleLsnWaiters()
+    } else {
+      this.#undurable.push(frame)
+      this.#settle(() => frame.ticket.markWritten())
+    }
+    this.#observer.advanced()
+    this.#settleDrain()
+  }
+
+  // --- back-pressure -----------------------------------------------------------------------------------------------------------------
+
+  #settle(run: () => void): void {
+    if (this.stalled || this.#held.length > 0) {
+      if (this.#held.length === 0) this.counters.stalls++
+      this.#held.push(run)
+    } else {
+      run()
+    }
+  }
+
+  #relieve(): void {
+    if (!this.stalled) {
+      const held = this.#held
+      this.#held = []
+      for (const run of held) run()
+    }
+    this.#settleDrain()
+  }
+
+  #crowded(): boolean {
+    return this.#pendingBytes > this.#options.pendingBytesMax / 2 || this.stalled
+  }
+
+  #settleDrain(): void {
+    if (this.#drainWaiters.length === 0 || this.#crowded()) return
+    const waiters = this.#drainWaiters
+    this.#drainWaiters = []
+    for (const waiter of waiters) waiter.resolve()
+  }
+
+  #settleLsnWaiters(): void {
+    if (this.#lsnWaiters.length === 0) return
+    const waiting = this.#lsnWaiters
+    this.#lsnWaiters = waiting.filter(waiter => waiter.lsn > this.#durableLsn)
+    for (const waiter of waiting) if (waiter.lsn <= this.#durableLsn) waiter.deferred.resolve()
+  }
+
+  // --- poison ------------------------------------------------------------------------------------------------------------------------
+
+  /** The first failure ends this writer: what is in memory and not on the disk may or may not be there, only a reopen can tell. */
+  #fail(cause: unknown): void {
+    if (this.#poison !== undefined) return
+    const error = ioError(cause, this.#folder, 'writing the commit log')
+    this.#poison = error
+    const frames = [...this.#undurable, ...this.#queue, ...(this.#open === undefined ? [] : [this.#open])]
+    const poisoned = this.#poisonedError()
+    for (const run of this.#held) run()
+    this.#held = []
+    // The frame that failed is in none of the lists any more: the ticket of the write under way fails through `#failing`.
+    this.#failing?.ticket.fail(poisoned)
+    for (const frame of frames) frame.ticket.fail(poisoned)
+    this.#queue = []
+    this.#undurable = []
+    this.#open = undefined
+    for (const waiter of this.#lsnWaiters) waiter.deferred.reject(poisoned)
+    this.#lsnWaiters = []
+    for (const waiter of this.#drainWaiters) waiter.reject(poisoned)
+    this.#drainWaiters = []
+    this.#observer.poisoned(poisoned)
+  }
+
+  #poisonedError(): VarveError {
+    const cause = this.#poison as VarveError
+    return new VarveError(
+      'POISONED',
+      `an earlier write failed, nothing more is accepted until the database is reopened: ${cause.message}`,
+      {
+        cause,
+        details: cause.details,
+      },
+    )
+  }
+}
+
+/** Kept here so that readers of a file handle need not import the environment. */
+export type { File }

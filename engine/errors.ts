@@ -1,0 +1,125 @@
+/**
+ * The one error class of the project, its closed list of codes, and the assertion.
+ *
+ * - The world went wrong (disk, file, other process, limits): `VarveError` with a stable `code`; messages are for people and may change.
+ * - The caller passed something unusable: `TypeError` or `RangeError` whose message names the option (see `options.ts`).
+ * - We broke our own invariant: `assert` throws a `VarveError` with code `INVARIANT`; whoever owns the broken state poisons itself.
+ * Absent is `undefined`, never an error.
+ */
+
+/** Every code that a `VarveError` can carry, with what it means. Codes are stable; docs/ERRORS.md lists them for users. */
+export const errorCodes = {
+  /** The database, log, reader or lease was closed before or during the call. */
+  CLOSED: 'used after close',
+  /** The folder is open in this or another process; `details.owner` names it. */
+  LOCKED: 'the folder is in use',
+  /** An earlier write or sync failed: nothing more is accepted until the database is opened again. */
+  POISONED: 'an earlier write failed; reopen',
+  /** A file's bytes are not what was written; `details.file` and `details.position` say where. */
+  CORRUPT: 'damaged bytes',
+  /** A file was written by a newer format version, or carries a must-understand extension that this version does not know. */
+  NEWER_FORMAT: 'written by a newer version',
+  /** The path is not a Varve folder, or is a file, or holds foreign files. */
+  NOT_A_DATABASE: 'not a varve folder',
+  /** The folder or file cannot be written. */
+  READ_ONLY: 'read-only',
+  /** An operating-system error on a file; `cause` is the original error. */
+  IO: 'input/output error',
+  /** The disk is full. Acknowledged data is intact and can be read. */
+  NO_SPACE: 'disk full',
+  /** More bytes wait to be written or flushed than the database may hold; wait for `drain()` and try again. */
+  BUSY: 'too much waits to be written',
+  /** A commit or record exceeds a limit that has a name (`details.limit`). */
+  TOO_LARGE: 'too large',
+  /** The read position lies outside what the log holds; `details.startOffset` and `details.endOffset` give the valid range. */
+  OFFSET_OUT_OF_RANGE: 'offset out of range',
+  /** `append` named an expected offset, and the log ends elsewhere. */
+  OFFSET_MISMATCH: 'expected offset is not the end of the log',
+  /** The epoch is older than the log's newest one. */
+  STALE_EPOCH: 'older epoch',
+  /** The producer's epoch is older than the newest one seen for its id. */
+  PRODUCER_FENCED: 'a newer producer with this id is active',
+  /** A producer's batch does not follow its last one. */
+  OUT_OF_ORDER_SEQUENCE: 'producer sequence out of order',
+  /** A definition with this name exists with another value of an option that cannot change; `details.option`, `expected`, `actual`. */
+  DEFINITION_MISMATCH: 'stored definition differs',
+  /** No log, store or topic of this name is defined. */
+  NOT_FOUND: 'not defined',
+  /** The name is taken. */
+  EXISTS: 'already defined',
+  /** A codec's package is not installed; the message names it. */
+  CODEC_MISSING: 'codec package not installed',
+  /** A state machine's `admit` refused the batch; `cause` is its error. */
+  REFUSED: 'refused by the state machine',
+  /** A task in a worker thread failed or the worker died; `cause` says more. */
+  TASK_FAILED: 'background task failed',
+  /** A broken invariant: a bug in Varve. Please report it. */
+  INVARIANT: 'broken invariant',
+} as const
+
+export type ErrorCode = keyof typeof errorCodes
+
+/** Facts about one error; which are present depends on the code. */
+export interface ErrorDetails {
+  readonly file?: string
+  /** Byte position in `file`. */
+  readonly position?: number
+  readonly expected?: unknown
+  readonly actual?: unknown
+  readonly option?: string
+  readonly limit?: string
+  readonly log?: string
+  readonly startOffset?: number
+  readonly endOffset?: number
+  readonly owner?: unknown
+  readonly [name: string]: unknown
+}
+
+export interface VarveErrorOptions {
+  readonly cause?: unknown
+  readonly details?: ErrorDetails
+}
+
+/** The error that every part of Varve throws when the world, not the caller, is at fault. */
+export class VarveError extends Error {
+  override readonly name = 'VarveError'
+  /** Stable; compare this, never the message. */
+  readonly code: ErrorCode
+  readonly details: ErrorDetails
+
+  constructor(code: ErrorCode, message: string, options: VarveErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options.details ?? {}
+  }
+}
+
+export function isVarveError(error: unknown, code?: ErrorCode): error is VarveError {
+  return error instanceof VarveError && (code === undefined || error.code === code)
+}
+
+/** `CORRUPT` with the place; used by every reader of our formats. */
+export function corrupt(message: string, file: string, position: number, details: ErrorDetails = {}): VarveError {
+  return new VarveError('CORRUPT', `${file}: ${message} (at byte ${position})`, { details: { ...details, file, position } })
+}
+
+/** Wraps an operating-system error: ENOSPC and EDQUOT become `NO_SPACE`, EROFS and EACCES `READ_ONLY`, everything else `IO`. */
+export function ioError(cause: unknown, file: string, doing: string): VarveError {
+  if (cause instanceof VarveError) return cause
+  const code = (cause as { code?: unknown } | null)?.code
+  const kind: ErrorCode =
+    code === 'ENOSPC' || code === 'EDQUOT' ? 'NO_SPACE' : code === 'EROFS' || code === 'EACCES' || code === 'EPERM' ? 'READ_ONLY' : 'IO'
+  return new VarveError(kind, `${file}: ${doing} failed: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    cause,
+    details: { file },
+  })
+}
+
+/** Always on. `message` is constant; the values that broke it go into `details`. */
+export function assert(condition: boolean, message: string, left?: unknown, right?: unknown): asserts condition {
+  if (!condition) failAssertion(message, left, right)
+}
+
+function failAssertion(message: string, left: unknown, right: unknown): never {
+  throw new VarveError('INVARIANT', `${message} (${String(left)}, ${String(right)})`, { details: { actual: left, expected: right } })
+}

@@ -1,0 +1,303 @@
+/**
+ * The interfaces that everything above the engine stands on: **Log**, **Committer**, **Definitions**, **StateMachine**.
+ *
+ * Stores, topic partitions, group offsets, job state and Raft groups are logical logs. The engine implements these interfaces for one folder
+ * (`logical-log.ts`, `committer` and `definitions` in `database.ts`); `cluster` implements them in replicated form. Users of the engine name
+ * these types and never the classes, except where they need what only a local log has.
+ *
+ * Offsets count records, start at 0, and grow by one per record (a control batch takes one too); ranges are half-open `[from, to)`.
+ *
+ *   startOffset <= highWatermark <= endOffset        startOffset <= durableOffset <= endOffset
+ *
+ * What a word promises:
+ *   'sync'      the bytes survive power loss        (promise `durable` resolves when they are on the disk)
+ *   'buffered'  the bytes survive the process       (resolves when the operating system has them)
+ *   'none'      nothing; the next sync takes them   (resolves at once)
+ */
+
+/** Embedded implementations return the value, replicated ones a promise; `await` works on both. */
+export type Awaitable<T> = T | Promise<T>
+
+/** See the head of this file. Default: the database's `durability` option, itself 'sync' by default. */
+export type Durability = 'sync' | 'buffered' | 'none'
+
+/** What a log's batches are: Kafka RecordBatch v2 ('topic') or store batches ('store'). Fixed when the log is defined. */
+export type LogKind = 'topic' | 'store'
+
+/** One header of a topic record; names may repeat. */
+export interface RecordHeader {
+  readonly key: string
+  readonly value: Uint8Array | null
+}
+
+/** A record to append to a topic log. Strings are stored as UTF-8. */
+export interface TopicRecord {
+  readonly key?: Uint8Array | string | null
+  /** null is a tombstone where the log is compacted by key. */
+  readonly value?: Uint8Array | string | null
+  /** Milliseconds since 1970. Default: the clock at append. */
+  readonly timestamp?: number
+  readonly headers?: readonly RecordHeader[]
+}
+
+/** Who decides between two records of one key in a quorum store: the larger (ms, counter, node) wins. */
+export interface HybridVersion {
+  /** Wall-clock milliseconds, 48 bits. */
+  readonly ms: number
+  /** 16 bits; grows while `ms` stands still. */
+  readonly counter: number
+  /** 32 bits; tells nodes apart. */
+  readonly node: number
+}
+
+/** A record to append to a store log. */
+export interface StoreRecord {
+  readonly kind: 'put' | 'delete' | 'range-delete'
+  /** For a range delete: the first key. */
+  readonly key: Uint8Array
+  /** For a put: the value; for a range delete: the first key after the range. */
+  readonly value?: Uint8Array
+  /** Absolute milliseconds after which the record no longer counts. */
+  readonly expiry?: number
+  readonly version?: HybridVersion
+}
+
+/** Facts about the records of one append; each has a default that suits a plain local writer. */
+export interface AppendOptions {
+  readonly durability?: Durability
+  /** Append only if the log ends here, else OFFSET_MISMATCH. Raft's consistency check, and compare-and-append for others. */
+  readonly expectedOffset?: number
+  /**
+   * Leader epoch (Raft term) of the batch. Invariant: epochs never fall within a log; a smaller one is refused with STALE_EPOCH.
+   * Default: the log's newest epoch.
+   */
+  readonly epoch?: number
+  /** Topic logs: identity of an idempotent producer; all three together. A resend is answered with the old offsets and `duplicate: true`. */
+  readonly producer?: ProducerIdentity
+  /** Topic logs: the batch belongs to the producer's open transaction. Default false. */
+  readonly transactional?: boolean
+  /** Topic logs: compress the batch. Default: none. */
+  readonly compression?: CompressionName
+}
+
+export interface ProducerIdentity {
+  readonly id: number
+  readonly epoch: number
+  /** Sequence of the first record; grows by one a record, wraps at 2^31. */
+  readonly sequence: number
+}
+
+export type CompressionName = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+
+/** The answer to an append or commit: positions at once, promises for what the disk says. */
+export interface Appended {
+  /** Offset of the first record. */
+  readonly baseOffset: number
+  /** Offset after the last record. */
+  readonly endOffset: number
+  /** True when an idempotent producer sent this batch before; nothing was written, the offsets are the old ones. */
+  readonly duplicate: boolean
+  /** Resolves when the operating system has the bytes; rejects with POISONED and the like. */
+  readonly written: Promise<void>
+  /** Resolves when the bytes are on the disk. With 'buffered' and 'none' that may be much later: at the next sync, `flush()` or `close()`. */
+  readonly durable: Promise<void>
+  /** Resolves when the chosen durability word holds: `durable` for 'sync', `written` for 'buffered', at once for 'none'. */
+  readonly acknowledged: Promise<void>
+}
+
+/** How far a read or a wait may see. */
+export type ReadBound =
+  /** All that was appended, durable or not. For the log's owner. */
+  | 'end'
+  /** What is on the disk. For replication. */
+  | 'durable'
+  /** What the owner released. For consumers, feeds and state machines. */
+  | 'highWatermark'
+
+export interface ReadOptions {
+  /** Default 'highWatermark'. */
+  readonly bound?: ReadBound
+  /** Upper limit of returned bytes, in whole batches; at least one batch is returned where there is one. Default 1 MiB. */
+  readonly bytesMax?: number
+  /** Fill the checksums of batches that were born here and not sealed yet, as bytes that leave the process need it. Default false. */
+  readonly fillChecksums?: boolean
+}
+
+/**
+ * Whole batches in offset order, back to back, byte for byte as stored. The first batch may begin before the offset asked for (a batch is
+ * never cut), and offsets may have gaps after compaction. The bytes are the reader's own copy.
+ */
+export interface LogSlice {
+  readonly kind: LogKind
+  readonly bytes: Uint8Array
+  /** Where each batch starts in `bytes`. */
+  readonly positions: readonly number[]
+  /** Read on from here: after the last batch returned, or after a gap that compaction left. Equals the offset asked for when nothing was there. */
+  readonly nextOffset: number
+}
+
+/** Small durable values of a log by slot name ('vote', 'snapshot', …); each survives recycling and repair. At most 64 KiB each. */
+export interface LogMetadata {
+  get(slot: string): Uint8Array | undefined
+  /** undefined removes the slot. Commits alone; use `Commit.setMetadata` to commit together with appends. */
+  set(slot: string, value: Uint8Array | undefined, options?: { readonly durability?: Durability }): Appended
+}
+
+/** Where a leader epoch ends: the offset after its last record here. */
+export interface EpochEnd {
+  /** The largest epoch <= the one asked for that this log has. */
+  readonly epoch: number
+  readonly endOffset: number
+}
+
+export interface WaitOptions {
+  readonly bound?: ReadBound
+  readonly signal?: AbortSignal
+}
+
+/** An aborted transaction that overlaps a range of a topic log, as Kafka's fetch answers it. */
+export interface AbortedTransaction {
+  readonly producerId: number
+  readonly firstOffset: number
+  /** Offset of the abort marker. */
+  readonly lastOffset: number
+}
+
+export interface Log {
+  /** Unique within the database, never reused. */
+  readonly id: number
+  readonly name: string
+  readonly kind: LogKind
+
+  /** First offset that may be read. Moved up by `trimPrefix` and `resetTo`; for a store log, also by flushing (runs keep keys, not offsets). */
+  readonly startOffset: number
+  /** Offset of the next record. Moved up by appends, down by `truncateSuffix`, anywhere by `resetTo`. */
+  readonly endOffset: number
+  /** All below is on the disk. Moved by the commit log. Invariant: never falls except by `resetTo` and `truncateSuffix`. */
+  readonly durableOffset: number
+  /**
+   * All below is released to consumers, may be applied and flushed, and is never truncated. Exclusive. Logs defined with
+   * `highWatermark: 'auto'` follow the acknowledged end; 'owner' logs are advanced by `advanceHighWatermark` only, never beyond
+   * `durableOffset`. It is not stored: after a reopen an 'owner' log starts at its flushed end.
+   */
+  readonly highWatermark: number
+  /**
+   * First offset that an open transaction still holds back, exclusive bound of read_committed; the high watermark when none is open.
+   * Always the high watermark for store logs.
+   */
+  readonly lastStableOffset: number
+  /** Newest leader epoch; 0 before any. */
+  readonly epoch: number
+  readonly metadata: LogMetadata
+
+  /** Encodes and appends records as one batch: offsets at once, atomic, in call order. */
+  appendRecords(records: readonly TopicRecord[] | readonly StoreRecord[], options?: AppendOptions): Appended
+  /**
+   * Appends ready batches (one or more, back to back) byte for byte; only base offset and leader epoch are set (topic), or base offset,
+   * epoch and sequences where the writer left them open (store). With `keepOffsets` (a follower) the batches must begin at the log's end and
+   * nothing is changed. Checksums of batches from outside are checked: CORRUPT.
+   */
+  appendBatches(bytes: Uint8Array, options?: AppendOptions & { readonly keepOffsets?: boolean }): Appended
+
+  /** Batches from `offset` on. OFFSET_OUT_OF_RANGE below `startOffset` or above `endOffset`; empty slice at the bound. */
+  read(offset: number, options?: ReadOptions): Awaitable<LogSlice>
+  /** Offset of the first record with timestamp >= `timestamp` (by batch maxima, then within the batch); undefined when there is none. */
+  offsetForTime(timestamp: number): Awaitable<number | undefined>
+  /** Kafka's OffsetForLeaderEpoch and Raft's term search: the end of the largest epoch <= `epoch`; undefined when all are larger. */
+  endOffsetForEpoch(epoch: number): Awaitable<EpochEnd | undefined>
+  /** Aborted transactions that overlap `[from, to)`, ordered by firstOffset. */
+  abortedTransactions(from: number, to: number): Awaitable<AbortedTransaction[]>
+  /** Resolves when the bound passes `offset` (there is a record to read at it); rejects with AbortError or CLOSED. */
+  waitFor(offset: number, options?: WaitOptions): Promise<void>
+
+  /** Moves the high watermark of an 'owner' log up to `offset`, then applies. RangeError below the current one or above `durableOffset`. */
+  advanceHighWatermark(offset: number): void
+  /**
+   * Removes records at and above `offset` (>= highWatermark, else RangeError) for good: once `durable` resolves, no crash brings them back,
+   * and neither does one before it together with records appended after the call.
+   */
+  truncateSuffix(offset: number, options?: { readonly durability?: Durability }): Appended
+  /** Forgets all records and continues at `offset`: a follower about to install a snapshot. Metadata stays. */
+  resetTo(offset: number, options?: { readonly durability?: Durability }): Appended
+  /** Hides records below `offset` (<= highWatermark) at once; space is freed as whole parts become invisible. */
+  trimPrefix(offset: number, options?: { readonly durability?: Durability }): Appended
+}
+
+/** Collects writes to several logs; given to the callback of `Committer.commit` and dead after it. */
+export interface Commit {
+  appendRecords(log: Log, records: readonly TopicRecord[] | readonly StoreRecord[], options?: Omit<AppendOptions, 'durability'>): void
+  appendBatches(log: Log, bytes: Uint8Array, options?: Omit<AppendOptions, 'durability'> & { readonly keepOffsets?: boolean }): void
+  truncateSuffix(log: Log, offset: number): void
+  trimPrefix(log: Log, offset: number): void
+  setMetadata(log: Log, slot: string, value: Uint8Array | undefined): void
+}
+
+export interface Committed {
+  /** Commit sequence after this commit: a snapshot at this number sees it. Larger than that of every earlier commit. */
+  readonly sequence: number
+  /** One entry per `appendRecords` / `appendBatches`, in call order. */
+  readonly appends: readonly { readonly log: Log; readonly baseOffset: number; readonly endOffset: number; readonly duplicate: boolean }[]
+  readonly written: Promise<void>
+  readonly durable: Promise<void>
+  readonly acknowledged: Promise<void>
+}
+
+/** Writes to several logs that become durable together or not at all. Locally one frame of the commit log; in a cluster two-phase commit. */
+export interface Committer {
+  /**
+   * Runs `write` at once; when it throws, or any of its checks fails, nothing is appended. Larger commits than a frame are staged.
+   * TOO_LARGE above `commitBytesMax`, BUSY at the hard bound of back-pressure, POISONED after a failed write.
+   */
+  commit(write: (commit: Commit) => void, options?: { readonly durability?: Durability }): Committed
+}
+
+/** A log's stored definition. `options` belong to the layer that defines the log (topic, store, …); the engine stores and compares them. */
+export interface LogDefinition {
+  readonly name: string
+  readonly kind: LogKind
+  /** 'auto' (default): released as soon as acknowledged. 'owner': released by `advanceHighWatermark` (Raft). */
+  readonly highWatermark?: 'auto' | 'owner'
+  /** 'delete' (default): only `trimPrefix` removes records. 'compact': topic logs keep the newest record per key, see `compactLog`. */
+  readonly cleanup?: 'delete' | 'compact'
+  /** Store logs: records carry hybrid-clock versions, which decide instead of the sequence. Default false. */
+  readonly versioned?: boolean
+  /** Store logs: also keep the batches in offset order when they are flushed, so that the log stays readable (change feed, Raft body). Default false. */
+  readonly body?: boolean
+  /** Anything msgpack can carry; compared on `define` by the layer that owns it. */
+  readonly options?: { readonly [name: string]: unknown }
+}
+
+export interface DefinedLog extends LogDefinition {
+  readonly id: number
+}
+
+/** The names of a database: which logs exist. All changes of one call are one edit of the system log: one sync, all or nothing. */
+export interface Definitions {
+  /**
+   * Defines logs, or returns the existing ones when the definitions agree. DEFINITION_MISMATCH names the option and both values when a
+   * fixed one (`kind`, `highWatermark`, `cleanup`, `versioned`, `body`) differs. Resolves when durable.
+   */
+  define(definitions: readonly LogDefinition[]): Promise<DefinedLog[]>
+  /** Replaces the `options` of a defined log. */
+  redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog>
+  rename(from: string, to: string): Promise<DefinedLog>
+  /** Removes logs with all their records. Unknown names are an error: NOT_FOUND, nothing is dropped. */
+  drop(names: readonly string[]): Promise<void>
+  get(name: string): DefinedLog | undefined
+  list(): DefinedLog[]
+}
+
+/**
+ * A state that is a function of a log: the engine feeds it what the high watermark releases, in order, exactly once per instance.
+ * `apply` must depend on nothing but its arguments and earlier calls (replicas must agree); it runs synchronously on the owner's thread.
+ */
+export interface StateMachine {
+  /** Before an offset is assigned: throw to refuse the batch (REFUSED with the cause). Absent: everything is admitted. */
+  admit?(batch: Uint8Array): void
+  /** `bytes[start, end)` is one whole batch whose first record has `baseOffset`; valid during the call only. */
+  apply(bytes: Uint8Array, start: number, end: number, baseOffset: number): void
+  /** The state after everything applied so far; stored with the log at each flush, at most 64 KiB (large states keep their own parts). */
+  snapshot(): Uint8Array
+  /** Called once, before the first `apply`: the newest stored snapshot and the offset from which `apply` goes on; undefined and 0 at first. */
+  restore(snapshot: Uint8Array | undefined, appliedOffset: number): void
+}
