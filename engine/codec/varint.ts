@@ -33,28 +33,29 @@ export function writeVarint(target: Uint8Array, position: number, value: number)
     target[position] = value
     return position + 1
   }
-  assert(value >= 0 && Number.isSafeInteger(value), 'a varint is a safe integer, not negative', value)
-  assert(position >= 0 && position + varintSize(value) <= target.length, 'a varint fits its target', position, target.length)
-  let rest = value
   let at = position
-  while (rest >= power31) {
-    target[at++] = (rest % 0x80) | 0x80
-    rest = Math.floor(rest / 0x80)
+  let rest = value
+  if (!(value >= 0 && value < power31)) {
+    assert(value >= 0 && Number.isSafeInteger(value), 'a varint is a safe integer, not negative', value)
+    for (; rest >= power31; rest = Math.floor(rest / 0x80)) target[at++] = (rest % 0x80) | 0x80
   }
-  while (rest >= 0x80) {
-    target[at++] = (rest & 0x7f) | 0x80
-    rest >>>= 7
-  }
+  for (; rest >= 0x80; rest >>>= 7) target[at++] = (rest & 0x7f) | 0x80
+  assert(at < target.length, 'a varint fits its target', position, target.length)
   target[at] = rest
   return at + 1
 }
 
 export function readVarint(source: Uint8Array, position: number, end: number = source.length): number {
-  if (position < end) {
+  if (position + 1 < end) {
     const first = source[position] as number
     if (first < 0x80) {
       varintEnd = position + 1
       return first
+    }
+    const second = source[position + 1] as number
+    if (second < 0x80) {
+      varintEnd = position + 2
+      return (first & 0x7f) | (second << 7)
     }
   }
   return readLongVarint(source, position, end)
