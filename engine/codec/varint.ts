@@ -53,7 +53,7 @@ export function readVarint(source: Uint8Array, position: number, end: number = s
       return first
     }
     const second = source[position + 1] as number
-    if (second < 0x80) {
+    if (second < 0x80 && first >= 0x80) {
       varintEnd = position + 2
       return (first & 0x7f) | (second << 7)
     }
@@ -107,7 +107,7 @@ export function readZigzag32(source: Uint8Array, position: number, end: number =
       return (first >>> 1) ^ -(first & 1)
     }
     const second = source[position + 1] as number
-    if (second < 0x80) {
+    if (second < 0x80 && first >= 0x80) {
       varintEnd = position + 2
       const both = (first & 0x7f) | (second << 7)
       return (both >>> 1) ^ -(both & 1)
@@ -143,7 +143,7 @@ export function readZigzag53(source: Uint8Array, position: number, end: number =
       return (first >>> 1) ^ -(first & 1)
     }
     const second = source[position + 1] as number
-    if (second < 0x80) {
+    if (second < 0x80 && first >= 0x80) {
       varintEnd = position + 2
       const both = (first & 0x7f) | (second << 7)
       return (both >>> 1) ^ -(both & 1)
