@@ -1,0 +1,124 @@
+/**
+ * From samples to statements: medians over the rounds, ratios within a round, targets met or not. Pure functions over the results as they
+ * are stored, so that RESULTS.md can be made again from its JSON.
+ */
+
+import type { Samples } from '../run.ts'
+import type { Metric, Parameters, Quantity, Sample, Size, Target, WorkloadFacts } from '../workload.ts'
+import type { Machine } from './machine.ts'
+
+/** One whole run of the benchmark, as stored. */
+export interface Results {
+  readonly machine: Machine
+  /** ISO 8601, when the run began. */
+  readonly date: string
+  readonly size: Size
+  readonly rounds: number
+  readonly workloads: readonly (WorkloadFacts & { readonly used: Parameters; readonly samples: readonly Sample[] })[]
+}
+
+export interface Row {
+  readonly facts: WorkloadFacts
+  /** Medians over the rounds; undefined where no round had the number. */
+  readonly rate: number | undefined
+  readonly megabytesPerSecond: number | undefined
+  readonly p50Us: number | undefined
+  readonly p99Us: number | undefined
+  /** The largest of all rounds. */
+  readonly maxUs: number | undefined
+  /** Bytes written to the disk per byte of keys and values. */
+  readonly writtenPerByte: number | undefined
+  readonly rssBytes: number | undefined
+  readonly loopP999Ms: number | undefined
+  readonly loopMaxMs: number | undefined
+  /** See `WorkloadFacts.raw`. */
+  readonly toRaw: number | undefined
+}
+
+export interface Verdict {
+  readonly name: string
+  readonly target: Target
+  readonly measured: number | undefined
+  /** undefined when nothing was measured. */
+  readonly met: boolean | undefined
+}
+
+export function metricOf(sample: Sample, metric: Metric): number | undefined {
+  switch (metric) {
+    case 'rate':
+      return (sample.operations / sample.elapsedMs) * 1000
+    case 'megabytesPerSecond':
+      return sample.payloadBytes / sample.elapsedMs / 1000
+    case 'elapsedMs':
+      return sample.elapsedMs
+    case 'p50Us':
+      return sample.p50Us
+    case 'loopP999Ms':
+      return sample.loopP999Ms
+  }
+}
+
+export function summarize(results: Results): Row[] {
+  const samples = samplesOf(results)
+  return results.workloads.map(({ samples: own, used: _, ...facts }) => {
+    const middle = (value: (sample: Sample) => number | undefined): number | undefined => median(own.map(value))
+    const written = own.some(sample => sample.payloadBytes > 0 && facts.durability !== '–')
+    return {
+      facts,
+      rate: middle(sample => metricOf(sample, 'rate')),
+      megabytesPerSecond: middle(sample => metricOf(sample, 'megabytesPerSecond')),
+      p50Us: middle(sample => sample.p50Us),
+      p99Us: middle(sample => sample.p99Us),
+      maxUs: largest(own.map(sample => sample.maxUs)),
+      writtenPerByte: written
+        ? middle(sample => (sample.writtenBytes === undefined ? undefined : sample.writtenBytes / sample.payloadBytes))
+        : undefined,
+      rssBytes: middle(sample => sample.rssBytes),
+      loopP999Ms: middle(sample => sample.loopP999Ms),
+      loopMaxMs: largest(own.map(sample => sample.loopMaxMs)),
+      toRaw: facts.raw === undefined ? undefined : quantity(samples, facts.name, facts.raw),
+    }
+  })
+}
+
+export function judge(results: Results): Verdict[] {
+  const samples = samplesOf(results)
+  return results.workloads.flatMap(({ name, targets }) =>
+    targets.map(target => {
+      const measured = quantity(samples, name, target)
+      const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = target
+      return { name, target, measured, met: measured === undefined ? undefined : measured >= atLeast && measured <= atMost }
+    }),
+  )
+}
+
+/** Median over the rounds of a metric or a ratio of metrics. */
+function quantity(samples: Samples, name: string, { metric, of }: Quantity): number | undefined {
+  const own = samples[name] ?? []
+  return median(
+    own.map((sample, round) => {
+      const value = metricOf(sample, metric)
+      if (of === undefined || value === undefined) return value
+      const other = samples[of]?.[round]
+      const divisor = other === undefined ? undefined : metricOf(other, metric)
+      return divisor === undefined ? undefined : value / divisor
+    }),
+  )
+}
+
+function samplesOf(results: Results): Samples {
+  return Object.fromEntries(results.workloads.map(({ name, samples }) => [name, [...samples]]))
+}
+
+export function median(values: readonly (number | undefined)[]): number | undefined {
+  const sorted = values.filter(value => value !== undefined).sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle]
+  if (upper === undefined || sorted.length % 2 === 1) return upper
+  return ((sorted[middle - 1] as number) + upper) / 2
+}
+
+function largest(values: readonly (number | undefined)[]): number | undefined {
+  const present = values.filter(value => value !== undefined)
+  return present.length === 0 ? undefined : Math.max(...present)
+}
