@@ -1,0 +1,34 @@
+/** The folder's door: the interfaces, the environment of production, and the simulated one. */
+
+export type {
+  CatalogChange,
+  CatalogRow,
+  Catalogs,
+  CatalogView,
+  Clock,
+  Environment,
+  Executor,
+  File,
+  FileStat,
+  Files,
+  FolderLock,
+  LockOwner,
+  Locks,
+  OpenMode,
+  Random,
+  RunOptions,
+  Task,
+  TaskPlace,
+  TaskRunner,
+  Timers,
+} from './environment.ts'
+export { createNodeEnvironment, type NodeEnvironmentOptions } from './node/environment.ts'
+export { serveTasks } from './node/serve-tasks.ts'
+export { resolveWorkerUrl } from './node/worker-url.ts'
+export type { CrashOptions, CrashReport } from './sim/crash.ts'
+export { describeOperation, type OperationHook, SimDisk, type SimDiskOptions } from './sim/disk.ts'
+export { createSimEnvironment, type SimEnvironment, type SimEnvironmentOptions } from './sim/environment.ts'
+export type { Fault, FaultRule } from './sim/faults.ts'
+export type { DiskOperation, OperationKind } from './sim/operation.ts'
+export { SimRandom } from './sim/random.ts'
+export { SimScheduler, SimStopped } from './sim/scheduler.ts'
