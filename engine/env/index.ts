@@ -23,6 +23,7 @@ export type {
   Timers,
 } from './environment.ts'
 export { createNodeEnvironment, type NodeEnvironmentOptions } from './node/environment.ts'
+export { nodeFiles } from './node/files.ts'
 export { serveTasks } from './node/serve-tasks.ts'
 export { resolveWorkerUrl } from './node/worker-url.ts'
 export type { CrashOptions, CrashReport } from './sim/crash.ts'

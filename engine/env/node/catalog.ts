@@ -4,6 +4,7 @@
  * - Every change is one synchronous transaction that returns after both of LMDB's flushes (`overlappingSync: false`; lmdb-js's default
  *   would acknowledge before the disk has it).
  * - A stored value is the xxh64 (seed 0, little-endian) of key and value, 8 bytes, then the value. A row that fails it is CORRUPT.
+ * - Disk space for a change is reserved before it (`lmdb-space.ts`), since a failed page write inside lmdb-js damages the heap.
  * - The file is checked before LMDB maps it (`lmdb-check.ts`), since LMDB ends the process on pages that it does not expect.
  * - Options are the same at every open, also for reading: all threads of a process share one native environment per file, which keeps
  *   the options of the first open. `readOnly` is therefore refused here, in JavaScript; only a folder that cannot be written is opened
@@ -16,11 +17,13 @@ import { dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import type { RootDatabase } from 'lmdb'
 import xxhash from 'xxhash-wasm'
-import { assert, corrupt, ioError, isVarveError, VarveError } from '../../errors.ts'
+import { corrupt, ioError, isVarveError, VarveError } from '../../errors.ts'
 import { checkCatalogChange, checkCatalogKey } from '../catalog-rules.ts'
-import type { CatalogChange, CatalogRow, Catalogs, CatalogView } from '../environment.ts'
+import type { CatalogChange, CatalogRow, Catalogs, CatalogView, File } from '../environment.ts'
 import { isErrno, nodeFiles } from './files.ts'
 import { checkLmdbFile } from './lmdb-check.ts'
+import { readNewestMeta } from './lmdb-meta.ts'
+import { reserveSpace } from './lmdb-space.ts'
 
 type Table = RootDatabase<Uint8Array, Uint8Array>
 type Hash = (bytes: Uint8Array) => bigint
@@ -89,6 +92,8 @@ class LmdbView implements CatalogView {
   readonly #hash: Hash
   /** undefined once closed. */
   #table: Table | undefined
+  /** The data file, for reserving space; opened by the first change. */
+  #file: File | undefined
 
   constructor(table: Table, dataPath: string, readOnly: boolean, hash: Hash) {
     this.#table = table
@@ -122,20 +127,21 @@ class LmdbView implements CatalogView {
     const table = this.#openTable()
     if (this.#readOnly) throw new VarveError('READ_ONLY', `${this.#dataPath}: the catalog was opened for reading`)
     const puts = change.puts.map(({ key, value }) => ({ key, stored: this.#wrap(key, value) }))
-    this.#guarded('changing the catalog', () =>
+    this.#guarded('changing the catalog', () => {
+      this.#file ??= nodeFiles.openSync(this.#dataPath, 'write')
+      reserveSpace(this.#file, readNewestMeta(this.#file), change)
       table.transactionSync(() => {
         for (const key of change.deletes) table.removeSync(key)
-        for (const { key, stored } of puts) {
-          const accepted = table.put(key, stored)
-          assert(accepted !== undefined, 'the catalog takes a row')
-        }
-      }),
-    )
+        for (const { key, stored } of puts) table.putSync(key, stored)
+      })
+    })
   }
 
   async close(): Promise<void> {
     const table = this.#table
     this.#table = undefined
+    this.#file?.closeSync()
+    this.#file = undefined
     await table?.close()
   }
 

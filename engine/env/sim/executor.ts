@@ -13,6 +13,9 @@ import { packError, toTaskError, unpackError } from '../task-error.ts'
 import type { SimFiles } from './files.ts'
 import type { SimScheduler } from './scheduler.ts'
 
+/** Least distance between two arrivals. */
+const hopStepMs = 0.001
+
 /** A worker's world; `files` dies with it. */
 export interface SimWorker extends Omit<TaskPlace, 'report'> {
   readonly files: SimFiles
@@ -43,6 +46,8 @@ export class SimExecutor implements Executor {
   #running: Job | undefined
   #worker: SimWorker | undefined
   #isClosed = false
+  /** Virtual time at which the newest message arrives. */
+  #lastArrivalMs = 0
   readonly #idleWaiters: (() => void)[] = []
 
   constructor(options: SimExecutorOptions) {
@@ -120,8 +125,11 @@ export class SimExecutor implements Executor {
     this.#startNext()
   }
 
+  /** Messages take their time and never overtake each other. */
   #hop(arrive: () => void): void {
-    this.#options.scheduler.after(this.#options.hopMs(), () => {
+    const { scheduler, hopMs } = this.#options
+    this.#lastArrivalMs = Math.max(scheduler.nowMs + hopMs(), this.#lastArrivalMs + hopStepMs)
+    scheduler.after(this.#lastArrivalMs - scheduler.nowMs, () => {
       if (this.#options.isAlive()) arrive()
     })
   }

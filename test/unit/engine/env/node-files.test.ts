@@ -59,8 +59,14 @@ describe('short transfers are continued', () => {
   })
 
   test('a write that makes no progress is an error, not a loop', async () => {
-    vi.spyOn(fs, 'write').mockImplementation(((_fd: number, _b: unknown, _f: number, _l: number, _p: number, done: (e: null, n: number) => void) =>
-      setImmediate(done, null, 0)) as never)
+    vi.spyOn(fs, 'write').mockImplementation(((
+      _fd: number,
+      _b: unknown,
+      _f: number,
+      _l: number,
+      _p: number,
+      done: (e: null, n: number) => void,
+    ) => setImmediate(done, null, 0)) as never)
     vi.spyOn(fs, 'writeSync').mockImplementation((() => 0) as never)
     expect(await codeOf(() => file.write(source, 0))).toBe('EIO')
     expect(await codeOf(() => file.writeSync(source, 0))).toBe('EIO')
@@ -69,9 +75,16 @@ describe('short transfers are continued', () => {
   test('an error in the middle is the system error', async () => {
     let calls = 0
     const real = fs.write as unknown as (...args: unknown[]) => void
-    vi.spyOn(fs, 'write').mockImplementation(((fd: number, bytes: Uint8Array, from: number, _length: number, position: number, done: unknown) => {
+    vi.spyOn(fs, 'write').mockImplementation(((
+      fd: number,
+      bytes: Uint8Array,
+      from: number,
+      _length: number,
+      position: number,
+      done: unknown,
+    ) => {
       if (++calls < 3) real(fd, bytes, from, 5, position, done)
-      else setImmediate(done as () => void, Object.assign(new Error('full'), { code: 'ENOSPC' }))
+      else setImmediate(done as (error: Error) => void, Object.assign(new Error('full'), { code: 'ENOSPC' }))
     }) as never)
     expect(await codeOf(() => file.write(source, 0))).toBe('ENOSPC')
     expect(await file.size()).toBe(10)
