@@ -1,4 +1,16 @@
 /** The engine's only door: what other folders and `varve/engine` may use. */
 
+export { decodeRecords, encodeRecordBatch, type LogRecord, type RecordBatchOptions, type RecordInput } from './batch/record-batch-codec.ts'
+export { RecordCursor } from './batch/record-cursor.ts'
+export { openStoreBatch } from './batch/store-batch.ts'
+export { StoreRecordCursor } from './batch/store-record.ts'
+export { Database, openDatabase } from './database.ts'
+export type { Environment } from './env/index.ts'
 export type { ErrorCode, ErrorDetails, VarveErrorOptions } from './errors.ts'
 export { errorCodes, isVarveError, VarveError } from './errors.ts'
+export type { EndingThread, LeaseDescription, LeaseOptions, OwnedLease } from './lease/leases.ts'
+export { type LeasedLog, type OpenedLease, openLease } from './lease/open-lease.ts'
+export type * from './log/log.ts'
+export type { LogicalLog } from './log/logical-log.ts'
+export type { OpenOptions, ResolvedOptions } from './options.ts'
+export type { DatabaseStats } from './stats.ts'

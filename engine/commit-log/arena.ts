@@ -114,6 +114,14 @@ export class Arena {
     return this.index[row * INDEX_COLUMNS + column] as number
   }
 
+  /** The committer placed a ready batch: its offsets are known only after it was copied. */
+  setOffsets(row: number, baseOffset: number, endOffset: number, epoch: number): void {
+    const at = row * INDEX_COLUMNS
+    this.index[at + INDEX_BASE_OFFSET] = baseOffset
+    this.index[at + INDEX_END_OFFSET] = endOffset
+    this.index[at + INDEX_EPOCH] = epoch
+  }
+
   addState(row: number, bits: number): void {
     const at = row * INDEX_COLUMNS + INDEX_STATE
     this.index[at] = (this.index[at] as number) | bits

@@ -15,7 +15,7 @@
  * Invariants: frames are written in LSN order, one at a time; durableLsn <= writtenLsn <= endLsn; after the first failed write or sync
  * nothing is written again (poison). Bounds: `pendingBytesMax` for what waits to be written, `tailBytesMax` for arenas not flushed yet.
  */
-import type { Clock, Environment, File } from '../env/environment.ts'
+import type { Clock, Environment } from '../env/environment.ts'
 import { assert, ioError, VarveError } from '../errors.ts'
 import type { Durability } from '../log/log.ts'
 import { Arena } from './arena.ts'
@@ -57,6 +57,9 @@ export interface TailFile {
   readonly staged: StagedFile[]
   /** LSN after the last frame; grows while the arena is the newest one. */
   endLsn: number
+  /** Checksum of, and commit sequence after, the last frame that was sealed here; what a flush point records. */
+  lastChecksum: Uint8Array
+  lastSequence: number
   sealed: boolean
 }
 
@@ -120,7 +123,8 @@ export class CommitLog {
 
   #open: PendingFrame | undefined
   #queue: PendingFrame[] = []
-  #writing = false
+  /** The frame whose write is under way. */
+  #writing: PendingFrame | undefined
   #scheduled = false
   /** Frames written and not yet durable, in order. */
   #undurable: PendingFrame[] = []
@@ -207,9 +211,22 @@ export class CommitLog {
   get stalled(): boolean {
     return this.#tailBytes > this.#options.tailBytesMax / 2 && this.#tails.length > 1
   }
-  /** Checksum of the last sealed frame: the next frame names it. */
-  get lastChecksum(): Uint8Array {
-    return this.#lastChecksum
+  get isClosed(): boolean {
+    return this.#closed
+  }
+  /** Bytes of frames that are not in segments yet. */
+  get unflushedBytes(): number {
+    return this.#endLsn - (this.#tails[0]?.arena.baseLsn ?? this.#endLsn)
+  }
+
+  /** The arena of that number, while it is not released. */
+  arena(number: number): Arena | undefined {
+    for (let i = this.#tails.length - 1; i >= 0; i--) {
+      const tail = this.#tails[i] as TailFile
+      if (tail.arena.number === number) return tail.arena
+      for (const staged of tail.staged) if (staged.arena.number === number) return staged.arena
+    }
+    return this.#stagedBuild?.arena.number === number ? this.#stagedBuild.arena : undefined
   }
 
   /**
@@ -233,6 +250,13 @@ export class CommitLog {
     const frame = this.#frameWithRoom(bytesMax, internal)
     this.#building = { frame, end: frame.end, entryCount: frame.entryCount, indexCount: frame.tail.arena.indexCount }
     return { arena: frame.tail.arena, position: frame.end }
+  }
+
+  /** LSN of the frame that the commit being built goes into. */
+  get buildingLsn(): number {
+    const frame = this.#building?.frame
+    assert(frame !== undefined, 'a commit is being built')
+    return frame.tail.arena.baseLsn + frame.start
   }
 
   /** Records an entry that was encoded at the current position; the next entry follows its body. */
@@ -341,7 +365,7 @@ export class CommitLog {
     this.#tailBytes -= tail.arena.capacity
     if (tail.arena.leases === 0 && this.#spareBuffers.length < 2) this.#spareBuffers.push(tail.arena.bytes.buffer as SharedArrayBuffer)
     this.#relieve()
-    for (const staged of tail.staged) await discardStagedFile(this.#environment.files, this.#folder, staged)
+    for (const staged of tail.staged) await discardStagedFile(this.#environment.files, staged)
     const file = tail.file ?? (await tail.ready)
     await closeLogFile(file)
     await this.#pool.recycle(file.number, file.path, file.size)
@@ -381,7 +405,7 @@ export class CommitLog {
   }
 
   #whenIdle(): Promise<void> {
-    if (!this.#writing) return Promise.resolve()
+    if (this.#writing === undefined) return Promise.resolve()
     const deferred = new Deferred()
     this.#idleWaiters.push(deferred)
     return deferred.promise
@@ -419,7 +443,7 @@ export class CommitLog {
         },
       )
     }
-    const failure = this.#pool.takeFailure()
+    const failure = this.#pool.preparationFailure
     if (failure !== undefined) {
       this.#pool.prepare()
       throw failure
@@ -435,7 +459,16 @@ export class CommitLog {
     const spare = this.#spareBuffers.findIndex(buffer => buffer.byteLength === size)
     const buffer = spare >= 0 ? (this.#spareBuffers.splice(spare, 1)[0] as SharedArrayBuffer) : new SharedArrayBuffer(size)
     const arena = new Arena(this.#nextArenaNumber++, new Uint8Array(buffer), this.#endLsn, false)
-    const tail: TailFile = { arena, ready: this.#pool.take(size), file: undefined, staged: [], endLsn: this.#endLsn, sealed: false }
+    const tail: TailFile = {
+      arena,
+      ready: this.#pool.take(size),
+      file: undefined,
+      staged: [],
+      endLsn: this.#endLsn,
+      lastChecksum: this.#lastChecksum,
+      lastSequence: this.#sequence,
+      sealed: false,
+    }
     tail.ready.then(
       file => {
         tail.file = file
@@ -541,7 +574,7 @@ export class CommitLog {
 
   /** At the end of this turn, so that all appends of the turn share a frame. */
   #schedule(): void {
-    if (this.#scheduled || this.#writing || this.#poison !== undefined) return
+    if (this.#scheduled || this.#writing !== undefined || this.#poison !== undefined) return
     this.#scheduled = true
     queueMicrotask(this.#pumpSoon)
   }
@@ -552,12 +585,12 @@ export class CommitLog {
   }
 
   #pump(): void {
-    if (this.#writing || this.#poison !== undefined) return
+    if (this.#writing !== undefined || this.#poison !== undefined) return
     assert(this.#building === undefined, 'no commit is half built when a write starts')
     if (this.#queue.length === 0 && this.#open?.write === true) this.#queueOpen()
     const frame = this.#queue.shift()
     if (frame === undefined) return
-    this.#writing = true
+    this.#writing = frame
     if (this.#options.sync === 'inline' && this.#queue.length === 0 && frame.tail.file !== undefined && frame.staged.length === 0) {
       this.#writeInline(frame, frame.tail.file)
       return
@@ -566,15 +599,16 @@ export class CommitLog {
   }
 
   #writeEnded = (): void => {
-    this.#writing = false
+    this.#writing = undefined
     this.#settleIdle()
     // What was settled just now may append at once: give it this turn, so that it shares the next frame.
     if (this.#queue.length > 0 || this.#open?.write === true) this.#schedule()
   }
 
   #writeFailed = (error: unknown): void => {
-    this.#writing = false
-    this.#fail(error)
+    const frame = this.#writing
+    this.#writing = undefined
+    this.#fail(error, frame)
     this.#settleIdle()
   }
 
@@ -597,6 +631,8 @@ export class CommitLog {
       time: this.#clock.now(),
     })
     this.#lastChecksum = arena.bytes.slice(frame.start + FRAME_CHECKSUM, frame.start + FRAME_CHECKSUM + 8)
+    frame.tail.lastChecksum = this.#lastChecksum
+    frame.tail.lastSequence = frame.sequence
     return arena.bytes.subarray(frame.start, frame.end)
   }
 
@@ -716,7 +752,7 @@ export class CommitLog {
   // --- poison ------------------------------------------------------------------------------------------------------------------------
 
   /** The first failure ends this writer: what is in memory and not on the disk may or may not be there, only a reopen can tell. */
-  #fail(cause: unknown): void {
+  #fail(cause: unknown, failed: PendingFrame | undefined): void {
     if (this.#poison !== undefined) return
     const error = ioError(cause, this.#folder, 'writing the commit log')
     this.#poison = error
@@ -724,8 +760,7 @@ export class CommitLog {
     const poisoned = this.#poisonedError()
     for (const run of this.#held) run()
     this.#held = []
-    // The frame that failed is in none of the lists any more: the ticket of the write under way fails through `#failing`.
-    this.#failing?.ticket.fail(poisoned)
+    failed?.ticket.fail(poisoned)
     for (const frame of frames) frame.ticket.fail(poisoned)
     this.#queue = []
     this.#undurable = []
@@ -749,6 +784,3 @@ export class CommitLog {
     )
   }
 }
-
-/** Kept here so that readers of a file handle need not import the environment. */
-export type { File }

@@ -10,7 +10,7 @@
  * numbers grow in the order of `take`.
  */
 import type { Environment, File } from '../env/environment.ts'
-import { assert, ioError } from '../errors.ts'
+import { assert, ioError, type VarveError } from '../errors.ts'
 import { commitFileName, FRAME_ALIGNMENT, parseCommitLogName, spareFileName, temporaryFileName } from './format.ts'
 
 const zeroPieceBytes = 1 << 18
@@ -39,6 +39,7 @@ export class FilePool {
   #spares: { number: number; size: number }[]
   #ahead: Promise<LogFile> | undefined
   #aheadBytes = 0
+  #failure: VarveError | undefined
   #chain: Promise<unknown> = Promise.resolve()
 
   constructor(
@@ -71,11 +72,24 @@ export class FilePool {
     if (this.#ahead !== undefined) return
     this.#aheadBytes = this.#nextBytes
     const ahead = this.#enqueue(() => this.#make(this.#aheadBytes))
-    ahead.catch(() => {
-      // The failure is reported to whoever takes the file; a later `take` tries again.
-      if (this.#ahead === ahead) this.#ahead = undefined
-    })
+    ahead.then(
+      () => {
+        this.#failure = undefined
+      },
+      error => {
+        this.#failure = error as VarveError
+        if (this.#ahead === ahead) this.#ahead = undefined
+      },
+    )
     this.#ahead = ahead
+  }
+
+  /**
+   * Why the last preparation failed (NO_SPACE, IO), until one succeeds: the writer refuses new arenas while it stands, so that a full disk
+   * refuses appends cleanly instead of failing a write.
+   */
+  get preparationFailure(): VarveError | undefined {
+    return this.#failure
   }
 
   /** The next file, at least `size` bytes large. Rejects with NO_SPACE, IO, READ_ONLY; may then be called again. */

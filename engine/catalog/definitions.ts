@@ -1,0 +1,154 @@
+/**
+ * Definitions of logs: which exist, under which names, with which options. Every change is one edit of the system log, so defining a thousand
+ * logs costs one sync. Implements `Definitions` for the local database.
+ */
+import { VarveError } from '../errors.ts'
+import type { DefinedLog, Definitions, LogDefinition } from '../log/log.ts'
+import { type Catalog, toRow } from './catalog.ts'
+import type { Manifest } from './manifest.ts'
+import { packRow, type RowChange, rowKeys } from './rows.ts'
+
+/** Options that cannot change once a log exists, with their defaults. */
+const fixedOptions = { kind: undefined, highWatermark: 'auto', cleanup: 'delete', versioned: false, body: false } as const
+
+const allowedValues: { readonly [name: string]: readonly unknown[] } = {
+  kind: ['topic', 'store'],
+  highWatermark: ['auto', 'owner'],
+  cleanup: ['delete', 'compact'],
+  versioned: [true, false],
+  body: [true, false],
+}
+
+const nameLengthMax = 400
+
+export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
+  readonly #catalog: Catalog
+  readonly #manifest: Manifest
+  readonly #edit: (rows: readonly RowChange[]) => Promise<void>
+
+  constructor(catalog: Catalog, manifest: Manifest, edit: (rows: readonly RowChange[]) => Promise<void>) {
+    this.#catalog = catalog
+    this.#manifest = manifest
+    this.#edit = edit
+  }
+
+  async define(definitions: readonly LogDefinition[]): Promise<DefinedLog[]> {
+    if (!Array.isArray(definitions)) throw new TypeError('definitions must be an array')
+    const rows: RowChange[] = []
+    const fresh = new Map<string, number>()
+    let nextId = this.#catalog.ids.log
+    for (const definition of definitions as readonly LogDefinition[]) {
+      checkDefinition(definition)
+      const stored = this.#catalog.definitionByName(definition.name)
+      if (stored !== undefined) {
+        checkAgrees(stored, definition)
+        continue
+      }
+      if (fresh.has(definition.name)) throw new TypeError(`log ${definition.name} is defined twice in one call`)
+      fresh.set(definition.name, nextId)
+      rows.push({ key: rowKeys.log(nextId), value: packRow(definition) })
+      nextId++
+    }
+    if (rows.length > 0) {
+      rows.push({ key: rowKeys.ids, value: packRow({ ...this.#catalog.ids, log: nextId }) })
+      await this.#edit(rows)
+    }
+    return definitions.map(definition => this.#get(definition.name))
+  }
+
+  async redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog> {
+    if (options === null || typeof options !== 'object') throw new TypeError('options must be an object')
+    const stored = this.#get(name)
+    await this.#edit([{ key: rowKeys.log(stored.id), value: packRow({ ...toRow(stored), options }) }])
+    return this.#get(name)
+  }
+
+  async rename(from: string, to: string): Promise<DefinedLog> {
+    checkName(to)
+    const stored = this.#get(from)
+    if (this.#catalog.definitionByName(to) !== undefined)
+      throw new VarveError('EXISTS', `log ${to} exists already`, { details: { log: to } })
+    await this.#edit([{ key: rowKeys.log(stored.id), value: packRow({ ...toRow(stored), name: to }) }])
+    return this.#get(to)
+  }
+
+  async drop(names: readonly string[]): Promise<void> {
+    if (!Array.isArray(names)) throw new TypeError('names must be an array')
+    const stored = (names as readonly string[]).map(name => this.#get(name))
+    const ids = stored.map(log => log.id)
+    const rows: RowChange[] = []
+    for (const id of ids) {
+      rows.push({ key: rowKeys.log(id), value: null })
+      if (this.#catalog.state(id) !== undefined) rows.push({ key: rowKeys.state(id), value: null })
+      for (const slot of this.#catalog.metadata(id).keys()) rows.push({ key: rowKeys.meta(id, slot), value: null })
+    }
+    rows.push(...this.dropPartsRows(ids))
+    await this.#edit(rows)
+  }
+
+  /** Rows of the segments that hold parts of these logs, with those parts dropped; a segment without any other part is removed. */
+  dropPartsRows(ids: readonly number[]): RowChange[] {
+    return this.droppedRows((reader, part) => ids.includes(reader.directory.logId(part)))
+  }
+
+  /** As `dropPartsRows` for whatever parts `isDropped` names. */
+  droppedRows(isDropped: (reader: import('../segment/reader.ts').SegmentReader, part: number) => boolean): RowChange[] {
+    const rows: RowChange[] = []
+    for (const { id, reader, row } of this.#manifest.live()) {
+      const dropped = new Set(row.dropped)
+      const before = dropped.size
+      for (let part = 0; part < reader.directory.partCount; part++) if (isDropped(reader, part)) dropped.add(part)
+      if (dropped.size === before) continue
+      const value = dropped.size === reader.directory.partCount ? null : packRow({ ...row, dropped: [...dropped].sort((a, b) => a - b) })
+      rows.push({ key: rowKeys.segment(id), value })
+    }
+    return rows
+  }
+
+  #get(name: string): DefinedLog {
+    const stored = this.#catalog.definitionByName(name)
+    if (stored === undefined) throw new VarveError('NOT_FOUND', `no log is named ${name}`, { details: { log: name } })
+    return stored
+  }
+}
+
+function checkName(name: unknown): void {
+  if (typeof name !== 'string' || name.length === 0 || name.length > nameLengthMax) {
+    throw new TypeError(`name must be a string of 1 to ${nameLengthMax} characters`)
+  }
+  if (name.startsWith('$')) throw new TypeError(`name must not begin with $, got ${name}`)
+}
+
+function checkDefinition(definition: LogDefinition): void {
+  if (definition === null || typeof definition !== 'object') throw new TypeError('a definition must be an object')
+  checkName(definition.name)
+  for (const [option, value] of Object.entries(definition)) {
+    if (option === 'name' || option === 'options') continue
+    const allowed = allowedValues[option]
+    if (allowed === undefined) throw new TypeError(`unknown option of log ${definition.name}: ${option}`)
+    if (value === undefined && option !== 'kind') continue
+    if (!allowed.includes(value))
+      throw new TypeError(`${option} of log ${definition.name} must be one of ${allowed.join(', ')}, got ${String(value)}`)
+  }
+  if (definition.kind === undefined) throw new TypeError(`kind of log ${definition.name} must be 'topic' or 'store'`)
+  if (definition.kind === 'topic' && (definition.versioned === true || definition.body === true)) {
+    throw new TypeError(`versioned and body are options of store logs, log ${definition.name} is a topic`)
+  }
+}
+
+function checkAgrees(stored: DefinedLog, definition: LogDefinition): void {
+  for (const [option, fallback] of Object.entries(fixedOptions)) {
+    const name = option as keyof typeof fixedOptions
+    const expected = stored[name] ?? fallback
+    const actual = definition[name] ?? fallback
+    if (expected !== actual) {
+      throw new VarveError(
+        'DEFINITION_MISMATCH',
+        `log ${definition.name} was defined with ${option} ${String(expected)}, now ${String(actual)}`,
+        {
+          details: { log: definition.name, option, expected, actual },
+        },
+      )
+    }
+  }
+}

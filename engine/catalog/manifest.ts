@@ -1,0 +1,119 @@
+/**
+ * The manifest at run time: open readers of the live segments, and which of their parts count.
+ *
+ * Follows the catalog's segment rows: the database calls `sync` after rows changed. A segment that is no longer live is kept open while somebody
+ * pins it (leases), and its file is deleted after that; until then it is listed in `doomed`.
+ *
+ * Invariant: every live segment row has an open reader whose size and footer checksum are those of the row.
+ */
+import type { Files } from '../env/environment.ts'
+import { assert } from '../errors.ts'
+import { comparePartRefs, type PartRef, partRef } from '../log/parts.ts'
+import { SegmentReader } from '../segment/reader.ts'
+import type { SegmentRow } from './rows.ts'
+
+const segmentName = /^segment-(\d{10,})\.seg$/
+
+export const segmentFileName = (id: number): string => `segment-${String(id).padStart(10, '0')}.seg`
+
+/** Id of a segment file by its name; undefined for other files. */
+export function parseSegmentName(name: string): number | undefined {
+  const match = segmentName.exec(name)
+  return match === null ? undefined : Number(match[1])
+}
+
+interface LiveSegment {
+  readonly reader: SegmentReader
+  row: SegmentRow
+  dropped: ReadonlySet<number>
+  pins: number
+  doomed: boolean
+}
+
+export class Manifest {
+  readonly #files: Files
+  readonly #folder: string
+  readonly #segments = new Map<number, LiveSegment>()
+
+  constructor(files: Files, folder: string) {
+    this.#files = files
+    this.#folder = folder
+  }
+
+  /** Brings the readers in line with the rows. Throws CORRUPT when a segment is missing or another than its row says. */
+  sync(rows: readonly (readonly [number, SegmentRow])[]): void {
+    const live = new Set<number>()
+    for (const [id, row] of rows) {
+      live.add(id)
+      const known = this.#segments.get(id)
+      if (known === undefined) {
+        this.#segments.set(id, { reader: this.#open(id, row), row, dropped: new Set(row.dropped), pins: 0, doomed: false })
+      } else if (known.row !== row) {
+        known.row = row
+        known.dropped = new Set(row.dropped)
+      }
+    }
+    for (const [id, segment] of this.#segments) if (!live.has(id)) segment.doomed = true
+  }
+
+  #open(id: number, row: SegmentRow): SegmentReader {
+    return SegmentReader.open(this.#files, `${this.#folder}/${segmentFileName(id)}`, {
+      expected: { segmentId: id, bytes: row.bytes, footerChecksum: row.footer },
+    })
+  }
+
+  reader(id: number): SegmentReader | undefined {
+    return this.#segments.get(id)?.reader
+  }
+
+  /** Live parts of a log, in offset order. */
+  partsOf(logId: number): PartRef[] {
+    const found: PartRef[] = []
+    for (const segment of this.#segments.values()) {
+      if (segment.doomed) continue
+      const { directory } = segment.reader
+      const end = directory.find(logId + 1)
+      for (let part = directory.find(logId); part < end; part++) if (!segment.dropped.has(part)) found.push(partRef(segment.reader, part))
+    }
+    return found.sort(comparePartRefs)
+  }
+
+  /** Live segments with the bytes of their parts that still count. */
+  *live(): IterableIterator<{ readonly id: number; readonly reader: SegmentReader; readonly row: SegmentRow; readonly liveBytes: number }> {
+    for (const [id, { reader, row, dropped, doomed }] of this.#segments) {
+      if (doomed) continue
+      let liveBytes = 0
+      for (let part = 0; part < reader.directory.partCount; part++) if (!dropped.has(part)) liveBytes += reader.directory.byteCount(part)
+      yield { id, reader, row, liveBytes }
+    }
+  }
+
+  pin(id: number): void {
+    const segment = this.#segments.get(id)
+    assert(segment !== undefined, 'a live segment is pinned', id)
+    segment.pins++
+  }
+
+  unpin(id: number): void {
+    const segment = this.#segments.get(id)
+    assert(segment !== undefined && segment.pins > 0, 'a pinned segment is unpinned', id)
+    segment.pins--
+  }
+
+  /** Closes and forgets segments that are neither live nor pinned; returns their paths for deletion. */
+  takeDoomed(): string[] {
+    const paths: string[] = []
+    for (const [id, segment] of this.#segments) {
+      if (!segment.doomed || segment.pins > 0) continue
+      segment.reader.close()
+      this.#segments.delete(id)
+      paths.push(segment.reader.path)
+    }
+    return paths
+  }
+
+  close(): void {
+    for (const segment of this.#segments.values()) segment.reader.close()
+    this.#segments.clear()
+  }
+}

@@ -1,0 +1,604 @@
+/**
+ * The engine's database: one folder with its commit log, segments, catalog and lock, and the logical logs in it.
+ *
+ * Opening: lock the folder, read the catalog view, open the segments it names, recover the commit log from the flush point, sweep what nothing
+ * names. Closing: flush a large tail, bring the view up to date, write the closing frame, free the lock. In between everything here runs on the
+ * owner's thread; segments and the view are written in the executor's worker.
+ *
+ * Who decides what: commits are built by `log/committer.ts`, written by `commit-log/commit-log.ts`, moved to segments by
+ * `maintenance/flusher.ts`, merged by `maintenance/consolidator.ts`. This file wires them and holds nothing of theirs.
+ */
+import { Catalog } from './catalog/catalog.ts'
+import { LogDefinitions } from './catalog/definitions.ts'
+import { LogTable } from './catalog/log-table.ts'
+import { Manifest, parseSegmentName } from './catalog/manifest.ts'
+import { CATALOG_FORMAT, packRow, type RowChange, rowKeys, SYSTEM_LOG_ID } from './catalog/rows.ts'
+import { loadChecksums } from './codec/xxh64.ts'
+import type { Arena } from './commit-log/arena.ts'
+import { CommitLog, type TailFile } from './commit-log/commit-log.ts'
+import { FilePool } from './commit-log/file-pool.ts'
+import { type RecoveredCommitLog, type RecoveryReport, recoverCommitLog } from './commit-log/recovery.ts'
+import type { Environment, Executor, FolderLock } from './env/environment.ts'
+import { createNodeEnvironment, resolveWorkerUrl } from './env/index.ts'
+import { assert, ioError, VarveError } from './errors.ts'
+import { type LeaseOptions, Leases, type OwnedLease } from './lease/leases.ts'
+import { carryBatches } from './log/carry.ts'
+import { LocalCommit, resolveDurability } from './log/committer.ts'
+import type { Commit, Committed, Committer, DefinedLog, Definitions, Durability, LogDefinition } from './log/log.ts'
+import type { LogicalLog } from './log/logical-log.ts'
+import { Consolidator } from './maintenance/consolidator.ts'
+import { Flusher } from './maintenance/flusher.ts'
+import { type OpenOptions, type ResolvedOptions, resolveOptions } from './options.ts'
+import { collectStats, type DatabaseStats } from './stats.ts'
+
+const lockFileName = 'lock'
+const catalogFolderName = 'catalog'
+
+/** Opens, or creates, the database in `folder`. Errors: LOCKED, CORRUPT, NEWER_FORMAT, NOT_A_DATABASE, EXISTS, READ_ONLY, IO, NO_SPACE. */
+export async function openDatabase(folder: string, options: OpenOptions = {}): Promise<Database> {
+  if (typeof folder !== 'string' || folder.length === 0) throw new TypeError('path must be a non-empty string')
+  const resolved = resolveOptions(options)
+  const environment = options.environment ?? createNodeEnvironment({ worker: resolveWorkerUrl(import.meta.url, './worker') })
+  return await Database.open(folder, resolved, environment)
+}
+
+export class Database implements Committer, Definitions {
+  readonly path: string
+  readonly options: ResolvedOptions
+  readonly environment: Environment
+  /** What the last opening found in the commit log. */
+  readonly recovery: RecoveryReport
+  readonly #lock: FolderLock
+  readonly #executor: Executor
+  readonly #catalog: Catalog
+  readonly #manifest: Manifest
+  readonly #logs: LogTable
+  readonly #commitLog: CommitLog
+  readonly #flusher: Flusher
+  readonly #consolidator: Consolidator
+  readonly #definitions: LogDefinitions
+  readonly #leases: Leases
+  #nextSegmentId: number
+  #closing: Promise<void> | undefined
+  #closed = false
+
+  static async open(folder: string, options: ResolvedOptions, environment: Environment): Promise<Database> {
+    await prepareFolder(folder, options, environment)
+    let lock: FolderLock
+    try {
+      lock = await environment.locks.acquire(`${folder}/${lockFileName}`)
+    } catch (error) {
+      throw ioError(error, folder, 'locking the folder')
+    }
+    let opening: Opening | undefined
+    try {
+      await loadChecksums()
+      opening = new Opening(folder, options, environment)
+      await opening.run()
+      const database = new Database(folder, options, environment, lock, opening)
+      await database.#start(opening)
+      return database
+    } catch (error) {
+      await opening?.giveUp()
+      await lock.release()
+      throw error
+    }
+  }
+
+  private constructor(folder: string, options: ResolvedOptions, environment: Environment, lock: FolderLock, opening: Opening) {
+    this.path = folder
+    this.options = options
+    this.environment = environment
+    this.recovery = opening.recovered.report
+    this.#lock = lock
+    this.#executor = environment.createExecutor()
+    this.#catalog = opening.catalog
+    this.#manifest = opening.manifest
+    this.#logs = opening.logs
+    this.#nextSegmentId = opening.nextSegmentId
+    const { recovered } = opening
+    const pool = new FilePool(environment, folder, {
+      fileBytesFirst: options.commitLogFileBytesFirst,
+      fileBytesMax: options.commitLogFileBytes,
+      nextNumber: recovered.nextFileNumber,
+      spares: recovered.spares,
+    })
+    this.#commitLog = new CommitLog(environment, folder, pool, options, this.#observer(), recovered.start)
+    opening.bind(this.#commitLog, (write, commitOptions) => this.commit(write, commitOptions), this.#resetLog)
+    const database = this
+    const shared = {
+      environment,
+      folder,
+      catalogFolder: opening.catalogFolder,
+      executor: this.#executor,
+      commitLog: this.#commitLog,
+      catalog: this.#catalog,
+      manifest: this.#manifest,
+      logs: this.#logs,
+      ownSegmentBytes: options.ownSegmentBytes,
+      get closing(): boolean {
+        return database.#closing !== undefined
+      },
+      edit: (rows: readonly RowChange[]) => this.#edit(rows),
+      takeSegmentIds: (count: number) => this.#takeSegmentIds(count),
+    }
+    this.#flusher = new Flusher({
+      ...shared,
+      get closing(): boolean {
+        return database.#closing !== undefined
+      },
+      carry: (log, from, arenas) => carryBatches(this.#commitLog, log, from, arenas),
+      segmentsChanged: () => {
+        this.#deleteDoomed()
+        if (options.autoConsolidate && this.#closing === undefined) this.#consolidator.wake()
+      },
+      report: () => undefined,
+    })
+    this.#consolidator = new Consolidator({
+      ...shared,
+      get closing(): boolean {
+        return database.#closing !== undefined
+      },
+      updateView: () => this.#flusher.updateView(),
+      deleteDoomed: () => this.#deleteDoomed(),
+    })
+    this.#definitions = new LogDefinitions(this.#catalog, this.#manifest, rows => this.#edit(rows))
+    this.#leases = new Leases(this.#manifest, this.#commitLog, () => this.#deleteDoomed())
+  }
+
+  // --- life --------------------------------------------------------------------------------------------------------------------------
+
+  async #start(opening: Opening): Promise<void> {
+    if (this.#catalog.database === undefined) await this.#edit(opening.firstRows())
+    // Arenas whose content an edit in the tail already made segments of.
+    const flushed = this.#commitLog.tails.filter(tail => tail.endLsn <= this.#catalog.flush.lsn)
+    if (flushed.length > 0) {
+      for (const tail of flushed) tail.sealed = true
+      await this.#flusher.updateView()
+      for (const tail of flushed) await this.#commitLog.release(tail)
+    }
+    for (const path of opening.orphans) await this.environment.files.remove(path)
+    if (opening.orphans.length > 0) await this.environment.files.syncDirectory(this.path)
+    this.#deleteDoomed()
+    this.#flusher.wake()
+  }
+
+  get isOpen(): boolean {
+    return !this.#closed && this.#closing === undefined
+  }
+
+  /** The error that poisoned the database; undefined while all is well. Reads still work, everything else needs a reopen. */
+  get poison(): VarveError | undefined {
+    return this.#commitLog.poison
+  }
+
+  /** Idempotent. Ends waits, flushes and closes; rejects when the last data could not be made durable, with everything released all the same. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const errors: unknown[] = []
+    const attempt = async (run: () => Promise<unknown> | unknown): Promise<void> => {
+      try {
+        await run()
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    const ended = new VarveError('CLOSED', 'the database was closed')
+    for (const log of this.#logs.values()) log.endWaits(ended)
+    await attempt(() => this.#consolidator.stop())
+    const poisoned = this.poison !== undefined
+    if (!poisoned) {
+      await attempt(async () => {
+        if (this.#commitLog.unflushedBytes > this.options.closeTailBytesMax) {
+          this.#commitLog.sealArena()
+          await this.#flusher.drain()
+        }
+      })
+    }
+    await attempt(() => this.#flusher.stop())
+    await attempt(() => this.#leases.close())
+    await attempt(() => this.#deletions)
+    if (poisoned) await attempt(() => this.#commitLog.close())
+    else await attempt(() => this.#commitLog.close())
+    this.#closed = true
+    this.#manifest.close()
+    await attempt(() => this.#executor.close())
+    await attempt(() => this.#lock.release())
+    if (errors.length > 0 && !poisoned) throw errors[0]
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #assertOpen(): void {
+    if (this.#closed || this.#closing !== undefined) throw new VarveError('CLOSED', 'the database is closed')
+  }
+
+  // --- definitions and logs ----------------------------------------------------------------------------------------------------------
+
+  define(definitions: readonly LogDefinition[]): Promise<DefinedLog[]> {
+    this.#assertOpen()
+    return this.#definitions.define(definitions)
+  }
+  redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog> {
+    this.#assertOpen()
+    return this.#definitions.redefine(name, options)
+  }
+  rename(from: string, to: string): Promise<DefinedLog> {
+    this.#assertOpen()
+    return this.#definitions.rename(from, to)
+  }
+  async drop(names: readonly string[]): Promise<void> {
+    this.#assertOpen()
+    await this.#definitions.drop(names)
+    this.#manifest.sync(this.#catalog.segments())
+    await this.#flusher.updateView()
+    this.#deleteDoomed()
+  }
+  get(name: string): DefinedLog | undefined {
+    this.#assertOpen()
+    return this.#catalog.definitionByName(name)
+  }
+  list(): DefinedLog[] {
+    this.#assertOpen()
+    return this.#catalog.definitions()
+  }
+
+  /** The log of that name; NOT_FOUND when none is defined. The same object each time. */
+  log(name: string): LogicalLog {
+    this.#assertOpen()
+    if (typeof name !== 'string') throw new TypeError('name must be a string')
+    const definition = this.#catalog.definitionByName(name)
+    if (definition === undefined) throw new VarveError('NOT_FOUND', `no log is named ${name}`, { details: { log: name } })
+    return this.#logs.get(definition.id) as LogicalLog
+  }
+
+  // --- writing -----------------------------------------------------------------------------------------------------------------------
+
+  commit(write: (commit: Commit) => void, options: { readonly durability?: Durability } = {}): Committed {
+    this.#assertOpen()
+    if (typeof write !== 'function') throw new TypeError('write must be a function')
+    const durability = resolveDurability(options.durability, this.options.durability)
+    const commit = new LocalCommit(this.#committerHost)
+    write(commit)
+    return commit.run(durability)
+  }
+
+  /** Makes everything appended so far durable, whatever its word. */
+  async flush(): Promise<void> {
+    this.#assertOpen()
+    await this.#commitLog.syncAll()
+  }
+
+  /** Resolves when less than half of every bound is in use: a good moment to go on after BUSY, or to pace a writer that does not await. */
+  drain(): Promise<void> {
+    this.#assertOpen()
+    return this.#commitLog.drain()
+  }
+
+  /** Moves all tails into segments now. */
+  async seal(): Promise<void> {
+    this.#assertOpen()
+    await this.#commitLog.syncAll()
+    this.#commitLog.sealArena()
+    await this.#flusher.drain()
+  }
+
+  /** Merges small and mostly dead segments now, until there is nothing worth merging. */
+  async consolidate(): Promise<void> {
+    this.#assertOpen()
+    await this.#consolidator.run()
+  }
+
+  /**
+   * Compacts a topic log by key now: keeps the newest record of each key in its sealed part, tombstones and markers for `deleteRetentionMs`
+   * (default 24 h) from their first cleaning. Offsets and order stay. Store logs: merges their runs.
+   */
+  async compactLog(name: string, options: { readonly deleteRetentionMs?: number } = {}): Promise<void> {
+    const log = this.log(name)
+    await this.#consolidator.compact(log, options.deleteRetentionMs)
+  }
+
+  // --- reading beside the logs -------------------------------------------------------------------------------------------------------
+
+  /** A moment that worker threads can read; see `lease/leases.ts`. */
+  lease(options: LeaseOptions = {}): OwnedLease {
+    this.#assertOpen()
+    const logs =
+      options.logs === undefined ? this.list().map(definition => this.log(definition.name)) : options.logs.map(name => this.log(name))
+    return this.#leases.take(logs, options.bound ?? 'highWatermark')
+  }
+
+  stats(): DatabaseStats {
+    this.#assertOpen()
+    return collectStats({
+      commitLog: this.#commitLog,
+      catalog: this.#catalog,
+      manifest: this.#manifest,
+      flusher: this.#flusher,
+      consolidator: this.#consolidator,
+      leases: this.#leases,
+      recovery: this.recovery,
+    })
+  }
+
+  // --- wiring ------------------------------------------------------------------------------------------------------------------------
+
+  #observer(): ConstructorParameters<typeof CommitLog>[4] {
+    return {
+      advanced: () => {
+        for (const log of this.#logs.values()) if (log.watched) log.advanced()
+      },
+      sealed: (_tail: TailFile) => this.#flusher.wake(),
+      poisoned: error => {
+        for (const log of this.#logs.values()) log.endWaits(error)
+      },
+    }
+  }
+
+  readonly #committerHost: ConstructorParameters<typeof LocalCommit>[0] = (() => {
+    const database = this
+    return {
+      get commitLog() {
+        return database.#commitLog
+      },
+      get clock() {
+        return database.environment.clock
+      },
+      get systemLog() {
+        return database.#logs.get(SYSTEM_LOG_ID) as LogicalLog
+      },
+      metadataRow: (log: LogicalLog, slot: string, value: Uint8Array | undefined) => ({
+        key: rowKeys.meta(log.id, slot),
+        value: value ?? null,
+      }),
+      stateRow: (log: LogicalLog, change: { startOffset?: number; endOffset?: number; resetLsn?: number; epoch?: number }) => {
+        const before = database.#catalog.state(log.id) ?? { startOffset: 0, resetLsn: 0, endOffset: 0, epoch: 0 }
+        return { key: rowKeys.state(log.id), value: packRow({ ...before, ...change }) }
+      },
+      dropPartsRows: (log: LogicalLog) => database.#definitions.dropPartsRows([log.id]),
+      applyRows: (rows: readonly RowChange[]) => database.#applyRows(rows),
+    }
+  })()
+
+  #applyRows(rows: readonly RowChange[]): void {
+    this.#catalog.apply(rows)
+    this.#logs.redefined(rows)
+  }
+
+  readonly #resetLog = (log: LogicalLog, offset: number, durability: Durability | undefined): Committed => {
+    this.#assertOpen()
+    const commit = new LocalCommit(this.#committerHost)
+    commit.resetTo(log, offset)
+    const committed = commit.run(resolveDurability(durability, this.options.durability))
+    this.#manifest.sync(this.#catalog.segments())
+    return committed
+  }
+
+  /** Commits rows as one edit of the system log. */
+  async #edit(rows: readonly RowChange[]): Promise<void> {
+    if (rows.length === 0) return
+    const commit = new LocalCommit(this.#committerHost, true)
+    commit.addRows(rows)
+    commit.run('sync')
+    await this.#commitLog.whenDurable(this.#commitLog.endLsn)
+  }
+
+  #takeSegmentIds(count: number): number[] {
+    const first = this.#nextSegmentId
+    this.#nextSegmentId += count
+    return Array.from({ length: count }, (_, index) => first + index)
+  }
+
+  #deletions: Promise<void> = Promise.resolve()
+
+  /** Deletes files of segments that nobody needs. A file that cannot be deleted now is an orphan at the next opening. */
+  #deleteDoomed(): void {
+    this.#leases.collect()
+    const paths = this.#manifest.takeDoomed()
+    if (paths.length === 0) return
+    this.#deletions = this.#deletions.then(async () => {
+      for (const path of paths) await this.environment.files.remove(path).catch(() => undefined) // swept at the next opening
+      await this.environment.files.syncDirectory(this.path).catch(() => undefined) // names come back at worst, and are swept then
+    })
+  }
+}
+
+/** What happens before there is a database object: everything that only opening needs. */
+class Opening {
+  readonly catalog = new Catalog()
+  readonly manifest: Manifest
+  readonly logs: LogTable
+  readonly catalogFolder: string
+  readonly #folder: string
+  readonly #options: ResolvedOptions
+  readonly #environment: Environment
+  recovered!: RecoveredCommitLog
+  orphans: string[] = []
+  nextSegmentId = 1
+  #arenas = new Map<number, Arena>()
+  #commitLog: CommitLog | undefined
+  #commit: Committer['commit'] | undefined
+  #resetLog: ((log: LogicalLog, offset: number, durability: Durability | undefined) => Committed) | undefined
+
+  constructor(folder: string, options: ResolvedOptions, environment: Environment) {
+    this.#folder = folder
+    this.#options = options
+    this.#environment = environment
+    this.catalogFolder = `${folder}/${catalogFolderName}`
+    this.manifest = new Manifest(environment.files, folder)
+    const opening = this
+    this.logs = new LogTable(
+      {
+        arenaOf: number => opening.#arenaOf(number),
+        get durableLsn() {
+          return opening.#commitLog?.durableLsn ?? Number.MAX_SAFE_INTEGER
+        },
+        get writtenLsn() {
+          return opening.#commitLog?.writtenLsn ?? Number.MAX_SAFE_INTEGER
+        },
+        get poisoned() {
+          return opening.#commitLog?.poison !== undefined
+        },
+        assertOpen: () => {
+          if (opening.#commitLog?.isClosed === true) throw new VarveError('CLOSED', 'the database is closed')
+        },
+        commit: (write, commitOptions) => (opening.#commit as Committer['commit'])(write, commitOptions),
+        metadataOf: logId => opening.catalog.metadata(logId),
+        resetLog: (log, offset, durability) => {
+          assert(opening.#resetLog !== undefined, 'the database is open')
+          return opening.#resetLog(log, offset, durability)
+        },
+      },
+      this.catalog,
+      this.manifest,
+    )
+  }
+
+  #arenaOf(number: number): Arena {
+    const arena = this.#commitLog?.arena(number) ?? this.#arenas.get(number)
+    assert(arena !== undefined, 'a slot names a living arena', number)
+    return arena
+  }
+
+  bind(
+    commitLog: CommitLog,
+    commit: Committer['commit'],
+    resetLog: (log: LogicalLog, offset: number, durability: Durability | undefined) => Committed,
+  ): void {
+    this.#commitLog = commitLog
+    this.#commit = commit
+    this.#resetLog = resetLog
+    this.#arenas.clear()
+  }
+
+  async run(): Promise<void> {
+    const { files, catalogs } = this.#environment
+    const view = await catalogs.open(this.catalogFolder)
+    try {
+      this.catalog.load(view.rows())
+    } finally {
+      await view.close()
+    }
+    const names = await files.list(this.#folder)
+    this.manifest.sync(this.catalog.segments())
+    const replay = this.logs.replay(arena => `${this.#folder} (commit log, arena ${arena.number})`)
+    this.recovered = await recoverCommitLog(
+      this.#environment,
+      this.#folder,
+      this.catalog.flush,
+      this.catalog.flush.sequence,
+      this.#options.commitLogFileBytesFirst,
+      {
+        frame: (frame, arena) => {
+          this.#arenas.set(arena.number, arena)
+          replay.frame(frame, arena)
+        },
+        entry: (kind, flags, logId, arena, start, end) => {
+          this.#arenas.set(arena.number, arena)
+          replay.entry(kind, flags, logId, arena, start, end)
+        },
+      },
+    )
+    replay.finish()
+    this.manifest.sync(this.catalog.segments())
+    this.#dropFlushed()
+    const segmentIds = names.map(parseSegmentName).filter(id => id !== undefined)
+    if (this.catalog.database === undefined && segmentIds.length > 0) {
+      throw new VarveError('CORRUPT', `${this.#folder}: the catalog is missing, but there are segments; run \`varve repair\``, {
+        details: { file: this.catalogFolder },
+      })
+    }
+    this.orphans = segmentIds
+      .filter(id => this.catalog.segment(id) === undefined && this.manifest.reader(id) === undefined)
+      .map(id => this.#pathOf(names, id))
+    this.nextSegmentId = Math.max(0, ...segmentIds, ...this.catalog.segments().map(([id]) => id)) + 1
+    if (this.catalog.database !== undefined && this.#options.errorIfExists) {
+      throw new VarveError('EXISTS', `${this.#folder}: a database exists here (errorIfExists)`, { details: { file: this.#folder } })
+    }
+    if (this.catalog.database === undefined && !this.#options.createIfMissing) {
+      throw new VarveError('NOT_A_DATABASE', `${this.#folder}: no database here (createIfMissing is false)`, {
+        details: { file: this.#folder },
+      })
+    }
+  }
+
+  #pathOf(names: readonly string[], id: number): string {
+    return `${this.#folder}/${names.find(name => parseSegmentName(name) === id)}`
+  }
+
+  /** Tail batches below the flush point lie in segments already: an edit in the tail said so after the view was written. */
+  #dropFlushed(): void {
+    const point = this.catalog.flush.lsn
+    for (const log of this.logs.values()) {
+      let count = 0
+      while (count < log.tail.length && log.tail.lsn(count) < point) count++
+      log.flushed(count, this.manifest.partsOf(log.id), undefined)
+    }
+  }
+
+  firstRows(): RowChange[] {
+    const { random, clock } = this.#environment
+    const id = new Uint8Array(8)
+    new DataView(id.buffer).setUint32(0, random.uint32(), true)
+    new DataView(id.buffer).setUint32(4, random.uint32(), true)
+    return [
+      { key: rowKeys.database, value: packRow({ format: CATALOG_FORMAT, id, createdMs: clock.now() }) },
+      { key: rowKeys.ids, value: packRow(this.catalog.ids) },
+    ]
+  }
+
+  /** Opening failed: closes what was opened. */
+  async giveUp(): Promise<void> {
+    this.manifest.close()
+    const start = this.recovered as RecoveredCommitLog | undefined
+    for (const tail of start?.start.tails ?? []) {
+      await tail.file?.plain.close().catch(() => undefined) // the opening's own error is the one to report
+      await tail.file?.dsync?.close().catch(() => undefined)
+    }
+  }
+}
+
+async function prepareFolder(folder: string, options: ResolvedOptions, environment: Environment): Promise<void> {
+  const { files } = environment
+  let stat: Awaited<ReturnType<typeof files.stat>>
+  try {
+    stat = await files.stat(folder)
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ENOTDIR')
+      throw new VarveError('NOT_A_DATABASE', `${folder}: a part of the path is a file`, { cause: error, details: { file: folder } })
+    throw ioError(error, folder, 'looking at the folder')
+  }
+  if (stat !== undefined && !stat.isDirectory)
+    throw new VarveError('NOT_A_DATABASE', `${folder}: is a file, not a folder`, { details: { file: folder } })
+  if (stat !== undefined) {
+    const names = await files.list(folder)
+    const known = (name: string): boolean =>
+      name.startsWith(lockFileName) ||
+      name === catalogFolderName ||
+      name === 'damaged' ||
+      /^(commit|staged|spare)-\d+\.log(\.tmp)?$/.test(name) ||
+      /^segment-\d+\.seg(\.tmp)?$/.test(name)
+    const foreign = names.find(name => !known(name))
+    if (foreign !== undefined && !names.includes(catalogFolderName)) {
+      throw new VarveError('NOT_A_DATABASE', `${folder}: holds files that are not of a database (${foreign})`, {
+        details: { file: `${folder}/${foreign}` },
+      })
+    }
+    if (names.length > 0) return
+  }
+  if (!options.createIfMissing)
+    throw new VarveError('NOT_A_DATABASE', `${folder}: no database here (createIfMissing is false)`, { details: { file: folder } })
+  try {
+    await files.makeDirectory(folder)
+    const parent = folder.replace(/\/+[^/]*\/*$/, '')
+    if (parent !== '' && parent !== folder) await files.syncDirectory(parent)
+  } catch (error) {
+    throw ioError(error, folder, 'creating the folder')
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * Leases: one moment of some logs, kept for worker threads.
+ *
+ * A lease names segment parts, arenas (shared memory) and the slots of each tail as they were when it was taken. Nothing in it is deleted or
+ * recycled until the owner released it and every copy that was handed out was released or its worker ended. A copy is one cell of shared
+ * memory: a worker releases it by a store, without a message; the owner looks at the cells when it wants to delete something.
+ *
+ * Owned by the database. Invariant: a segment in a lease is pinned in the manifest, an arena in a lease counts it in `Arena.leases`.
+ */
+import type { Manifest } from '../catalog/manifest.ts'
+import type { Arena, ArenaView } from '../commit-log/arena.ts'
+import type { CommitLog } from '../commit-log/commit-log.ts'
+import { VarveError } from '../errors.ts'
+import type { DefinedLog, ReadBound } from '../log/log.ts'
+import type { LogicalLog } from '../log/logical-log.ts'
+
+const copiesMax = 1024
+
+export interface LeaseOptions {
+  /** Names of the logs. Default: all. */
+  readonly logs?: readonly string[]
+  /** How far the moment sees. Default 'highWatermark'. */
+  readonly bound?: ReadBound
+}
+
+/** One log in a lease. */
+export interface LeasedLogDescription {
+  readonly definition: DefinedLog
+  readonly startOffset: number
+  /** Exclusive: what the bound allowed when the lease was taken. */
+  readonly endOffset: number
+  readonly flushedEnd: number
+  readonly parts: readonly { readonly path: string; readonly segmentId: number; readonly part: number }[]
+  readonly slots: readonly number[]
+}
+
+/** A copy of a lease for one thread; structured-clonable. `openLease` reads it. */
+export interface LeaseDescription {
+  readonly sequence: number
+  readonly logs: readonly LeasedLogDescription[]
+  readonly arenas: readonly ArenaView[]
+  /** One cell a copy: 1 in use, 0 released. */
+  readonly cells: Int32Array
+  readonly copy: number
+}
+
+/** What a lease wants of a worker: to hear of its end. `Worker` of node:worker_threads is one. */
+export interface EndingThread {
+  once(event: 'exit', listener: () => void): unknown
+}
+
+export interface OwnedLease {
+  /** Commit sequence of the moment. */
+  readonly sequence: number
+  /** A copy for one thread. With the worker given, its end releases the copy. */
+  share(worker?: EndingThread): LeaseDescription
+  /** The owner needs it no longer; copies go on. Idempotent. */
+  release(): void
+  [Symbol.dispose](): void
+}
+
+interface LeaseState {
+  readonly segments: readonly number[]
+  readonly arenas: readonly Arena[]
+  readonly cells: Int32Array
+  copies: number
+  ownerReleased: boolean
+}
+
+export class Leases {
+  readonly #manifest: Manifest
+  readonly #commitLog: CommitLog
+  readonly #onRelease: () => void
+  #leases = new Set<LeaseState>()
+
+  constructor(manifest: Manifest, commitLog: CommitLog, onRelease: () => void) {
+    this.#manifest = manifest
+    this.#commitLog = commitLog
+    this.#onRelease = onRelease
+  }
+
+  get count(): number {
+    return this.#leases.size
+  }
+
+  take(logs: readonly LogicalLog[], bound: ReadBound): OwnedLease {
+    const segments = new Set<number>()
+    const arenas = new Map<number, Arena>()
+    const described: LeasedLogDescription[] = []
+    for (const log of logs) {
+      const endOffset = log.boundOffset(bound)
+      const slots: number[] = []
+      const { tail } = log
+      for (let i = 0; i < tail.length && tail.endOffset(i) <= endOffset; i++) {
+        slots.push(tail.slot(i))
+        const arena = tail.arena(i)
+        arenas.set(arena.number, arena)
+      }
+      for (const part of log.parts) segments.add(part.segmentId)
+      described.push({
+        definition: log.definition,
+        startOffset: log.startOffset,
+        endOffset,
+        flushedEnd: log.flushedEnd,
+        parts: log.parts.map(({ reader, segmentId, part }) => ({ path: reader.path, segmentId, part })),
+        slots,
+      })
+    }
+    for (const id of segments) this.#manifest.pin(id)
+    for (const arena of arenas.values()) arena.leases++
+    const state: LeaseState = {
+      segments: [...segments],
+      arenas: [...arenas.values()],
+      cells: new Int32Array(new SharedArrayBuffer(copiesMax * 4)),
+      copies: 0,
+      ownerReleased: false,
+    }
+    this.#leases.add(state)
+    const { sequence } = this.#commitLog
+    const views = state.arenas.map(arena => arena.viewNow())
+    const release = (): void => {
+      state.ownerReleased = true
+      this.collect()
+      this.#onRelease()
+    }
+    return {
+      sequence,
+      share: worker => {
+        if (state.ownerReleased) throw new VarveError('CLOSED', 'the lease was released')
+        const copy = state.copies++
+        if (copy >= copiesMax) {
+          throw new VarveError('TOO_LARGE', `a lease has at most ${copiesMax} copies`, { details: { limit: 'copies' } })
+        }
+        Atomics.store(state.cells, copy, 1)
+        worker?.once('exit', () => {
+          Atomics.store(state.cells, copy, 0)
+          this.collect()
+          this.#onRelease()
+        })
+        return { sequence, logs: described, arenas: views, cells: state.cells, copy }
+      },
+      release,
+      [Symbol.dispose]: release,
+    }
+  }
+
+  /** Gives back what released leases pinned. */
+  collect(): void {
+    for (const state of this.#leases) {
+      if (!state.ownerReleased || !allReleased(state)) continue
+      this.#leases.delete(state)
+      for (const id of state.segments) this.#manifest.unpin(id)
+      for (const arena of state.arenas) arena.leases--
+    }
+  }
+
+  /** The database closes: leases end with it for the owner; files that copies may still read stay until the next opening. */
+  close(): void {
+    for (const state of this.#leases) state.ownerReleased = true
+    this.collect()
+  }
+}
+
+function allReleased(state: LeaseState): boolean {
+  for (let copy = 0; copy < state.copies; copy++) if (Atomics.load(state.cells, copy) !== 0) return false
+  return true
+}

@@ -1,0 +1,148 @@
+/**
+ * Reads a lease in whatever thread it was sent to: the same reading verbs as a log has, over the moment that the lease names. It opens segment
+ * files by itself and reads tails in shared memory; it talks to nobody.
+ */
+
+import { loadChecksums } from '../codec/xxh64.ts'
+import { Arena, type ArenaView, STATE_CHECKSUM_OPEN } from '../commit-log/arena.ts'
+import { type Files, nodeFiles } from '../env/index.ts'
+import { VarveError } from '../errors.ts'
+import { fillBatchChecksum, offsetForTimeInBatch } from '../log/batch-kinds.ts'
+import type { DefinedLog, LogSlice } from '../log/log.ts'
+import { offsetForTimeInParts, type PartRef, partRef, readParts } from '../log/parts.ts'
+import { Tail } from '../log/tail.ts'
+import { SegmentReader } from '../segment/reader.ts'
+import type { LeaseDescription, LeasedLogDescription } from './leases.ts'
+
+const bytesMaxDefault = 1 << 20
+
+export interface LeasedLog {
+  readonly definition: DefinedLog
+  readonly startOffset: number
+  /** Exclusive. */
+  readonly endOffset: number
+  /** As `Log.read`. */
+  read(offset: number, options?: { readonly bytesMax?: number; readonly fillChecksums?: boolean }): LogSlice
+  /** As `Log.offsetForTime`. */
+  offsetForTime(timestamp: number): number | undefined
+}
+
+export interface OpenedLease {
+  readonly sequence: number
+  readonly logs: readonly LeasedLog[]
+  log(name: string): LeasedLog
+  /** Closes files and lets the owner delete them. Idempotent. */
+  release(): void
+  [Symbol.dispose](): void
+}
+
+/** Opens a copy of a lease. `files` is for simulation; default: the file system. */
+export async function openLease(description: LeaseDescription, files: Files = nodeFiles): Promise<OpenedLease> {
+  await loadChecksums()
+  if (Atomics.load(description.cells, description.copy) === 0) throw new VarveError('CLOSED', 'this copy of the lease was released')
+  const readers = new Map<string, SegmentReader>()
+  const arenas = new Map(description.arenas.map(view => [view.number, arenaOf(view)]))
+  let released = false
+  const assertOpen = (): void => {
+    if (released) throw new VarveError('CLOSED', 'the lease was released')
+  }
+  const readerOf = (path: string): SegmentReader => {
+    let reader = readers.get(path)
+    if (reader === undefined) {
+      reader = SegmentReader.open(files, path)
+      readers.set(path, reader)
+    }
+    return reader
+  }
+  const logs = description.logs.map(log => openLog(log, arenas, readerOf, assertOpen))
+  const release = (): void => {
+    if (released) return
+    released = true
+    for (const reader of readers.values()) reader.close()
+    Atomics.store(description.cells, description.copy, 0)
+  }
+  return {
+    sequence: description.sequence,
+    logs,
+    log: name => {
+      const found = logs.find(log => log.definition.name === name)
+      if (found === undefined) throw new VarveError('NOT_FOUND', `log ${name} is not in this lease`, { details: { log: name } })
+      return found
+    },
+    release,
+    [Symbol.dispose]: release,
+  }
+}
+
+function arenaOf(view: ArenaView): Arena {
+  const arena = new Arena(view.number, view.bytes, 0, false)
+  arena.index = view.index
+  arena.indexCount = view.indexCount
+  return arena
+}
+
+function openLog(
+  description: LeasedLogDescription,
+  arenas: ReadonlyMap<number, Arena>,
+  readerOf: (path: string) => SegmentReader,
+  assertOpen: () => void,
+): LeasedLog {
+  const { definition, startOffset, endOffset, flushedEnd } = description
+  const { kind } = definition
+  const tail = new Tail(number => arenas.get(number) as Arena)
+  for (const slot of description.slots) tail.push(slot)
+  let parts: PartRef[] | undefined
+  const partRefs = (): PartRef[] => (parts ??= description.parts.map(({ path, part }) => partRef(readerOf(path), part)))
+  return {
+    definition,
+    startOffset,
+    endOffset,
+    read(offset, options = {}) {
+      assertOpen()
+      if (!Number.isSafeInteger(offset) || offset < startOffset || offset > endOffset) {
+        throw new VarveError(
+          'OFFSET_OUT_OF_RANGE',
+          `log ${definition.name} holds offsets ${startOffset} to ${endOffset} in this lease, asked for ${offset}`,
+          {
+            details: { log: definition.name, startOffset, endOffset, actual: offset },
+          },
+        )
+      }
+      const bytesMax = options.bytesMax ?? bytesMaxDefault
+      if (offset < endOffset && offset < flushedEnd) {
+        const slice = readParts(partRefs(), kind, offset, bytesMax)
+        if (slice !== undefined) return slice
+      }
+      return readTail(tail, kind, offset, bytesMax, options.fillChecksums === true)
+    },
+    offsetForTime(timestamp) {
+      assertOpen()
+      const inParts = offsetForTimeInParts(partRefs(), kind, timestamp, startOffset)
+      if (inParts !== undefined) return inParts
+      for (let i = 0; i < tail.length; i++) {
+        if (tail.maxTimestamp(i) < timestamp) continue
+        const found = offsetForTimeInBatch(kind, tail.arena(i).bytes, tail.position(i), timestamp, startOffset)
+        if (found !== undefined) return found
+      }
+      return undefined
+    },
+  }
+}
+
+function readTail(tail: Tail, kind: LogSlice['kind'], offset: number, bytesMax: number, fillChecksums: boolean): LogSlice {
+  const first = tail.find(offset)
+  let end = first
+  let size = 0
+  while (end < tail.length && (size === 0 || size + tail.bytes(end) <= bytesMax)) size += tail.bytes(end++)
+  const bytes = new Uint8Array(size)
+  const positions: number[] = []
+  let at = 0
+  for (let i = first; i < end; i++) {
+    const position = tail.position(i)
+    bytes.set(tail.arena(i).bytes.subarray(position, position + tail.bytes(i)), at)
+    if (fillChecksums && (tail.state(i) & STATE_CHECKSUM_OPEN) !== 0) fillBatchChecksum(kind, bytes, at)
+    positions.push(at)
+    at += tail.bytes(i)
+  }
+  return { kind, bytes, positions, nextOffset: end === first ? offset : tail.endOffset(end - 1) }
+}

@@ -1,0 +1,680 @@
+/**
+ * A logical log of one folder: parts in segments, then a tail in the commit log's arenas.
+ *
+ *   offsets   startOffset ...... flushedEnd ............ durable ... endOffset
+ *   bytes     [ parts of sealed segments ][ tail: slots in arenas of the commit log ]
+ *
+ * Owned by the database, which makes it when somebody asks for it or when recovery finds batches of it. Writes are built by the committer
+ * (`committer.ts`), which then calls `accept`; reads are synchronous. Flushing moves batches from tail to parts without changing a byte or an
+ * offset (`flushed`). For a store log the parts are runs in key order, so only the tail can be read by offset, unless the log keeps a body.
+ *
+ * Invariants: parts are in offset order and end at `flushedEnd`, where the tail begins; only what is durable and below the high watermark
+ * is ever flushed; nothing below the high watermark is truncated.
+ */
+import type { Arena } from '../commit-log/arena.ts'
+import { STATE_CHECKSUM_OPEN, STATE_DEAD, STATE_WORD_MASK, STATE_WORD_SHIFT } from '../commit-log/arena.ts'
+import { Deferred } from '../commit-log/ticket.ts'
+import { assert, VarveError } from '../errors.ts'
+import { batchBase, batchEnd, batchLength, fillBatchChecksum, offsetForTimeInBatch } from './batch-kinds.ts'
+import type {
+  AbortedTransaction,
+  Appended,
+  AppendOptions,
+  Commit,
+  Committed,
+  DefinedLog,
+  Durability,
+  EpochEnd,
+  Log,
+  LogKind,
+  LogMetadata,
+  LogSlice,
+  ReadBound,
+  ReadOptions,
+  StateMachine,
+  StoreRecord,
+  TopicRecord,
+  WaitOptions,
+} from './log.ts'
+import {
+  abortedInParts,
+  epochEndInParts,
+  offsetForTimeInParts,
+  type PartRef,
+  producerStateOfParts,
+  readParts,
+  readPartsAsync,
+} from './parts.ts'
+import { type AbortedEntry, ProducerState } from './producer-state.ts'
+import { type ArenaOf, slotOf, Tail } from './tail.ts'
+
+const bytesMaxDefault = 1 << 20
+
+/** What a logical log needs from its database. */
+export interface LogHost {
+  readonly arenaOf: ArenaOf
+  /** Of the commit log. */
+  readonly durableLsn: number
+  readonly writtenLsn: number
+  readonly poisoned: boolean
+  assertOpen(): void
+  commit(write: (commit: Commit) => void, options?: { readonly durability?: Durability }): Committed
+  metadataOf(logId: number): ReadonlyMap<string, Uint8Array>
+  resetLog(log: LogicalLog, offset: number, durability: Durability | undefined): Committed
+}
+
+/** Where a log stands when its object is made. */
+export interface LogStart {
+  readonly definition: DefinedLog
+  readonly parts: readonly PartRef[]
+  readonly startOffset: number
+  readonly flushedEnd: number
+  /** Entries of earlier frames are void until the reset entry of that frame was seen; 0 when there was no reset. */
+  readonly resetLsn: number
+  /** Leader epoch at `flushedEnd`, for store logs whose parts do not say. */
+  readonly flushedEpoch: number
+}
+
+interface Waiter {
+  readonly offset: number
+  readonly bound: ReadBound
+  readonly deferred: Deferred
+  readonly stop: () => void
+}
+
+export class LogicalLog implements Log {
+  readonly id: number
+  readonly kind: LogKind
+  readonly metadata: LogMetadata
+  readonly tail: Tail
+  readonly #host: LogHost
+  #definition: DefinedLog
+  #parts: readonly PartRef[]
+  #startOffset: number
+  #flushedEnd: number
+  #endOffset: number
+  #epoch = -1
+  #flushedEpoch: number
+  /** First tail index whose batch is not durable / not acknowledged; counted from the tail's head, moved lazily. */
+  #durableIndex = 0
+  #ackedIndex = 0
+  /** Only for 'owner' logs. */
+  #ownerHighWatermark: number
+  #producers: ProducerState | undefined
+  /** Producer state at the flushed end, as the last part stores it. */
+  #flushedProducers: Uint8Array | undefined
+  /** Aborted transactions whose markers lie in the tail. */
+  #tailAborted: AbortedEntry[] = []
+  #machine: StateMachine | undefined
+  /** Next offset to apply. */
+  #appliedOffset = 0
+  #applying = false
+  #waiters: Waiter[] = []
+  #dropped = false
+  /** Recovery: see LogStart.resetLsn. */
+  awaitedResetLsn: number
+
+  constructor(host: LogHost, start: LogStart) {
+    this.#host = host
+    this.#definition = start.definition
+    this.id = start.definition.id
+    this.kind = start.definition.kind
+    this.#parts = start.parts
+    this.#startOffset = start.startOffset
+    this.#flushedEnd = start.flushedEnd
+    this.#endOffset = start.flushedEnd
+    this.#ownerHighWatermark = start.flushedEnd
+    this.#flushedEpoch = start.flushedEpoch
+    this.awaitedResetLsn = start.resetLsn
+    this.tail = new Tail(host.arenaOf)
+    this.metadata = {
+      get: slot => host.metadataOf(this.id).get(slot),
+      set: (slot, value, options) =>
+        toAppended(
+          this.#host.commit(commit => commit.setMetadata(this, slot, value), options),
+          this.#endOffset,
+        ),
+    }
+  }
+
+  get name(): string {
+    return this.#definition.name
+  }
+  get definition(): DefinedLog {
+    return this.#definition
+  }
+  get parts(): readonly PartRef[] {
+    return this.#parts
+  }
+  /** Where parts end and the tail begins. Moved by `flushed`. */
+  get flushedEnd(): number {
+    return this.#flushedEnd
+  }
+  get ownsHighWatermark(): boolean {
+    return this.#definition.highWatermark === 'owner'
+  }
+  get dropped(): boolean {
+    return this.#dropped
+  }
+
+  get startOffset(): number {
+    if (this.kind === 'store' && this.#definition.body !== true) return Math.max(this.#startOffset, this.#flushedEnd)
+    return this.#startOffset
+  }
+  /** The first offset that counts, whatever can be read: what `trimPrefix` set. */
+  get trimmedTo(): number {
+    return this.#startOffset
+  }
+  get endOffset(): number {
+    return this.#host.poisoned ? this.durableOffset : this.#endOffset
+  }
+  get durableOffset(): number {
+    const { tail } = this
+    const lsn = this.#host.durableLsn
+    while (this.#durableIndex < tail.length && tail.lsn(this.#durableIndex) < lsn) this.#durableIndex++
+    return this.#durableIndex === tail.length ? this.#endOffset : tail.baseOffset(this.#durableIndex)
+  }
+  get highWatermark(): number {
+    if (this.ownsHighWatermark) return this.#ownerHighWatermark
+    if (this.#host.poisoned) return this.durableOffset
+    const { tail } = this
+    const { durableLsn, writtenLsn } = this.#host
+    let index = Math.max(this.#ackedIndex, this.#durableIndex)
+    while (index < tail.length) {
+      const word = (tail.state(index) >> STATE_WORD_SHIFT) & STATE_WORD_MASK
+      const lsn = tail.lsn(index)
+      if (lsn >= durableLsn && !(word === 1 && lsn < writtenLsn) && word !== 2) break
+      index++
+    }
+    this.#ackedIndex = index
+    return index === tail.length ? this.#endOffset : tail.baseOffset(index)
+  }
+  get lastStableOffset(): number {
+    const bound = this.highWatermark
+    if (this.kind !== 'topic') return bound
+    const open = this.producers.firstOpenOffset()
+    return open === undefined ? bound : Math.min(open, bound)
+  }
+  get epoch(): number {
+    if (this.#epoch < 0) {
+      const { tail } = this
+      this.#epoch = tail.length > 0 ? tail.epoch(tail.length - 1) : this.epochOfParts()
+    }
+    return Math.max(0, this.#epoch)
+  }
+  /** Newest epoch among what is flushed; 0 before any. */
+  epochOfParts(): number {
+    return Math.max(this.#flushedEpoch, epochEndInParts(this.#parts, Number.MAX_SAFE_INTEGER)?.epoch ?? 0)
+  }
+
+  /** State of the log's idempotent producers and open transactions, built when first asked for. */
+  get producers(): ProducerState {
+    if (this.#producers === undefined) {
+      const stored = this.#flushedProducerBytes()
+      const state = stored === undefined ? new ProducerState() : ProducerState.fromBytes(stored)
+      this.#producers = state
+      this.#tailAborted = []
+      for (let i = 0; i < this.tail.length; i++) this.#foldProducers(i)
+    }
+    return this.#producers
+  }
+
+  #flushedProducerBytes(): Uint8Array | undefined {
+    this.#flushedProducers ??= producerStateOfParts(this.#parts)
+    return this.#flushedProducers
+  }
+
+  #foldProducers(index: number): void {
+    const producers = this.#producers
+    if (producers === undefined) return
+    const aborted = producers.applyBatch(this.tail.arena(index).bytes, this.tail.position(index))
+    if (aborted !== undefined) this.#tailAborted.push(aborted)
+  }
+
+  // --- writing -----------------------------------------------------------------------------------------------------------------------
+
+  appendRecords(records: readonly TopicRecord[] | readonly StoreRecord[], options: AppendOptions = {}): Appended {
+    const committed = this.#host.commit(commit => commit.appendRecords(this, records, options), options)
+    return appendedOf(committed)
+  }
+
+  appendBatches(bytes: Uint8Array, options: AppendOptions & { readonly keepOffsets?: boolean } = {}): Appended {
+    const committed = this.#host.commit(commit => commit.appendBatches(this, bytes, options), options)
+    return appendedOf(committed)
+  }
+
+  truncateSuffix(offset: number, options: { readonly durability?: Durability } = {}): Appended {
+    return toAppended(
+      this.#host.commit(commit => commit.truncateSuffix(this, offset), options),
+      this.#endOffset,
+    )
+  }
+
+  trimPrefix(offset: number, options: { readonly durability?: Durability } = {}): Appended {
+    return toAppended(
+      this.#host.commit(commit => commit.trimPrefix(this, offset), options),
+      this.#endOffset,
+    )
+  }
+
+  resetTo(offset: number, options: { readonly durability?: Durability } = {}): Appended {
+    return toAppended(this.#host.resetLog(this, offset, options.durability), this.#endOffset)
+  }
+
+  advanceHighWatermark(offset: number): void {
+    this.#host.assertOpen()
+    if (!this.ownsHighWatermark) throw new TypeError(`log ${this.name}: only logs defined with highWatermark: 'owner' are advanced by hand`)
+    if (!Number.isSafeInteger(offset) || offset < this.#ownerHighWatermark || offset > this.durableOffset) {
+      throw new RangeError(
+        `log ${this.name}: offset ${offset} is not between the high watermark ${this.#ownerHighWatermark} and the durable offset ${this.durableOffset}`,
+      )
+    }
+    this.#ownerHighWatermark = offset
+    this.advanced()
+  }
+
+  // --- for the committer and recovery ------------------------------------------------------------------------------------------------
+
+  /** A batch was encoded for this log; its index row is `row` of `arena`. */
+  accept(arena: Arena, row: number, endOffset: number, epoch: number): void {
+    this.tail.push(slotOf(arena.number, row))
+    this.#endOffset = endOffset
+    this.#epoch = Math.max(epoch, 0)
+    this.#foldProducers(this.tail.length - 1)
+  }
+
+  /** Recovery met a batch. Returns what is wrong with it, or undefined. */
+  recover(arena: Arena, row: number, baseOffset: number, endOffset: number, carried: boolean): string | undefined {
+    const slot = slotOf(arena.number, row)
+    if (carried) {
+      if (!this.tail.insert(slot, baseOffset)) arena.addState(row, STATE_DEAD)
+      this.#endOffset = Math.max(this.#endOffset, endOffset)
+    } else if (baseOffset < this.#endOffset) {
+      return `batch at offset ${baseOffset} where the log goes on at ${this.#endOffset}`
+    } else {
+      // A gap is filled later by carried batches; `assertContiguous` says so if not.
+      this.tail.push(slot)
+      this.#endOffset = endOffset
+    }
+    this.#epoch = -1
+    return undefined
+  }
+
+  /** After recovery: undefined, or where the tail has a hole. */
+  findHole(): number | undefined {
+    let expected = this.#flushedEnd
+    for (let i = 0; i < this.tail.length; i++) {
+      if (this.tail.baseOffset(i) !== expected) return expected
+      expected = this.tail.endOffset(i)
+    }
+    return expected === this.#endOffset ? undefined : expected
+  }
+
+  /** Removes batches at and above `offset`, which is a batch boundary. */
+  cut(offset: number): void {
+    const { tail } = this
+    let index = tail.length
+    while (index > 0 && tail.baseOffset(index - 1) >= offset) {
+      index--
+      tail.markDead(index, STATE_DEAD)
+    }
+    tail.dropFrom(index)
+    this.#endOffset = Math.max(Math.min(this.#endOffset, offset), this.#flushedEnd)
+    this.#durableIndex = Math.min(this.#durableIndex, index)
+    this.#ackedIndex = Math.min(this.#ackedIndex, index)
+    this.#epoch = -1
+    this.#producers = undefined
+  }
+
+  /** Forgets everything and goes on at `offset`. */
+  resetState(offset: number): void {
+    for (let i = 0; i < this.tail.length; i++) this.tail.markDead(i, STATE_DEAD)
+    this.tail.dropFrom(0)
+    this.#parts = []
+    this.#startOffset = offset
+    this.#flushedEnd = offset
+    this.#endOffset = offset
+    this.#ownerHighWatermark = offset
+    this.#durableIndex = 0
+    this.#ackedIndex = 0
+    this.#epoch = -1
+    this.#producers = undefined
+    this.#flushedProducers = undefined
+    this.#tailAborted = []
+    this.#appliedOffset = offset
+  }
+
+  setStartOffset(offset: number): void {
+    this.#startOffset = Math.max(this.#startOffset, offset)
+  }
+
+  redefine(definition: DefinedLog): void {
+    this.#definition = definition
+  }
+
+  /** The log was dropped: waiters end, every later call fails. */
+  markDropped(): void {
+    this.#dropped = true
+    for (let i = 0; i < this.tail.length; i++) this.tail.markDead(i, STATE_DEAD)
+    this.tail.dropFrom(0)
+    this.#parts = []
+    this.endWaits(new VarveError('NOT_FOUND', `log ${this.name} was dropped`, { details: { log: this.name } }))
+  }
+
+  /** The first `count` tail batches lie in `parts` now. `producers` is the producer state at their end. */
+  flushed(count: number, parts: readonly PartRef[], producers: Uint8Array | undefined): void {
+    if (count > 0) {
+      this.#flushedEnd = this.tail.endOffset(count - 1)
+      this.#flushedEpoch = Math.max(this.#flushedEpoch, this.tail.epoch(count - 1))
+      this.tail.dropFirst(count)
+      this.#durableIndex = Math.max(0, this.#durableIndex - count)
+      this.#ackedIndex = Math.max(0, this.#ackedIndex - count)
+      this.#tailAborted = this.#tailAborted.filter(entry => entry.lastOffset >= this.#flushedEnd)
+      this.#flushedProducers = producers
+    }
+    this.#parts = parts
+  }
+
+  /** Parts were replaced by others with the same records (consolidation), or dropped. */
+  setParts(parts: readonly PartRef[]): void {
+    this.#parts = parts
+  }
+
+  /** How many tail batches from the head may be flushed: durable, released, whole. */
+  flushable(): number {
+    const bound = this.ownsHighWatermark ? Math.min(this.#ownerHighWatermark, this.durableOffset) : this.durableOffset
+    const { tail } = this
+    let count = 0
+    while (count < tail.length && tail.endOffset(count) <= bound) count++
+    return count
+  }
+
+  /** For the flush task: producer state at the head of the tail. */
+  producersAtFlushedEnd(): Uint8Array | undefined {
+    return this.kind === 'topic' ? this.#flushedProducerBytes() : undefined
+  }
+
+  // --- reading -----------------------------------------------------------------------------------------------------------------------
+
+  boundOffset(bound: ReadBound): number {
+    if (bound === 'end') return this.endOffset
+    return bound === 'durable' ? this.durableOffset : this.highWatermark
+  }
+
+  read(offset: number, options: ReadOptions = {}): LogSlice {
+    const bound = this.#checkRead(offset, options)
+    if (bound === undefined) return { kind: this.kind, bytes: new Uint8Array(0), positions: [], nextOffset: offset }
+    if (offset < this.#flushedEnd) {
+      const slice = readParts(this.#parts, this.kind, offset, options.bytesMax ?? bytesMaxDefault)
+      if (slice !== undefined) return slice
+    }
+    return this.#readTail(Math.max(offset, this.#flushedEnd), bound, options)
+  }
+
+  /** As `read`, with asynchronous file reads: for data that is probably not in the page cache. */
+  async readAsync(offset: number, options: ReadOptions = {}): Promise<LogSlice> {
+    const bound = this.#checkRead(offset, options)
+    if (bound !== undefined && offset < this.#flushedEnd) {
+      const slice = await readPartsAsync(this.#parts, this.kind, offset, options.bytesMax ?? bytesMaxDefault)
+      if (slice !== undefined) return slice
+    }
+    return this.read(offset, options)
+  }
+
+  /** The bound when there is something to read at `offset`; undefined when the read is at the bound. */
+  #checkRead(offset: number, options: ReadOptions): number | undefined {
+    this.#host.assertOpen()
+    this.#assertNotDropped()
+    const { startOffset, endOffset } = this
+    if (!Number.isSafeInteger(offset) || offset < 0) throw new RangeError(`offset must be a non-negative integer, got ${offset}`)
+    const bytesMax = options.bytesMax ?? bytesMaxDefault
+    if (!(bytesMax > 0)) throw new RangeError(`bytesMax must be positive, got ${bytesMax}`)
+    if (offset < startOffset || offset > endOffset) {
+      throw new VarveError('OFFSET_OUT_OF_RANGE', `log ${this.name} holds offsets ${startOffset} to ${endOffset}, asked for ${offset}`, {
+        details: { log: this.name, startOffset, endOffset, actual: offset },
+      })
+    }
+    const bound = this.boundOffset(options.bound ?? 'highWatermark')
+    return offset >= bound ? undefined : bound
+  }
+
+  #readTail(offset: number, bound: number, options: ReadOptions): LogSlice {
+    const { tail } = this
+    const bytesMax = options.bytesMax ?? bytesMaxDefault
+    const first = tail.find(offset)
+    let end = first
+    let size = 0
+    while (end < tail.length && tail.endOffset(end) <= bound) {
+      const bytes = tail.bytes(end)
+      if (size > 0 && size + bytes > bytesMax) break
+      size += bytes
+      end++
+    }
+    const bytes = new Uint8Array(size)
+    const positions: number[] = []
+    let at = 0
+    for (let i = first; i < end; i++) {
+      const position = tail.position(i)
+      const length = tail.bytes(i)
+      bytes.set(tail.arena(i).bytes.subarray(position, position + length), at)
+      if (options.fillChecksums === true && (tail.state(i) & STATE_CHECKSUM_OPEN) !== 0) fillBatchChecksum(this.kind, bytes, at)
+      positions.push(at)
+      at += length
+    }
+    return { kind: this.kind, bytes, positions, nextOffset: end === first ? offset : tail.endOffset(end - 1) }
+  }
+
+  offsetForTime(timestamp: number): number | undefined {
+    this.#host.assertOpen()
+    if (!Number.isFinite(timestamp)) throw new RangeError(`timestamp must be a number of milliseconds, got ${timestamp}`)
+    const bound = this.highWatermark
+    const inParts = offsetForTimeInParts(this.#parts, this.kind, timestamp, this.startOffset)
+    if (inParts !== undefined) return inParts
+    const { tail } = this
+    for (let i = 0; i < tail.length && tail.endOffset(i) <= bound; i++) {
+      if (tail.maxTimestamp(i) < timestamp) continue
+      const found = offsetForTimeInBatch(this.kind, tail.arena(i).bytes, tail.position(i), timestamp, this.startOffset)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  endOffsetForEpoch(epoch: number): EpochEnd | undefined {
+    this.#host.assertOpen()
+    const { tail } = this
+    // Newest first: the first batch (from the end) whose epoch is not above the asked one ends the answer.
+    let endOffset = this.#endOffset
+    for (let i = tail.length - 1; i >= 0; i--) {
+      const found = tail.epoch(i)
+      if (found <= epoch) return { epoch: found, endOffset }
+      endOffset = tail.baseOffset(i)
+    }
+    const inParts = epochEndInParts(this.#parts, epoch)
+    return inParts === undefined ? undefined : { epoch: inParts.epoch, endOffset: inParts.endOffset ?? endOffset }
+  }
+
+  abortedTransactions(from: number, to: number): AbortedTransaction[] {
+    this.#host.assertOpen()
+    if (this.kind !== 'topic') return []
+    void this.producers // builds #tailAborted
+    const found = [
+      ...abortedInParts(this.#parts, from, to),
+      ...this.#tailAborted.filter(entry => entry.lastOffset >= from && entry.firstOffset < to),
+    ]
+    return found
+      .sort((a, b) => a.firstOffset - b.firstOffset)
+      .map(({ producerId, firstOffset, lastOffset }) => ({ producerId, firstOffset, lastOffset }))
+  }
+
+  waitFor(offset: number, options: WaitOptions = {}): Promise<void> {
+    const bound = options.bound ?? 'highWatermark'
+    const { signal } = options
+    try {
+      this.#host.assertOpen()
+      this.#assertNotDropped()
+      signal?.throwIfAborted()
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    if (this.boundOffset(bound) > offset) return Promise.resolve()
+    const deferred = new Deferred()
+    const onAbort = (): void => {
+      this.#waiters = this.#waiters.filter(waiter => waiter.deferred !== deferred)
+      deferred.reject(signal?.reason)
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+    this.#waiters.push({ offset, bound, deferred, stop: () => signal?.removeEventListener('abort', onAbort) })
+    return deferred.promise
+  }
+
+  /** True while somebody must hear of progress. */
+  get watched(): boolean {
+    return this.#waiters.length > 0 || this.#machine !== undefined
+  }
+
+  /** Some bound may have moved. */
+  advanced(): void {
+    this.#apply()
+    if (this.#waiters.length === 0) return
+    const still: Waiter[] = []
+    for (const waiter of this.#waiters) {
+      if (this.boundOffset(waiter.bound) > waiter.offset) {
+        waiter.stop()
+        waiter.deferred.resolve()
+      } else {
+        still.push(waiter)
+      }
+    }
+    this.#waiters = still
+  }
+
+  endWaits(error: VarveError): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const waiter of waiters) {
+      waiter.stop()
+      waiter.deferred.reject(error)
+    }
+  }
+
+  // --- state machine -----------------------------------------------------------------------------------------------------------------
+
+  /** Attaches the log's state machine, restores it and applies what is released. One a log. */
+  attach(machine: StateMachine): void {
+    this.#host.assertOpen()
+    assert(this.#machine === undefined, 'a log has one state machine', this.name)
+    const stored = decodeSnapshot(this.metadata.get(snapshotSlot))
+    const from = stored?.appliedOffset ?? 0
+    machine.restore(stored?.state, from)
+    this.#machine = machine
+    this.#appliedOffset = Math.max(from, this.startOffset)
+    if (from < this.startOffset && this.startOffset > 0 && stored !== undefined) {
+      throw new VarveError(
+        'OFFSET_OUT_OF_RANGE',
+        `log ${this.name}: its state machine stands at ${from}, the log begins at ${this.startOffset}`,
+        {
+          details: { log: this.name, startOffset: this.startOffset, endOffset: this.endOffset, actual: from },
+        },
+      )
+    }
+    this.#apply()
+  }
+
+  get machine(): StateMachine | undefined {
+    return this.#machine
+  }
+  /** Next offset that the state machine will see. */
+  get appliedOffset(): number {
+    return this.#appliedOffset
+  }
+
+  /** The state to store with a flush: slot and value for the log's metadata. */
+  takeSnapshot(): { readonly slot: string; readonly value: Uint8Array } | undefined {
+    if (this.#machine === undefined) return undefined
+    return { slot: snapshotSlot, value: encodeSnapshot(this.#appliedOffset, this.#machine.snapshot()) }
+  }
+
+  #apply(): void {
+    const machine = this.#machine
+    if (machine === undefined || this.#applying) return
+    this.#applying = true
+    try {
+      const bound = Math.min(this.highWatermark, this.durableOffset)
+      while (this.#appliedOffset < bound) {
+        const slice = this.read(this.#appliedOffset, { bound: 'end' })
+        if (slice.positions.length === 0) {
+          if (slice.nextOffset === this.#appliedOffset) break
+          this.#appliedOffset = slice.nextOffset
+          continue
+        }
+        for (const position of slice.positions) {
+          const end = position + batchLength(this.kind, slice.bytes, position)
+          const endOffset = batchEnd(this.kind, slice.bytes, position)
+          if (endOffset > bound) return
+          if (endOffset > this.#appliedOffset) machine.apply(slice.bytes, position, end, batchBase(this.kind, slice.bytes, position))
+          this.#appliedOffset = Math.max(this.#appliedOffset, endOffset)
+        }
+      }
+    } finally {
+      this.#applying = false
+    }
+  }
+
+  #assertNotDropped(): void {
+    if (this.#dropped) throw new VarveError('NOT_FOUND', `log ${this.name} was dropped`, { details: { log: this.name } })
+  }
+}
+
+const snapshotSlot = 'state-machine'
+
+function encodeSnapshot(appliedOffset: number, state: Uint8Array): Uint8Array {
+  if (state.byteLength > 0xffff)
+    throw new VarveError('TOO_LARGE', `a state machine's snapshot has ${state.byteLength} bytes, the limit is 65535`, {
+      details: { limit: 'snapshot' },
+    })
+  const bytes = new Uint8Array(8 + state.byteLength)
+  new DataView(bytes.buffer).setFloat64(0, appliedOffset, true)
+  bytes.set(state, 8)
+  return bytes
+}
+
+function decodeSnapshot(bytes: Uint8Array | undefined): { readonly appliedOffset: number; readonly state: Uint8Array } | undefined {
+  if (bytes === undefined || bytes.byteLength < 8) return undefined
+  return { appliedOffset: new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true), state: bytes.subarray(8) }
+}
+
+function appendedOf(committed: Committed): Appended {
+  const append = committed.appends[0]
+  assert(append !== undefined, 'a commit of one append has one answer')
+  return {
+    baseOffset: append.baseOffset,
+    endOffset: append.endOffset,
+    duplicate: append.duplicate,
+    get written() {
+      return committed.written
+    },
+    get durable() {
+      return committed.durable
+    },
+    get acknowledged() {
+      return committed.acknowledged
+    },
+  }
+}
+
+function toAppended(committed: Committed, offset: number): Appended {
+  return {
+    baseOffset: offset,
+    endOffset: offset,
+    duplicate: false,
+    get written() {
+      return committed.written
+    },
+    get durable() {
+      return committed.durable
+    },
+    get acknowledged() {
+      return committed.acknowledged
+    },
+  }
+}

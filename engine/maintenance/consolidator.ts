@@ -1,0 +1,307 @@
+/**
+ * The consolidator: keeps the number of segments small and gives space back.
+ *
+ *   1. parts that nobody can read any more (below their log's start) are dropped; a segment without parts goes at once
+ *   2. small and mostly dead segments are merged, as `pick.ts` decides, by the merge task in the worker
+ *   3. one edit replaces the parts: new segments in, old parts out; durable before anything is deleted
+ *   4. the catalog view follows, then files that no lease pins are deleted
+ * Compaction by key and merging of a store's runs take the same way with other groups.
+ *
+ * Owned by the database. One merge at a time; a merge whose sources changed meanwhile (dropped, reset, trimmed) keeps those changes: what was
+ * dropped during the merge is dropped in its outputs too.
+ */
+import type { Catalog } from '../catalog/catalog.ts'
+import type { LogTable } from '../catalog/log-table.ts'
+import { type Manifest, segmentFileName } from '../catalog/manifest.ts'
+import { packRow, type RowChange, rowKeys, type SegmentRow } from '../catalog/rows.ts'
+import type { Environment, Executor } from '../env/environment.ts'
+import { VarveError } from '../errors.ts'
+import { kindNumbers } from '../log/batch-kinds.ts'
+import type { LogicalLog } from '../log/logical-log.ts'
+import type { PartRef } from '../log/parts.ts'
+import { SegmentDirectory } from '../segment/directory.ts'
+import { PART_RUN, PART_TOPIC } from '../segment/format.ts'
+import type { MergeGroup, MergeInput, MergeOutput } from './merge-task.ts'
+import { pickSegments } from './pick.ts'
+
+const deleteRetentionMsDefault = 24 * 3600 * 1000
+const compactionMapBytes = 64 * 1024 * 1024
+
+export interface ConsolidatorHost {
+  readonly environment: Environment
+  readonly executor: Executor
+  readonly folder: string
+  readonly catalog: Catalog
+  readonly manifest: Manifest
+  readonly logs: LogTable
+  readonly ownSegmentBytes: number
+  readonly closing: boolean
+  edit(rows: readonly RowChange[]): Promise<void>
+  takeSegmentIds(count: number): number[]
+  updateView(): Promise<void>
+  deleteDoomed(): void
+}
+
+export class Consolidator {
+  readonly #host: ConsolidatorHost
+  #queue: Promise<void> = Promise.resolve()
+  #woken = false
+  #stopped = false
+  #lastError: VarveError | undefined
+  readonly counters = { merges: 0, bytesIn: 0, bytesOut: 0, failures: 0 }
+
+  constructor(host: ConsolidatorHost) {
+    this.#host = host
+  }
+
+  get lastError(): VarveError | undefined {
+    return this.#lastError
+  }
+
+  /** Looks for work in the background. Failures are counted and tried again at the next wake. */
+  wake(): void {
+    if (this.#woken || this.#stopped) return
+    this.#woken = true
+    this.#enqueue(async () => {
+      this.#woken = false
+      await this.#untilQuiet()
+    }).catch(error => {
+      this.counters.failures++
+      this.#lastError = error instanceof VarveError ? error : new VarveError('TASK_FAILED', 'consolidation failed', { cause: error })
+    })
+  }
+
+  /** Merges until there is nothing worth merging. */
+  run(): Promise<void> {
+    return this.#enqueue(() => this.#untilQuiet())
+  }
+
+  /** Compacts a topic log by key, or merges all runs of a store log into one. */
+  compact(log: LogicalLog, deleteRetentionMs: number | undefined): Promise<void> {
+    if (deleteRetentionMs !== undefined && !(Number.isFinite(deleteRetentionMs) && deleteRetentionMs >= 0)) {
+      throw new RangeError(`deleteRetentionMs must be a non-negative number, got ${deleteRetentionMs}`)
+    }
+    if (log.kind === 'topic' && log.definition.cleanup !== 'compact') {
+      throw new TypeError(`log ${log.name} was not defined with cleanup: 'compact'`)
+    }
+    return this.#enqueue(() =>
+      log.kind === 'topic' ? this.#compactTopic(log, deleteRetentionMs ?? deleteRetentionMsDefault) : this.#mergeRuns(log),
+    )
+  }
+
+  /** Waits for what runs; nothing more begins. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    await this.#queue
+  }
+
+  #enqueue(run: () => Promise<void>): Promise<void> {
+    const result = this.#queue.then(() => {
+      if (this.#stopped) throw new VarveError('CLOSED', 'the database is closed')
+      return run()
+    })
+    this.#queue = result.catch(() => undefined) // the caller has the rejection; the queue only orders
+    return result
+  }
+
+  async #untilQuiet(): Promise<void> {
+    await this.#dropInvisible()
+    while (!this.#stopped) {
+      const facts = [...this.#host.manifest.live()].map(({ id, reader, liveBytes }) => {
+        let partBytes = 0
+        for (let part = 0; part < reader.directory.partCount; part++) partBytes += reader.directory.byteCount(part)
+        return { id, bytes: reader.bytes, liveBytes, partBytes }
+      })
+      const picked = new Set(pickSegments(facts))
+      if (picked.size === 0) return
+      const groups = this.#groupsOf(picked)
+      if (groups.length === 0) return
+      await this.#merge(groups)
+    }
+  }
+
+  /** Step 1. */
+  async #dropInvisible(): Promise<void> {
+    const { manifest, logs, catalog } = this.#host
+    const rows: RowChange[] = []
+    const ends = new Map<LogicalLog, number>()
+    for (const { id, reader, row } of manifest.live()) {
+      const dropped = new Set(row.dropped)
+      const { directory } = reader
+      for (let part = 0; part < directory.partCount; part++) {
+        if (dropped.has(part)) continue
+        const log = logs.get(directory.logId(part))
+        if (log !== undefined && (directory.type(part) === PART_RUN || directory.endOffset(part) > log.trimmedTo)) continue
+        dropped.add(part)
+        if (log !== undefined) ends.set(log, log.flushedEnd)
+      }
+      if (dropped.size === row.dropped.length) continue
+      rows.push({ key: rowKeys.segment(id), value: dropped.size === directory.partCount ? null : packRow(withDropped(row, dropped)) })
+    }
+    if (rows.length === 0) return
+    for (const [log, end] of ends) rows.push(this.#stateRow(catalog, log, { endOffset: end }))
+    await this.#replace(rows, [...ends.keys()])
+  }
+
+  #stateRow(catalog: Catalog, log: LogicalLog, change: { endOffset?: number; cleanedTo?: number }): RowChange {
+    const before = catalog.state(log.id) ?? { startOffset: 0, resetLsn: 0, endOffset: 0, epoch: 0 }
+    const epoch = Math.max(before.epoch, log.epochOfParts())
+    return { key: rowKeys.state(log.id), value: packRow({ ...before, epoch, ...change }) }
+  }
+
+  /** One group per log, type and adjacent range of the live parts in these segments. */
+  #groupsOf(picked: ReadonlySet<number>): MergeGroup[] {
+    const ids = new Set<number>()
+    for (const { id, reader } of this.#host.manifest.live()) {
+      if (!picked.has(id)) continue
+      for (let part = 0; part < reader.directory.partCount; part++) ids.add(reader.directory.logId(part))
+    }
+    const groups: MergeGroup[] = []
+    for (const id of [...ids].sort((a, b) => a - b)) {
+      const log = this.#host.logs.get(id)
+      if (log === undefined) continue
+      for (const type of new Set(log.parts.map(part => part.type))) {
+        let run: PartRef[] = []
+        const flush = (): void => {
+          if (run.length > 0) groups.push(this.#group(log, type, run))
+          run = []
+        }
+        // Adjacent among all parts of the log: a part outside the pick ends the run, so that no merged part spans a hole.
+        for (const part of log.parts) {
+          if (part.type !== type) continue
+          if (picked.has(part.segmentId)) run.push(part)
+          else flush()
+        }
+        flush()
+      }
+    }
+    return groups
+  }
+
+  #group(log: LogicalLog, type: number, parts: readonly PartRef[]): MergeGroup {
+    return {
+      logId: log.id,
+      name: log.name,
+      kind: kindNumbers[log.kind],
+      type,
+      versioned: log.definition.versioned === true,
+      firstOffset: Math.min(...parts.map(part => part.firstOffset)),
+      endOffset: Math.max(...parts.map(part => part.endOffset)),
+      parts: parts.map(({ segmentId, part }) => ({ segmentId, part })),
+      startOffset: type === PART_RUN ? 0 : log.trimmedTo,
+      bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
+    }
+  }
+
+  async #compactTopic(log: LogicalLog, deleteRetentionMs: number): Promise<void> {
+    await this.#dropInvisible()
+    for (;;) {
+      const parts = log.parts.filter(part => part.type === PART_TOPIC)
+      if (parts.length === 0) return
+      const end = Math.min(log.flushedEnd, log.lastStableOffset)
+      const dirtyStart = Math.min(this.#host.catalog.state(log.id)?.cleanedTo ?? 0, end)
+      const group = {
+        ...this.#group(log, PART_TOPIC, parts),
+        compact: { dirtyStart, end, deleteRetentionMs, mapBytes: compactionMapBytes },
+      }
+      const output = await this.#merge([group])
+      const cleanedTo = output?.cleaned[0]?.end ?? end
+      if (cleanedTo >= end || this.#stopped) return
+    }
+  }
+
+  async #mergeRuns(log: LogicalLog): Promise<void> {
+    const runs = log.parts.filter(part => part.type === PART_RUN)
+    if (runs.length < 2) return
+    await this.#merge([this.#group(log, PART_RUN, runs)])
+  }
+
+  /** Steps 2 to 4. */
+  async #merge(groups: readonly MergeGroup[]): Promise<MergeOutput | undefined> {
+    const { catalog, manifest, executor, folder, environment } = this.#host
+    const sourceIds = [...new Set(groups.flatMap(group => group.parts.map(part => part.segmentId)))]
+    const own = groups.filter(group => group.bytes >= this.#host.ownSegmentBytes).length
+    const segmentIds = this.#host.takeSegmentIds(own + 1)
+    const editId = catalog.ids.edit
+    const input: MergeInput = {
+      folder,
+      databaseId: catalog.database?.id ?? new Uint8Array(8),
+      editId,
+      segmentIds,
+      paths: segmentIds.map(id => `${folder}/${segmentFileName(id)}`),
+      sources: sourceIds.map(id => ({ id, path: `${folder}/${segmentFileName(id)}` })),
+      groups,
+      ownSegmentBytes: this.#host.ownSegmentBytes,
+      seed: environment.random.uint32(),
+    }
+    for (const id of sourceIds) manifest.pin(id)
+    let output: MergeOutput
+    try {
+      output = await executor.run<MergeOutput>({ kind: 'merge', input })
+    } finally {
+      for (const id of sourceIds) manifest.unpin(id)
+    }
+    const rows = this.#mergedRows(groups, output)
+    rows.push({ key: rowKeys.ids, value: packRow({ ...catalog.ids, edit: Math.max(catalog.ids.edit, editId + 1) }) })
+    const logs = groups.map(group => this.#host.logs.existing(group.logId)).filter(log => log !== undefined)
+    for (const { logId, end } of output.cleaned) {
+      const log = this.#host.logs.existing(logId)
+      if (log !== undefined) rows.push(this.#stateRow(catalog, log, { cleanedTo: end }))
+    }
+    this.counters.merges++
+    this.counters.bytesIn += output.bytesIn
+    this.counters.bytesOut += output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
+    await this.#replace(rows, logs)
+    return output
+  }
+
+  /** Segment rows after the merge. What was dropped from the sources while the merge ran is dropped from the outputs. */
+  #mergedRows(groups: readonly MergeGroup[], output: MergeOutput): RowChange[] {
+    const { catalog } = this.#host
+    const rows: RowChange[] = []
+    const goneBySegment = new Map<number, Set<number>>()
+    const voidGroups: MergeGroup[] = []
+    for (const group of groups) {
+      const stillLive = group.parts.every(({ segmentId, part }) => catalog.segment(segmentId)?.dropped.includes(part) === false)
+      if (!stillLive) voidGroups.push(group)
+      for (const { segmentId, part } of group.parts) {
+        const gone = goneBySegment.get(segmentId) ?? new Set<number>()
+        gone.add(part)
+        goneBySegment.set(segmentId, gone)
+      }
+    }
+    for (const [id, gone] of goneBySegment) {
+      const row = catalog.segment(id)
+      if (row === undefined) continue
+      const dropped = new Set([...row.dropped, ...gone])
+      rows.push({ key: rowKeys.segment(id), value: dropped.size === row.parts ? null : packRow(withDropped(row, dropped)) })
+    }
+    for (const segment of output.segments) {
+      const directory = new SegmentDirectory(segment.directory)
+      const dropped: number[] = []
+      for (let part = 0; part < directory.partCount; part++) {
+        const isVoid = voidGroups.some(
+          group =>
+            group.logId === directory.logId(part) && group.type === directory.type(part) && group.endOffset === directory.endOffset(part),
+        )
+        if (isVoid) dropped.push(part)
+      }
+      const row: SegmentRow = { bytes: segment.bytes, footer: segment.footerChecksum, parts: segment.partCount, dropped }
+      rows.push({ key: rowKeys.segment(segment.segmentId), value: packRow(row) })
+    }
+    return rows
+  }
+
+  async #replace(rows: readonly RowChange[], logs: readonly LogicalLog[]): Promise<void> {
+    const { manifest, catalog } = this.#host
+    await this.#host.edit(rows)
+    manifest.sync(catalog.segments())
+    for (const log of new Set(logs)) if (!log.dropped) log.setParts(manifest.partsOf(log.id))
+    await this.#host.updateView()
+    this.#host.deleteDoomed()
+  }
+}
+
+function withDropped(row: SegmentRow, dropped: ReadonlySet<number>): SegmentRow {
+  return { ...row, dropped: [...dropped].sort((a, b) => a - b) }
+}

@@ -1,0 +1,253 @@
+/**
+ * Flush: writes what lies in full arenas into sealed segments. Runs in the worker; inline in simulation.
+ *
+ * The arenas' index rows are grouped by log and sorted by offset. A log's batches become one part: verbatim for a topic; sorted by key into a run
+ * for a store, and verbatim as well when the log keeps a body. Logs with more than `ownSegmentBytes` get a segment of their own (so that dropping
+ * old data deletes a file); all others share one, with a directory: ten thousand small tails cost one file and one sync.
+ *
+ * Checksums of batches born here are filled now. Input is shared memory that the owner no longer changes, except for batches that it truncates,
+ * which it does not offer (`limits`).
+ */
+import { fillCrc } from '../batch/record-batch.ts'
+import { fillStoreBatchChecksum, openStoreBatch } from '../batch/store-batch.ts'
+import { StoreRecordCursor } from '../batch/store-record.ts'
+import { loadChecksums } from '../codec/xxh64.ts'
+import {
+  type ArenaView,
+  INDEX_BASE_OFFSET,
+  INDEX_BYTES,
+  INDEX_COLUMNS,
+  INDEX_END_OFFSET,
+  INDEX_LOG_ID,
+  INDEX_POSITION,
+  INDEX_STATE,
+  STATE_CHECKSUM_OPEN,
+  STATE_DEAD,
+} from '../commit-log/arena.ts'
+import type { Files, TaskPlace } from '../env/environment.ts'
+import { assert } from '../errors.ts'
+import { type AbortedEntry, ProducerState } from '../log/producer-state.ts'
+import { PART_BODY, PART_RUN, PART_TOPIC } from '../segment/format.ts'
+import { type SegmentSummary, SegmentWriter } from '../segment/writer.ts'
+import { MemorySource, sortStoreRecords, storeRecordAddress } from './merge-sort.ts'
+
+/** What the owner says about one log of the arenas. */
+export interface FlushLog {
+  readonly id: number
+  readonly name: string
+  /** 1 topic, 2 store. */
+  readonly kind: number
+  readonly versioned: boolean
+  readonly body: boolean
+  /** Batches that end above it stay (carried elsewhere). */
+  readonly limit: number
+  /** Producer state where this flush begins; topics only. */
+  readonly producers: Uint8Array | undefined
+}
+
+export interface FlushInput {
+  readonly folder: string
+  readonly paths: readonly string[]
+  readonly segmentIds: readonly number[]
+  readonly editId: number
+  readonly databaseId: Uint8Array
+  readonly arenas: readonly ArenaView[]
+  /** Ascending by id. */
+  readonly logs: readonly FlushLog[]
+  readonly ownSegmentBytes: number
+}
+
+export interface FlushOutput {
+  readonly segments: readonly SegmentSummary[]
+  /** Producer state at the end of the flushed range, for logs that have any. */
+  readonly producers: readonly { readonly logId: number; readonly bytes: Uint8Array }[]
+}
+
+interface BatchPlace {
+  readonly arena: ArenaView
+  readonly position: number
+  readonly bytes: number
+  readonly baseOffset: number
+  readonly endOffset: number
+  readonly state: number
+}
+
+interface LogBatches {
+  readonly log: FlushLog
+  batches: BatchPlace[]
+  bytes: number
+}
+
+export async function flush(input: FlushInput, place: TaskPlace): Promise<FlushOutput> {
+  await loadChecksums()
+  const groups = groupByLog(input)
+  const own = groups.filter(group => group.bytes >= input.ownSegmentBytes)
+  const shared = groups.filter(group => group.bytes < input.ownSegmentBytes)
+  const outputs = [...own.map(group => [group]), ...(shared.length > 0 ? [shared] : [])]
+  assert(outputs.length <= input.segmentIds.length, 'enough segment ids were given', outputs.length, input.segmentIds.length)
+  const segments: SegmentSummary[] = []
+  const producers: { logId: number; bytes: Uint8Array }[] = []
+  const written: string[] = []
+  const total = groups.reduce((sum, group) => sum + group.bytes, 0)
+  let done = 0
+  try {
+    for (const [index, output] of outputs.entries()) {
+      const path = input.paths[index] as string
+      const segmentId = input.segmentIds[index] as number
+      written.push(path)
+      segments.push(
+        writeSegment(
+          place.files,
+          path,
+          input,
+          segmentId,
+          place.clock.now(),
+          { outputIndex: index, outputCount: outputs.length },
+          output,
+          producers,
+        ),
+      )
+      done += output.reduce((sum, group) => sum + group.bytes, 0)
+      place.report(done, total)
+    }
+    await place.files.syncDirectory(input.folder)
+  } catch (error) {
+    // Half an edit is no edit: nothing of it may stay behind to fill the disk.
+    for (const path of written) await place.files.remove(path).catch(() => undefined)
+    throw error
+  }
+  return { segments, producers }
+}
+
+function groupByLog(input: FlushInput): LogBatches[] {
+  const groups = new Map<number, LogBatches>()
+  for (const log of input.logs) groups.set(log.id, { log, batches: [], bytes: 0 })
+  for (const arena of input.arenas) {
+    const { index, indexCount } = arena
+    for (let row = 0; row < indexCount; row++) {
+      const at = row * INDEX_COLUMNS
+      const state = index[at + INDEX_STATE] as number
+      if ((state & STATE_DEAD) !== 0) continue
+      const group = groups.get(index[at + INDEX_LOG_ID] as number)
+      const endOffset = index[at + INDEX_END_OFFSET] as number
+      if (group === undefined || endOffset > group.log.limit) continue
+      const bytes = index[at + INDEX_BYTES] as number
+      group.batches.push({
+        arena,
+        position: index[at + INDEX_POSITION] as number,
+        bytes,
+        baseOffset: index[at + INDEX_BASE_OFFSET] as number,
+        endOffset,
+        state,
+      })
+      group.bytes += bytes
+    }
+  }
+  const found = [...groups.values()].filter(group => group.batches.length > 0)
+  for (const group of found) {
+    // Only carried batches lie out of order.
+    group.batches.sort((a, b) => a.baseOffset - b.baseOffset)
+    for (let i = 1; i < group.batches.length; i++) {
+      const before = group.batches[i - 1] as BatchPlace
+      const batch = group.batches[i] as BatchPlace
+      assert(batch.baseOffset === before.endOffset, 'a flushed range has no hole', batch.baseOffset, before.endOffset)
+    }
+  }
+  return found
+}
+
+function writeSegment(
+  files: Files,
+  path: string,
+  input: FlushInput,
+  segmentId: number,
+  createdMs: number,
+  place: { readonly outputIndex: number; readonly outputCount: number },
+  groups: readonly LogBatches[],
+  producers: { logId: number; bytes: Uint8Array }[],
+): SegmentSummary {
+  const file = files.openSync(path, 'create')
+  try {
+    const writer = new SegmentWriter(file, { segmentId, databaseId: input.databaseId, editId: input.editId, createdMs })
+    for (const group of groups) {
+      if (group.log.kind === 1) {
+        const state = writeTopicPart(writer, group)
+        if (state !== undefined) producers.push({ logId: group.log.id, bytes: state })
+      } else {
+        if (group.log.body) writeBodyPart(writer, group)
+        writeRunPart(writer, group)
+      }
+    }
+    return writer.finish({ ...place, sync: true })
+  } finally {
+    file.closeSync()
+  }
+}
+
+function writeTopicPart(writer: SegmentWriter, group: LogBatches): Uint8Array | undefined {
+  const { log, batches } = group
+  writer.beginPart({ logId: log.id, name: log.name, kind: log.kind, type: PART_TOPIC })
+  let state = log.producers === undefined ? undefined : ProducerState.fromBytes(log.producers)
+  const aborted: AbortedEntry[] = []
+  for (const { arena, position, bytes, state: bits } of batches) {
+    if ((bits & STATE_CHECKSUM_OPEN) !== 0) fillCrc(arena.bytes, position)
+    if (state !== undefined || hasProducer(arena.bytes, position)) {
+      state ??= new ProducerState()
+      const entry = state.applyBatch(arena.bytes, position)
+      if (entry !== undefined) aborted.push(entry)
+    }
+    writer.addBatches(arena.bytes, position, position + bytes)
+  }
+  const bytes = state === undefined || state.isEmpty ? undefined : state.toBytes()
+  writer.setPartTables({ ...(aborted.length > 0 ? { aborted } : {}), ...(bytes === undefined ? {} : { producerState: bytes }) })
+  writer.endPart()
+  return bytes
+}
+
+/** The producer id of a batch is -1 (all bits set) when it has none. */
+function hasProducer(bytes: Uint8Array, position: number): boolean {
+  return ((bytes[position + 43] as number) & 0x80) === 0
+}
+
+function writeBodyPart(writer: SegmentWriter, group: LogBatches): void {
+  const { log, batches } = group
+  writer.beginPart({ logId: log.id, name: log.name, kind: log.kind, type: PART_BODY, versioned: log.versioned })
+  for (const { arena, position, bytes, state } of batches) {
+    if ((state & STATE_CHECKSUM_OPEN) === 0) {
+      writer.addBatches(arena.bytes, position, position + bytes)
+    } else {
+      // Filled in a copy: readers of the arena would see the flag before the checksum.
+      const copy = arena.bytes.slice(position, position + bytes)
+      fillStoreBatchChecksum(copy, 0)
+      writer.addBatches(copy, 0, bytes)
+    }
+  }
+  writer.endPart()
+}
+
+function writeRunPart(writer: SegmentWriter, group: LogBatches): void {
+  const { log, batches } = group
+  const first = batches[0] as BatchPlace
+  const last = batches.at(-1) as BatchPlace
+  writer.beginPart({
+    logId: log.id,
+    name: log.name,
+    kind: log.kind,
+    type: PART_RUN,
+    versioned: log.versioned,
+    firstOffset: first.baseOffset,
+    endOffset: last.endOffset,
+  })
+  // Every record's place, then the places in key order; the bytes are copied once, into the run.
+  const buffers: Uint8Array[] = []
+  const addresses: number[] = []
+  const cursor = new StoreRecordCursor()
+  for (const { arena, position } of batches) {
+    openStoreBatch(cursor, arena.bytes, position)
+    if (buffers.at(-1) !== cursor.buffer) buffers.push(cursor.buffer)
+    while (cursor.next()) addresses.push(storeRecordAddress(buffers.length - 1, cursor.start))
+  }
+  const source = new MemorySource(buffers, sortStoreRecords(buffers, Float64Array.from(addresses), { versioned: log.versioned }))
+  while (source.next()) writer.addParsedRecord(source.record)
+  writer.endPart()
+}

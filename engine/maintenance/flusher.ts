@@ -1,0 +1,235 @@
+/**
+ * The flusher: moves full arenas into segments, in order, one batch of arenas at a time, and gives their files back.
+ *
+ *   1. everything in the arenas is made durable
+ *   2. what must not be flushed (above an owner's high watermark) is *carried*: appended again at the head with its offsets and epochs
+ *   3. a worker writes the segments
+ *   4. one edit of the system log makes them live and moves the flush point; it is durable, and all carried batches before it with it
+ *   5. the logs exchange tail for parts
+ *   6. the catalog view follows; only then files are recycled and deleted, so that an older view never names what is gone
+ * Steps 1 to 4 may fail (disk full): nothing has changed then, partial files are gone, and the flush is tried again later.
+ *
+ * Owned by the database; all decisions are on the owner's thread, all I/O of step 3 and 6 in the worker.
+ */
+import type { Catalog } from '../catalog/catalog.ts'
+import type { LogTable } from '../catalog/log-table.ts'
+import { type Manifest, segmentFileName } from '../catalog/manifest.ts'
+import { packRow, type RowChange, rowKeys } from '../catalog/rows.ts'
+import { INDEX_COLUMNS, INDEX_LOG_ID } from '../commit-log/arena.ts'
+import type { CommitLog, TailFile } from '../commit-log/commit-log.ts'
+import type { Environment, Executor } from '../env/environment.ts'
+import { VarveError } from '../errors.ts'
+import { kindNumbers } from '../log/batch-kinds.ts'
+import type { LogicalLog } from '../log/logical-log.ts'
+import { arenaNumberOf } from '../log/tail.ts'
+import type { SegmentSummary } from '../segment/writer.ts'
+import type { FlushInput, FlushLog, FlushOutput } from './flush.ts'
+import type { ViewInput } from './view.ts'
+
+const retryDelayMs = 1000
+/** Arenas that one flush takes at most: bounds the memory of a segment's index and the time until the first file is free again. */
+const arenasPerFlushMax = 4
+
+/** What the flusher needs of its database. */
+export interface FlusherHost {
+  readonly environment: Environment
+  readonly executor: Executor
+  readonly folder: string
+  readonly catalogFolder: string
+  readonly commitLog: CommitLog
+  readonly catalog: Catalog
+  readonly manifest: Manifest
+  readonly logs: LogTable
+  readonly ownSegmentBytes: number
+  readonly closing: boolean
+  /** Appends an edit of the system log, applies it, resolves when durable. Passes the bounds of back-pressure. */
+  edit(rows: readonly RowChange[]): Promise<void>
+  /** Appends the tail batches from index `from` on that lie in these arenas again, at the head. Returns how many. */
+  carry(log: LogicalLog, from: number, arenas: ReadonlySet<number>): number
+  takeSegmentIds(count: number): number[]
+  /** Segment rows changed: something may be worth merging, something may be deleted. */
+  segmentsChanged(): void
+  report(event: 'flush', facts: { readonly bytes: number; readonly segments: number; readonly logs: number }): void
+}
+
+export class Flusher {
+  readonly #host: FlusherHost
+  #running: Promise<void> | undefined
+  #cancelRetry: (() => void) | undefined
+  #lastError: VarveError | undefined
+  readonly counters = { flushes: 0, flushedBytes: 0, carriedBatches: 0, failures: 0 }
+
+  constructor(host: FlusherHost) {
+    this.#host = host
+  }
+
+  get lastError(): VarveError | undefined {
+    return this.#lastError
+  }
+
+  /** Flushes sealed arenas in the background until there are none. */
+  wake(): void {
+    if (this.#running !== undefined || this.#host.commitLog.poison !== undefined) return
+    // Not in this turn: the commit log calls from the middle of opening its next arena.
+    this.#running = Promise.resolve()
+      .then(() => this.#loop())
+      .finally(() => {
+        this.#running = undefined
+      })
+  }
+
+  /** Resolves when no sealed arena is left; rejects with the error that prevents it. */
+  async drain(): Promise<void> {
+    for (;;) {
+      this.#cancelRetry?.()
+      this.#cancelRetry = undefined
+      this.#lastError = undefined
+      this.wake()
+      await this.#running
+      const error = this.#lastError as VarveError | undefined
+      if (error !== undefined) throw error
+      if (this.#host.commitLog.poison !== undefined) throw this.#host.commitLog.poison
+      if (!this.#host.commitLog.tails.some(tail => tail.sealed)) return
+    }
+  }
+
+  /** Waits for a flush under way; starts no other. */
+  async stop(): Promise<void> {
+    this.#cancelRetry?.()
+    await this.#running
+  }
+
+  async #loop(): Promise<void> {
+    for (;;) {
+      const { tails } = this.#host.commitLog
+      let count = 0
+      while (count < arenasPerFlushMax && tails[count]?.sealed === true) count++
+      if (count === 0) return
+      try {
+        await this.#flush(tails.slice(0, count))
+        this.#lastError = undefined
+      } catch (error) {
+        this.counters.failures++
+        this.#lastError = error instanceof VarveError ? error : new VarveError('TASK_FAILED', 'flush failed', { cause: error })
+        if (this.#host.commitLog.poison === undefined && !this.#host.closing) {
+          this.#cancelRetry = this.#host.environment.timers.after(retryDelayMs, () => this.wake())
+        }
+        return
+      }
+    }
+  }
+
+  async #flush(tails: readonly TailFile[]): Promise<void> {
+    const { commitLog, catalog, executor } = this.#host
+    const last = tails.at(-1) as TailFile
+    const point = last.endLsn
+    if (commitLog.durableLsn < point) await commitLog.syncAll()
+    const arenas = tails.flatMap(tail => [tail.arena, ...tail.staged.map(staged => staged.arena)])
+    const numbers = new Set(arenas.map(arena => arena.number))
+    const touched = this.#touchedLogs(tails)
+
+    const plan: FlushLog[] = []
+    const counts = new Map<LogicalLog, number>()
+    for (const log of touched) {
+      const flushable = log.flushable()
+      let count = 0
+      while (count < flushable && numbers.has(arenaNumberOf(log.tail.slot(count)))) count++
+      this.counters.carriedBatches += this.#host.carry(log, count, numbers)
+      if (count === 0) continue
+      counts.set(log, count)
+      plan.push({
+        id: log.id,
+        name: log.name,
+        kind: kindNumbers[log.kind],
+        versioned: log.definition.versioned === true,
+        body: log.definition.body === true,
+        limit: log.tail.endOffset(count - 1),
+        producers: log.producersAtFlushedEnd(),
+      })
+    }
+    plan.sort((a, b) => a.id - b.id)
+
+    let output: FlushOutput = { segments: [], producers: [] }
+    const editId = catalog.ids.edit
+    if (plan.length > 0) {
+      const big = Math.ceil(arenas.reduce((sum, arena) => sum + arena.used, 0) / this.#host.ownSegmentBytes)
+      const segmentIds = this.#host.takeSegmentIds(Math.min(plan.length, big) + 1)
+      const input: FlushInput = {
+        folder: this.#host.folder,
+        paths: segmentIds.map(id => `${this.#host.folder}/${segmentFileName(id)}`),
+        segmentIds,
+        editId,
+        databaseId: catalog.database?.id ?? new Uint8Array(8),
+        arenas: arenas.map(arena => arena.viewNow()),
+        logs: plan,
+        ownSegmentBytes: this.#host.ownSegmentBytes,
+      }
+      output = await executor.run<FlushOutput>({ kind: 'flush', input })
+    }
+    await this.#host.edit(this.#rows(output.segments, last, editId, counts))
+
+    const producers = new Map(output.producers.map(entry => [entry.logId, entry.bytes]))
+    this.#host.manifest.sync(catalog.segments())
+    for (const [log, count] of counts) if (!log.dropped) log.flushed(count, this.#host.manifest.partsOf(log.id), producers.get(log.id))
+    this.counters.flushes++
+    this.counters.flushedBytes += output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
+    this.#host.report('flush', { bytes: this.counters.flushedBytes, segments: output.segments.length, logs: plan.length })
+
+    await this.updateView()
+    for (const tail of tails) await commitLog.release(tail)
+    this.#host.segmentsChanged()
+  }
+
+  /** Brings the catalog view on disk up to the catalog in memory. All edits in memory must be durable. */
+  async updateView(): Promise<void> {
+    const { catalog, executor, logs } = this.#host
+    const systemLog = logs.get(0) as LogicalLog
+    // Only durable edits may enter the view: a view that knows more than the log would survive what the log does not.
+    while (systemLog.durableOffset < systemLog.endOffset) await this.#host.commitLog.syncAll()
+    const { change, rows } = catalog.takeViewChange(systemLog.endOffset)
+    const input: ViewInput = { folder: this.#host.catalogFolder, change }
+    try {
+      await executor.run({ kind: 'view', input })
+    } catch (error) {
+      catalog.returnViewChange(rows)
+      throw error
+    }
+  }
+
+  #touchedLogs(tails: readonly TailFile[]): LogicalLog[] {
+    const ids = new Set<number>()
+    for (const tail of tails) {
+      for (const arena of [tail.arena, ...tail.staged.map(staged => staged.arena)]) {
+        const { index, indexCount } = arena
+        for (let row = 0; row < indexCount; row++) ids.add(index[row * INDEX_COLUMNS + INDEX_LOG_ID] as number)
+      }
+    }
+    const found: LogicalLog[] = []
+    for (const id of ids) {
+      const log = this.#host.logs.existing(id)
+      if (log !== undefined) found.push(log)
+    }
+    return found
+  }
+
+  #rows(segments: readonly SegmentSummary[], last: TailFile, editId: number, counts: ReadonlyMap<LogicalLog, number>): RowChange[] {
+    const { catalog } = this.#host
+    const rows: RowChange[] = segments.map(segment => ({
+      key: rowKeys.segment(segment.segmentId),
+      value: packRow({ bytes: segment.bytes, footer: segment.footerChecksum, parts: segment.partCount, dropped: [] }),
+    }))
+    rows.push({ key: rowKeys.flush, value: packRow({ lsn: last.endLsn, checksum: last.lastChecksum, sequence: last.lastSequence }) })
+    rows.push({ key: rowKeys.ids, value: packRow({ ...catalog.ids, edit: editId + 1 }) })
+    for (const [log, count] of counts) {
+      if (log.dropped) continue
+      const snapshot = log.takeSnapshot()
+      if (snapshot !== undefined) rows.push({ key: rowKeys.meta(log.id, snapshot.slot), value: snapshot.value })
+      const epoch = log.tail.epoch(count - 1)
+      if (log.kind === 'store' && log.definition.body !== true && epoch > 0) {
+        const state = catalog.state(log.id)
+        rows.push({ key: rowKeys.state(log.id), value: packRow({ startOffset: 0, endOffset: 0, resetLsn: 0, ...state, epoch }) })
+      }
+    }
+    return rows
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Options of `open`: their meaning, defaults, limits, and the one place where they are resolved into a frozen copy.
+ */
+import type { Environment } from './env/environment.ts'
+import type { Durability } from './log/log.ts'
+
+export interface OpenOptions {
+  // --- options that change meaning -----------------------------------------------------------------------------------------------------
+
+  /**
+   * What an acknowledged write survives unless the write says otherwise. Default 'sync': power loss. 'buffered': the end of the process.
+   * 'none': nothing until the next sync.
+   */
+  readonly durability?: Durability | undefined
+  /** Create the folder and the database when there is none. Default true; false gives NOT_A_DATABASE. */
+  readonly createIfMissing?: boolean | undefined
+  /** Refuse to open an existing database (EXISTS). Default false. */
+  readonly errorIfExists?: boolean | undefined
+
+  // --- options that change speed and memory --------------------------------------------------------------------------------------------
+
+  /**
+   * 'group' (default): syncs never block the thread; what arrives during one shares the next. 'inline': when nothing else is under way, the write
+   * blocks the thread for one disk flush (about 0.1–0.2 ms): lower latency for a single writer, worse for everything else in the process.
+   */
+  readonly sync?: 'group' | 'inline' | undefined
+  /** Size of a commit-log file and of the memory that mirrors it, bytes. Default 32 MiB. Smaller: more, smaller flushes. */
+  readonly commitLogFileBytes?: number | undefined
+  /** Size of the first file of a new database, bytes; files grow by 4 up to `commitLogFileBytes`. Default 256 KiB. */
+  readonly commitLogFileBytesFirst?: number | undefined
+  /** Largest frame, bytes; larger commits are staged in a file of their own. Default 4 MiB. */
+  readonly frameBytesMax?: number | undefined
+  /** Largest commit, bytes: TOO_LARGE above. Default 1 GiB. */
+  readonly commitBytesMax?: number | undefined
+  /** Appended bytes that may wait to be written before appends throw BUSY. Default 64 MiB. */
+  readonly pendingBytesMax?: number | undefined
+  /** Memory of commit-log files that wait to be flushed; acknowledgements slow down from half of it, BUSY at all of it. Default 256 MiB. */
+  readonly tailBytesMax?: number | undefined
+  /** Logs with more bytes than this in one flush get a segment file of their own. Default 1 MiB. */
+  readonly ownSegmentBytes?: number | undefined
+  /** `close()` flushes the tail to segments when it is larger, bytes; smaller tails are read back at the next opening. Default 4 MiB. */
+  readonly closeTailBytesMax?: number | undefined
+  /** Merge small segments in the background. Default true. */
+  readonly autoConsolidate?: boolean | undefined
+
+  /** Where files, time and workers come from. Default: Node. For simulation and tests. */
+  readonly environment?: Environment | undefined
+}
+
+export interface ResolvedOptions {
+  readonly durability: Durability
+  readonly createIfMissing: boolean
+  readonly errorIfExists: boolean
+  readonly sync: 'group' | 'inline'
+  readonly commitLogFileBytes: number
+  readonly commitLogFileBytesFirst: number
+  readonly frameBytesMax: number
+  readonly commitBytesMax: number
+  readonly pendingBytesMax: number
+  readonly tailBytesMax: number
+  readonly ownSegmentBytes: number
+  readonly closeTailBytesMax: number
+  readonly autoConsolidate: boolean
+}
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+/** Name -> default, smallest and largest allowed value; all in bytes. */
+const byteOptions = {
+  commitLogFileBytes: [32 * MiB, 16 * KiB, 1024 * MiB],
+  commitLogFileBytesFirst: [256 * KiB, 4 * KiB, 1024 * MiB],
+  frameBytesMax: [4 * MiB, 4 * KiB, 512 * MiB],
+  commitBytesMax: [1024 * MiB, 4 * KiB, 1024 * MiB],
+  pendingBytesMax: [64 * MiB, 4 * KiB, 4096 * MiB],
+  tailBytesMax: [256 * MiB, 32 * KiB, 65536 * MiB],
+  ownSegmentBytes: [MiB, 1, 1024 * MiB],
+  closeTailBytesMax: [4 * MiB, 0, 65536 * MiB],
+} as const
+
+type ByteOption = keyof typeof byteOptions
+
+const otherOptions: readonly string[] = ['durability', 'createIfMissing', 'errorIfExists', 'sync', 'autoConsolidate', 'environment']
+
+/** Checks every option by name: TypeError for a wrong type or an unknown option, RangeError for a value outside its limits. */
+export function resolveOptions(options: OpenOptions): ResolvedOptions {
+  if (options === null || typeof options !== 'object') throw new TypeError('options must be an object')
+  for (const name of Object.keys(options)) {
+    if (!(name in byteOptions) && !otherOptions.includes(name)) throw new TypeError(`unknown option: ${name}`)
+  }
+  const resolved: ResolvedOptions = {
+    durability: oneOf(options, 'durability', ['sync', 'buffered', 'none'], 'sync'),
+    createIfMissing: bool(options, 'createIfMissing', true),
+    errorIfExists: bool(options, 'errorIfExists', false),
+    sync: oneOf(options, 'sync', ['group', 'inline'], 'group'),
+    commitLogFileBytes: bytes(options, 'commitLogFileBytes'),
+    commitLogFileBytesFirst: Math.min(bytes(options, 'commitLogFileBytesFirst'), bytes(options, 'commitLogFileBytes')),
+    frameBytesMax: bytes(options, 'frameBytesMax'),
+    commitBytesMax: bytes(options, 'commitBytesMax'),
+    pendingBytesMax: bytes(options, 'pendingBytesMax'),
+    tailBytesMax: bytes(options, 'tailBytesMax'),
+    ownSegmentBytes: bytes(options, 'ownSegmentBytes'),
+    closeTailBytesMax: bytes(options, 'closeTailBytesMax'),
+    autoConsolidate: bool(options, 'autoConsolidate', true),
+  }
+  if (resolved.frameBytesMax > resolved.commitLogFileBytes) {
+    // A frame must fit into a file; a user who makes files small means small frames too.
+    return Object.freeze({ ...resolved, frameBytesMax: resolved.commitLogFileBytes })
+  }
+  return Object.freeze(resolved)
+}
+
+function bytes(options: OpenOptions, name: ByteOption): number {
+  const [fallback, min, max] = byteOptions[name]
+  const value: unknown = options[name]
+  if (value === undefined) return fallback
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number of bytes, got ${String(value)}`)
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    throw new RangeError(`${name} must be an integer from ${min} to ${max}, got ${value}`)
+  }
+  return value
+}
+
+function bool(options: OpenOptions, name: 'createIfMissing' | 'errorIfExists' | 'autoConsolidate', fallback: boolean): boolean {
+  const value: unknown = options[name]
+  if (value === undefined) return fallback
+  if (typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, got ${String(value)}`)
+  return value
+}
+
+function oneOf<T extends string>(options: OpenOptions, name: 'durability' | 'sync', allowed: readonly T[], fallback: T): T {
+  const value: unknown = options[name]
+  if (value === undefined) return fallback
+  if (typeof value !== 'string' || !allowed.includes(value as T)) {
+    throw new TypeError(`${name} must be ${allowed.map(word => `'${word}'`).join(' or ')}, got ${String(value)}`)
+  }
+  return value as T
+}
