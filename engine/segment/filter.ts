@@ -1,0 +1,108 @@
+/**
+ * The filter of a run: tells that a key is certainly not in it. A blocked Bloom filter, one 64-byte block per key, 10 bits and 6 probes a key
+ * (about 1 % false positives), over the key hash of `store-keys.ts` with seed 0.
+ *
+ *   filter := kind:u8 (1) probes:u8 zero:u16 blockCount:u32 keyCount:u32 block*        block := 512 bits, bit i is bit i % 8 of byte i / 8
+ *   block of a key:  floor(lane0 as unsigned * blockCount / 2^32)
+ *   bits of a key:   x = lane1; `probes` times: bit x >>> 23 (unsigned), then x = x * 0x9e3779b1 (low 32 bits)
+ *
+ * Written with the run's index section, read in place. A run without point records has no filter.
+ */
+import { createKeyHash, hashKey, type KeyHash } from '../batch/store-keys.ts'
+import { damagedBytes } from '../codec/damage.ts'
+import { readU32LE, write32LE } from '../codec/fixed-width.ts'
+import { assert, VarveError } from '../errors.ts'
+
+const headerBytes = 12
+const kindBlockedBloom = 1
+const blockBytes = 64
+const bitsPerKey = 10
+const probesPerKey = 6
+const step = 0x9e3779b1
+
+/** Collects key hashes while a run is written. */
+export class FilterBuilder {
+  #hashes = new Int32Array(1024)
+  /** Keys added; each takes two places of `#hashes`. */
+  #count = 0
+  readonly #hash: KeyHash = createKeyHash()
+
+  get keyCount(): number {
+    return this.#count
+  }
+
+  add(buffer: Uint8Array, keyStart: number, keyBytes: number): void {
+    hashKey(buffer, keyStart, keyBytes, this.#hash)
+    const at = this.#count * 2
+    if (at === this.#hashes.length) {
+      const larger = new Int32Array(at * 2)
+      larger.set(this.#hashes)
+      this.#hashes = larger
+    }
+    this.#hashes[at] = this.#hash[0]!
+    this.#hashes[at + 1] = this.#hash[1]!
+    this.#count++
+  }
+
+  /** The filter's bytes; the builder is empty after it. */
+  finish(): Uint8Array {
+    const count = this.#count
+    const blockCount = Math.max(1, Math.ceil((count * bitsPerKey) / (blockBytes * 8)))
+    const bytes = new Uint8Array(headerBytes + blockCount * blockBytes)
+    bytes[0] = kindBlockedBloom
+    bytes[1] = probesPerKey
+    write32LE(bytes, 4, blockCount)
+    write32LE(bytes, 8, count)
+    const hashes = this.#hashes
+    for (let i = 0; i < count; i++) {
+      const block = headerBytes + Math.floor(((hashes[i * 2]! >>> 0) * blockCount) / 0x1_0000_0000) * blockBytes
+      let x = hashes[i * 2 + 1]!
+      for (let probe = 0; probe < probesPerKey; probe++) {
+        const bit = x >>> 23
+        bytes[block + (bit >>> 3)]! |= 1 << (bit & 7)
+        x = Math.imul(x, step)
+      }
+    }
+    this.#count = 0
+    return bytes
+  }
+}
+
+/** A filter in the bytes of an index section. */
+export class Filter {
+  readonly keyCount: number
+  readonly #bytes: Uint8Array
+  readonly #blockCount: number
+  readonly #probes: number
+
+  /** Throws CORRUPT when the bytes are no filter, NEWER_FORMAT when they are one of another kind. */
+  constructor(bytes: Uint8Array) {
+    if (bytes.length < headerBytes) throw damagedBytes('filter is cut off', 0, { actual: bytes.length })
+    if (bytes[0] !== kindBlockedBloom) throw new VarveError('NEWER_FORMAT', 'filter of an unknown kind', { details: { actual: bytes[0] } })
+    this.#probes = bytes[1]!
+    this.#blockCount = readU32LE(bytes, 4)
+    this.keyCount = readU32LE(bytes, 8)
+    this.#bytes = bytes
+    if (this.#probes === 0 || this.#blockCount === 0 || bytes.length !== headerBytes + this.#blockCount * blockBytes) {
+      throw damagedBytes('filter size does not match its header', 0, { expected: this.#blockCount, actual: bytes.length })
+    }
+  }
+
+  get byteLength(): number {
+    return this.#bytes.length
+  }
+
+  /** False: the key is not in the run. `hash` is its key hash with seed 0. */
+  mayContain(hash: KeyHash): boolean {
+    assert(hash.length === 2, 'a key hash has two lanes', hash.length)
+    const bytes = this.#bytes
+    const block = headerBytes + Math.floor(((hash[0]! >>> 0) * this.#blockCount) / 0x1_0000_0000) * blockBytes
+    let x = hash[1]!
+    for (let probe = this.#probes; probe > 0; probe--) {
+      const bit = x >>> 23
+      if ((bytes[block + (bit >>> 3)]! & (1 << (bit & 7))) === 0) return false
+      x = Math.imul(x, step)
+    }
+    return true
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * Sequential buffered output of a segment writer: large synchronous writes, nothing read back. What was appended since `hold()` stays in
+ * memory in one piece, so that a block can be checksummed when it is complete.
+ *
+ * Owned by one `SegmentWriter`. Invariant: the file holds exactly the bytes below `#written`, the buffer those from there to `position`.
+ */
+import { xxh64Into } from '../codec/xxh64.ts'
+import type { File } from '../env/environment.ts'
+import { assert, ioError } from '../errors.ts'
+
+const bufferBytesDefault = 1024 * 1024
+
+export class SegmentOutput {
+  readonly #file: File
+  #buffer: Uint8Array
+  /** Bytes of the buffer in use. */
+  #used = 0
+  /** File position of the buffer's first byte. */
+  #written = 0
+  /** Position in the buffer from which on nothing may leave it; -1 when nothing is held. */
+  #held = -1
+
+  constructor(file: File, bufferBytes: number = bufferBytesDefault) {
+    assert(bufferBytes >= 4096, 'output buffer size', bufferBytes)
+    this.#file = file
+    this.#buffer = new Uint8Array(bufferBytes)
+  }
+
+  /** File position of the next byte. */
+  get position(): number {
+    return this.#written + this.#used
+  }
+
+  append(source: Uint8Array, start: number = 0, end: number = source.length): void {
+    const size = end - start
+    if (size > this.#buffer.length - this.#used) {
+      if (this.#held < 0 && size >= this.#buffer.length) {
+        this.#flush()
+        this.#write(source.subarray(start, end))
+        this.#written += size
+        return
+      }
+      this.#makeRoom(size)
+    }
+    this.#buffer.set(start === 0 && end === source.length ? source : source.subarray(start, end), this.#used)
+    this.#used += size
+  }
+
+  /** From here on bytes stay in the buffer, until `release`. */
+  hold(): void {
+    assert(this.#held < 0, 'nothing is held')
+    this.#held = this.#used
+  }
+
+  get heldBytes(): number {
+    return this.#held < 0 ? 0 : this.#used - this.#held
+  }
+
+  /** Ends the hold and writes the checksum of what was held to `target[at]`. */
+  release(target: Uint8Array, at: number): void {
+    assert(this.#held >= 0, 'something is held')
+    xxh64Into(this.#buffer, this.#held, this.#used, target, at)
+    this.#held = -1
+  }
+
+  /** As `release`, without a checksum. */
+  releaseUnchecked(): void {
+    assert(this.#held >= 0, 'something is held')
+    this.#held = -1
+  }
+
+  /** Writes all that is buffered. */
+  finish(): void {
+    assert(this.#held < 0, 'nothing is held')
+    this.#flush()
+  }
+
+  #makeRoom(size: number): void {
+    if (this.#held < 0) this.#flush()
+    else if (this.#held > 0) {
+      this.#write(this.#buffer.subarray(0, this.#held))
+      this.#buffer.copyWithin(0, this.#held, this.#used)
+      this.#written += this.#held
+      this.#used -= this.#held
+      this.#held = 0
+    }
+    if (size > this.#buffer.length - this.#used) {
+      const larger = new Uint8Array(Math.max(this.#buffer.length * 2, this.#used + size))
+      larger.set(this.#buffer.subarray(0, this.#used))
+      this.#buffer = larger
+    }
+  }
+
+  #flush(): void {
+    if (this.#used === 0) return
+    this.#write(this.#buffer.subarray(0, this.#used))
+    this.#written += this.#used
+    this.#used = 0
+  }
+
+  #write(bytes: Uint8Array): void {
+    try {
+      this.#file.writeSync(bytes, this.#written)
+    } catch (error) {
+      throw ioError(error, this.#file.path, 'write')
+    }
+  }
+}
+
+/** Bytes that grow: index sections and tables while a part is written. */
+export class ByteBuilder {
+  bytes: Uint8Array
+  used = 0
+
+  constructor(capacity: number = 1024) {
+    this.bytes = new Uint8Array(capacity)
+  }
+
+  /** Makes room for `size` bytes and returns the position where they go. */
+  reserve(size: number): number {
+    const at = this.used
+    if (at + size > this.bytes.length) {
+      const larger = new Uint8Array(Math.max(this.bytes.length * 2, at + size))
+      larger.set(this.bytes.subarray(0, at))
+      this.bytes = larger
+    }
+    this.used = at + size
+    return at
+  }
+
+  append(source: Uint8Array, start: number = 0, end: number = source.length): void {
+    const at = this.reserve(end - start)
+    this.bytes.set(start === 0 && end === source.length ? source : source.subarray(start, end), at)
+  }
+
+  /** A view, valid until the next `reserve`. */
+  view(): Uint8Array {
+    return this.bytes.subarray(0, this.used)
+  }
+
+  clear(): void {
+    this.used = 0
+  }
+}

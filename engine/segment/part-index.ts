@@ -1,0 +1,338 @@
+/**
+ * Index sections as they lie in a segment, read in place: `BatchIndex` for topic and body parts, `RunIndex` for runs. Both find blocks by
+ * binary search over fixed-width entries; nothing is parsed ahead but the list of tables.
+ *
+ * Made by `SegmentReader` after the section's checksum matched. Constructors check the structure and every entry against the body's size, so
+ * that accessors never lead outside; they throw CORRUPT with the position in the section, or NEWER_FORMAT.
+ */
+import { type Extension, readExtensions } from '../batch/extension.ts'
+import { compareKeys } from '../batch/store-keys.ts'
+import { damagedBytes } from '../codec/damage.ts'
+import { readI32LE, readI64LE, readU16LE, readU32LE, readU48LE } from '../codec/fixed-width.ts'
+import { assert } from '../errors.ts'
+import { Filter } from './filter.ts'
+import {
+  ABORTED_ENTRY_BYTES,
+  BATCH_BLOCK_BASE_OFFSET,
+  BATCH_BLOCK_BATCH_COUNT,
+  BATCH_BLOCK_BYTES,
+  BATCH_BLOCK_CHECKSUM,
+  BATCH_BLOCK_END_OFFSET,
+  BATCH_BLOCK_ENTRY_BYTES,
+  BATCH_BLOCK_MAX_TIMESTAMP,
+  BATCH_BLOCK_POSITION,
+  EPOCH_ENTRY_BYTES,
+  INDEX_HEADER_BYTES,
+  RUN_BLOCK_BYTES,
+  RUN_BLOCK_CHECKSUM,
+  RUN_BLOCK_ENTRY_BYTES,
+  RUN_BLOCK_KEY_BYTES,
+  RUN_BLOCK_KEY_POSITION,
+  RUN_BLOCK_POSITION,
+  RUN_BLOCK_RECORD_COUNT,
+  STATISTICS_BYTES,
+  STATISTICS_DELETES,
+  STATISTICS_EXPIRING,
+  STATISTICS_MAX_EXPIRY,
+  STATISTICS_MAX_VERSION,
+  STATISTICS_MIN_EXPIRY,
+  STATISTICS_MIN_VERSION,
+  STATISTICS_POINTERS,
+  STATISTICS_PUTS,
+  STATISTICS_RANGE_DELETES,
+  STATISTICS_VERSIONED,
+  TABLE_ABORTED,
+  TABLE_EPOCHS,
+  TABLE_FILTER,
+  TABLE_LARGEST_KEY,
+  TABLE_PRODUCER_STATE,
+  TABLE_RANGE_DELETES,
+  TABLE_STATISTICS,
+} from './format.ts'
+import type { AbortedTransactionEntry, EpochStart } from './part.ts'
+
+/** What reading and checking blocks needs to know, of either kind of part. */
+export interface BlockIndex {
+  /** The section's bytes; checksums of blocks lie in them. */
+  readonly bytes: Uint8Array
+  readonly blockCount: number
+  /** From the beginning of the body. */
+  position(block: number): number
+  byteCount(block: number): number
+  /** Where in `bytes` the block's checksum lies. */
+  checksumAt(block: number): number
+}
+
+/** Blocks must follow each other from 0 to the end of the body. */
+function checkBlocks(index: BlockIndex, bodyBytes: number, entryBytes: number): void {
+  let position = 0
+  for (let block = 0; block < index.blockCount; block++) {
+    if (index.position(block) !== position || index.byteCount(block) === 0) {
+      throw damagedBytes('block does not follow the one before', INDEX_HEADER_BYTES + block * entryBytes, {
+        expected: position,
+        actual: index.position(block),
+      })
+    }
+    position += index.byteCount(block)
+  }
+  if (position !== bodyBytes) throw damagedBytes('blocks do not fill the body', 0, { expected: bodyBytes, actual: position })
+}
+
+function tableOf(tables: readonly Extension[], tag: number): Uint8Array | undefined {
+  for (const table of tables) if (table.tag === tag) return table.bytes
+  return undefined
+}
+
+function checkCount(bytes: Uint8Array, blockCount: number, entryBytes: number): void {
+  if (bytes.length < INDEX_HEADER_BYTES + blockCount * entryBytes)
+    throw damagedBytes('index section is cut off', 0, { actual: bytes.length })
+  const actual = readU32LE(bytes, 0)
+  if (actual !== blockCount)
+    throw damagedBytes('index section has another number of blocks than the directory', 0, { expected: blockCount, actual })
+}
+
+export class BatchIndex implements BlockIndex {
+  readonly bytes: Uint8Array
+  readonly blockCount: number
+  readonly #tables: readonly Extension[]
+
+  constructor(bytes: Uint8Array, blockCount: number, bodyBytes: number) {
+    checkCount(bytes, blockCount, BATCH_BLOCK_ENTRY_BYTES)
+    if (readU32LE(bytes, 4) !== 0) throw damagedBytes('batch index has keys', 4)
+    this.bytes = bytes
+    this.blockCount = blockCount
+    this.#tables = readExtensions(bytes, INDEX_HEADER_BYTES + blockCount * BATCH_BLOCK_ENTRY_BYTES, bytes.length)
+    checkBlocks(this, bodyBytes, BATCH_BLOCK_ENTRY_BYTES)
+    this.#checkOrder()
+  }
+
+  #checkOrder(): void {
+    let offset = 0
+    let timestamp = -1
+    for (let block = 0; block < this.blockCount; block++) {
+      if (this.baseOffset(block) < offset || this.endOffset(block) < this.baseOffset(block) || this.maxTimestamp(block) < timestamp) {
+        throw damagedBytes('blocks are not in order', INDEX_HEADER_BYTES + block * BATCH_BLOCK_ENTRY_BYTES)
+      }
+      offset = this.endOffset(block)
+      timestamp = this.maxTimestamp(block)
+    }
+  }
+
+  baseOffset(block: number): number {
+    return readI64LE(this.bytes, this.#at(block) + BATCH_BLOCK_BASE_OFFSET)
+  }
+
+  /** Exclusive. */
+  endOffset(block: number): number {
+    return readI64LE(this.bytes, this.#at(block) + BATCH_BLOCK_END_OFFSET)
+  }
+
+  position(block: number): number {
+    return readI64LE(this.bytes, this.#at(block) + BATCH_BLOCK_POSITION)
+  }
+
+  byteCount(block: number): number {
+    return readU32LE(this.bytes, this.#at(block) + BATCH_BLOCK_BYTES)
+  }
+
+  batchCount(block: number): number {
+    return readU32LE(this.bytes, this.#at(block) + BATCH_BLOCK_BATCH_COUNT)
+  }
+
+  /** Largest timestamp up to the end of this block; -1 unknown. */
+  maxTimestamp(block: number): number {
+    return readI64LE(this.bytes, this.#at(block) + BATCH_BLOCK_MAX_TIMESTAMP)
+  }
+
+  checksumAt(block: number): number {
+    return this.#at(block) + BATCH_BLOCK_CHECKSUM
+  }
+
+  /** First block that has a record at or behind `offset`; `blockCount` when there is none. */
+  findByOffset(offset: number): number {
+    let from = 0
+    let to = this.blockCount
+    while (from < to) {
+      const middle = (from + to) >>> 1
+      if (this.endOffset(middle) <= offset) from = middle + 1
+      else to = middle
+    }
+    return from
+  }
+
+  /** First block that has a batch with a largest timestamp >= `timestamp`; `blockCount` when there is none. */
+  findByTime(timestamp: number): number {
+    let from = 0
+    let to = this.blockCount
+    while (from < to) {
+      const middle = (from + to) >>> 1
+      if (this.maxTimestamp(middle) < timestamp) from = middle + 1
+      else to = middle
+    }
+    return from
+  }
+
+  /** Leader epochs with the first offset of each in this part, ascending. */
+  epochs(): EpochStart[] {
+    const bytes = tableOf(this.#tables, TABLE_EPOCHS)
+    const epochs: EpochStart[] = []
+    if (bytes === undefined) return epochs
+    if (bytes.length % EPOCH_ENTRY_BYTES !== 0) throw damagedBytes('epoch table is cut off', 0, { actual: bytes.length })
+    for (let at = 0; at < bytes.length; at += EPOCH_ENTRY_BYTES) {
+      epochs.push({ epoch: readI32LE(bytes, at), startOffset: readI64LE(bytes, at + 4) })
+    }
+    return epochs
+  }
+
+  /** Aborted transactions whose marker lies in this part, by the marker's offset. */
+  aborted(): AbortedTransactionEntry[] {
+    const bytes = tableOf(this.#tables, TABLE_ABORTED)
+    const aborted: AbortedTransactionEntry[] = []
+    if (bytes === undefined) return aborted
+    if (bytes.length % ABORTED_ENTRY_BYTES !== 0)
+      throw damagedBytes('table of aborted transactions is cut off', 0, { actual: bytes.length })
+    for (let at = 0; at < bytes.length; at += ABORTED_ENTRY_BYTES) {
+      aborted.push({
+        producerId: readI64LE(bytes, at),
+        firstOffset: readI64LE(bytes, at + 8),
+        lastOffset: readI64LE(bytes, at + 16),
+        lastStableOffset: readI64LE(bytes, at + 24),
+      })
+    }
+    return aborted
+  }
+
+  /** As the writer was given it; a view. */
+  producerState(): Uint8Array | undefined {
+    return tableOf(this.#tables, TABLE_PRODUCER_STATE)
+  }
+
+  #at(block: number): number {
+    assert(block >= 0 && block < this.blockCount, 'a block of this part', block, this.blockCount)
+    return INDEX_HEADER_BYTES + block * BATCH_BLOCK_ENTRY_BYTES
+  }
+}
+
+/** Counts and bounds of a run. Expiries are 0 and versions all zero when no record has one. */
+export interface RunFacts {
+  readonly puts: number
+  readonly deletes: number
+  readonly rangeDeletes: number
+  readonly pointers: number
+  /** Records with an expiry, records with a version. */
+  readonly expiring: number
+  readonly versioned: number
+  readonly minExpiry: number
+  readonly maxExpiry: number
+  readonly minVersion: { readonly ms: number; readonly counter: number; readonly node: number }
+  readonly maxVersion: { readonly ms: number; readonly counter: number; readonly node: number }
+}
+
+export class RunIndex implements BlockIndex {
+  readonly bytes: Uint8Array
+  readonly blockCount: number
+  /** Undefined when the run has no point records. */
+  readonly filter: Filter | undefined
+  /** The range delete records of the run, back to back, in their order; read them with a `StoreRecordCursor`. */
+  readonly rangeDeletes: Uint8Array
+  /** Key of the last record; empty when there is none. */
+  readonly largestKey: Uint8Array
+  readonly #statistics: Uint8Array
+  /** Where the fence keys begin in `bytes`. */
+  readonly #keys: number
+
+  constructor(bytes: Uint8Array, blockCount: number, bodyBytes: number) {
+    checkCount(bytes, blockCount, RUN_BLOCK_ENTRY_BYTES)
+    const keysBytes = readU32LE(bytes, 4)
+    this.bytes = bytes
+    this.blockCount = blockCount
+    this.#keys = INDEX_HEADER_BYTES + blockCount * RUN_BLOCK_ENTRY_BYTES
+    if (this.#keys + keysBytes > bytes.length) throw damagedBytes('fence keys are cut off', 4, { actual: keysBytes })
+    const tables = readExtensions(bytes, this.#keys + keysBytes, bytes.length)
+    checkBlocks(this, bodyBytes, RUN_BLOCK_ENTRY_BYTES)
+    for (let block = 0; block < blockCount; block++) {
+      const end = this.keyStart(block) - this.#keys + this.keyBytes(block)
+      if (end > keysBytes) throw damagedBytes('fence key lies outside', this.#at(block), { expected: keysBytes, actual: end })
+    }
+    const statistics = tableOf(tables, TABLE_STATISTICS)
+    if (statistics?.length !== STATISTICS_BYTES) throw damagedBytes('run has no statistics', 0, { actual: statistics?.length })
+    const filter = tableOf(tables, TABLE_FILTER)
+    this.#statistics = statistics
+    this.filter = filter === undefined ? undefined : new Filter(filter)
+    this.rangeDeletes = tableOf(tables, TABLE_RANGE_DELETES) ?? new Uint8Array(0)
+    this.largestKey = tableOf(tables, TABLE_LARGEST_KEY) ?? new Uint8Array(0)
+  }
+
+  position(block: number): number {
+    return readI64LE(this.bytes, this.#at(block) + RUN_BLOCK_POSITION)
+  }
+
+  byteCount(block: number): number {
+    return readU32LE(this.bytes, this.#at(block) + RUN_BLOCK_BYTES)
+  }
+
+  recordCount(block: number): number {
+    return readU32LE(this.bytes, this.#at(block) + RUN_BLOCK_RECORD_COUNT)
+  }
+
+  checksumAt(block: number): number {
+    return this.#at(block) + RUN_BLOCK_CHECKSUM
+  }
+
+  /** Where in `bytes` the block's first key lies. */
+  keyStart(block: number): number {
+    return this.#keys + readU32LE(this.bytes, this.#at(block) + RUN_BLOCK_KEY_POSITION)
+  }
+
+  keyBytes(block: number): number {
+    return readU32LE(this.bytes, this.#at(block) + RUN_BLOCK_KEY_BYTES)
+  }
+
+  /** Key of the first record; empty when there is none. A view. */
+  get smallestKey(): Uint8Array {
+    if (this.blockCount === 0) return this.largestKey
+    return this.bytes.subarray(this.keyStart(0), this.keyStart(0) + this.keyBytes(0))
+  }
+
+  /** First block whose first key is >= the key; `blockCount` when all are smaller. The key may also stand at the end of the block before. */
+  findFence(key: Uint8Array, start: number, size: number): number {
+    let from = 0
+    let to = this.blockCount
+    while (from < to) {
+      const middle = (from + to) >>> 1
+      if (compareKeys(this.bytes, this.keyStart(middle), this.keyBytes(middle), key, start, size) < 0) from = middle + 1
+      else to = middle
+    }
+    return from
+  }
+
+  facts(): RunFacts {
+    const bytes = this.#statistics
+    return {
+      puts: readI64LE(bytes, STATISTICS_PUTS),
+      deletes: readI64LE(bytes, STATISTICS_DELETES),
+      rangeDeletes: readI64LE(bytes, STATISTICS_RANGE_DELETES),
+      pointers: readI64LE(bytes, STATISTICS_POINTERS),
+      expiring: readI64LE(bytes, STATISTICS_EXPIRING),
+      versioned: readI64LE(bytes, STATISTICS_VERSIONED),
+      minExpiry: readI64LE(bytes, STATISTICS_MIN_EXPIRY),
+      maxExpiry: readI64LE(bytes, STATISTICS_MAX_EXPIRY),
+      minVersion: readVersion(bytes, STATISTICS_MIN_VERSION),
+      maxVersion: readVersion(bytes, STATISTICS_MAX_VERSION),
+    }
+  }
+
+  /** The statistics as they lie in the file. */
+  get statisticsBytes(): Uint8Array {
+    return this.#statistics
+  }
+
+  #at(block: number): number {
+    assert(block >= 0 && block < this.blockCount, 'a block of this part', block, this.blockCount)
+    return INDEX_HEADER_BYTES + block * RUN_BLOCK_ENTRY_BYTES
+  }
+}
+
+function readVersion(bytes: Uint8Array, at: number): { ms: number; counter: number; node: number } {
+  return { ms: readU48LE(bytes, at), counter: readU16LE(bytes, at + 6), node: readU32LE(bytes, at + 8) }
+}
