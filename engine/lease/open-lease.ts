@@ -4,10 +4,10 @@
  */
 
 import { loadChecksums } from '../codec/xxh64.ts'
-import { Arena, type ArenaView, STATE_CHECKSUM_OPEN } from '../commit-log/arena.ts'
+import { Arena, type ArenaView } from '../commit-log/arena.ts'
 import { type Files, nodeFiles } from '../env/index.ts'
 import { VarveError } from '../errors.ts'
-import { fillBatchChecksum, offsetForTimeInBatch } from '../log/batch-kinds.ts'
+import { offsetForTimeInBatch } from '../log/batch-kinds.ts'
 import type { DefinedLog, LogSlice } from '../log/log.ts'
 import { offsetForTimeInParts, type PartRef, partRef, readParts } from '../log/parts.ts'
 import { Tail } from '../log/tail.ts'
@@ -113,7 +113,7 @@ function openLog(
         const slice = readParts(partRefs(), kind, offset, bytesMax)
         if (slice !== undefined) return slice
       }
-      return readTail(tail, kind, offset, bytesMax, options.fillChecksums === true)
+      return tail.read(kind, offset, endOffset, bytesMax, options.fillChecksums === true)
     },
     offsetForTime(timestamp) {
       assertOpen()
@@ -127,22 +127,4 @@ function openLog(
       return undefined
     },
   }
-}
-
-function readTail(tail: Tail, kind: LogSlice['kind'], offset: number, bytesMax: number, fillChecksums: boolean): LogSlice {
-  const first = tail.find(offset)
-  let end = first
-  let size = 0
-  while (end < tail.length && (size === 0 || size + tail.bytes(end) <= bytesMax)) size += tail.bytes(end++)
-  const bytes = new Uint8Array(size)
-  const positions: number[] = []
-  let at = 0
-  for (let i = first; i < end; i++) {
-    const position = tail.position(i)
-    bytes.set(tail.arena(i).bytes.subarray(position, position + tail.bytes(i)), at)
-    if (fillChecksums && (tail.state(i) & STATE_CHECKSUM_OPEN) !== 0) fillBatchChecksum(kind, bytes, at)
-    positions.push(at)
-    at += tail.bytes(i)
-  }
-  return { kind, bytes, positions, nextOffset: end === first ? offset : tail.endOffset(end - 1) }
 }

@@ -12,10 +12,10 @@
  * is ever flushed; nothing below the high watermark is truncated.
  */
 import type { Arena } from '../commit-log/arena.ts'
-import { STATE_CHECKSUM_OPEN, STATE_DEAD, STATE_WORD_MASK, STATE_WORD_SHIFT } from '../commit-log/arena.ts'
+import { STATE_DEAD, STATE_WORD_MASK, STATE_WORD_SHIFT } from '../commit-log/arena.ts'
 import { Deferred } from '../commit-log/ticket.ts'
 import { assert, VarveError } from '../errors.ts'
-import { batchBase, batchEnd, batchLength, fillBatchChecksum, offsetForTimeInBatch } from './batch-kinds.ts'
+import { batchBase, batchEnd, batchLength, offsetForTimeInBatch } from './batch-kinds.ts'
 import type {
   AbortedTransaction,
   Appended,
@@ -408,7 +408,13 @@ export class LogicalLog implements Log {
       const slice = readParts(this.#parts, this.kind, offset, options.bytesMax ?? bytesMaxDefault)
       if (slice !== undefined) return slice
     }
-    return this.#readTail(Math.max(offset, this.#flushedEnd), bound, options)
+    return this.tail.read(
+      this.kind,
+      Math.max(offset, this.#flushedEnd),
+      bound,
+      options.bytesMax ?? bytesMaxDefault,
+      options.fillChecksums === true,
+    )
   }
 
   /** As `read`, with asynchronous file reads: for data that is probably not in the page cache. */
@@ -436,32 +442,6 @@ export class LogicalLog implements Log {
     }
     const bound = this.boundOffset(options.bound ?? 'highWatermark')
     return offset >= bound ? undefined : bound
-  }
-
-  #readTail(offset: number, bound: number, options: ReadOptions): LogSlice {
-    const { tail } = this
-    const bytesMax = options.bytesMax ?? bytesMaxDefault
-    const first = tail.find(offset)
-    let end = first
-    let size = 0
-    while (end < tail.length && tail.endOffset(end) <= bound) {
-      const bytes = tail.bytes(end)
-      if (size > 0 && size + bytes > bytesMax) break
-      size += bytes
-      end++
-    }
-    const bytes = new Uint8Array(size)
-    const positions: number[] = []
-    let at = 0
-    for (let i = first; i < end; i++) {
-      const position = tail.position(i)
-      const length = tail.bytes(i)
-      bytes.set(tail.arena(i).bytes.subarray(position, position + length), at)
-      if (options.fillChecksums === true && (tail.state(i) & STATE_CHECKSUM_OPEN) !== 0) fillBatchChecksum(this.kind, bytes, at)
-      positions.push(at)
-      at += length
-    }
-    return { kind: this.kind, bytes, positions, nextOffset: end === first ? offset : tail.endOffset(end - 1) }
   }
 
   offsetForTime(timestamp: number): number | undefined {

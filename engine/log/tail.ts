@@ -15,8 +15,11 @@ import {
   INDEX_MAX_TIMESTAMP,
   INDEX_POSITION,
   INDEX_STATE,
+  STATE_CHECKSUM_OPEN,
 } from '../commit-log/arena.ts'
 import { assert } from '../errors.ts'
+import { fillBatchChecksum } from './batch-kinds.ts'
+import type { LogKind, LogSlice } from './log.ts'
 
 const rowsPerArena = 2 ** 24
 
@@ -133,6 +136,27 @@ export class Tail {
   /** Forgets the slots from `index` on: they are truncated. */
   dropFrom(index: number): void {
     this.#slots.length = this.#head + index
+  }
+
+  /** Whole batches from the one that contains `offset` on, up to `bound`, as many as `bytesMax` holds but at least one; copied. */
+  read(kind: LogKind, offset: number, bound: number, bytesMax: number, fillChecksums: boolean): LogSlice {
+    const first = this.find(offset)
+    let end = first
+    let size = 0
+    while (end < this.length && this.endOffset(end) <= bound && (size === 0 || size + this.bytes(end) <= bytesMax))
+      size += this.bytes(end++)
+    const bytes = new Uint8Array(size)
+    const positions: number[] = []
+    let at = 0
+    for (let i = first; i < end; i++) {
+      const position = this.position(i)
+      const length = this.bytes(i)
+      bytes.set(this.arena(i).bytes.subarray(position, position + length), at)
+      if (fillChecksums && (this.state(i) & STATE_CHECKSUM_OPEN) !== 0) fillBatchChecksum(kind, bytes, at)
+      positions.push(at)
+      at += length
+    }
+    return { kind, bytes, positions, nextOffset: end === first ? offset : this.endOffset(end - 1) }
   }
 
   /** The slots as they are now: a lease keeps them. */

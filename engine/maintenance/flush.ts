@@ -81,9 +81,7 @@ interface LogBatches {
 export async function flush(input: FlushInput, place: TaskPlace): Promise<FlushOutput> {
   await loadChecksums()
   const groups = groupByLog(input)
-  const own = groups.filter(group => group.bytes >= input.ownSegmentBytes)
-  const shared = groups.filter(group => group.bytes < input.ownSegmentBytes)
-  const outputs = [...own.map(group => [group]), ...(shared.length > 0 ? [shared] : [])]
+  const outputs = planOutputs(groups, input.ownSegmentBytes)
   assert(outputs.length <= input.segmentIds.length, 'enough segment ids were given', outputs.length, input.segmentIds.length)
   const segments: SegmentSummary[] = []
   const producers: { logId: number; bytes: Uint8Array }[] = []
@@ -117,6 +115,22 @@ export async function flush(input: FlushInput, place: TaskPlace): Promise<FlushO
     throw error
   }
   return { segments, producers }
+}
+
+/**
+ * A segment for each large log, one for all others. A few crumbs (the system log's edits, mostly) ride with the smallest large log instead of
+ * costing a file and a sync.
+ */
+function planOutputs(groups: readonly LogBatches[], ownSegmentBytes: number): LogBatches[][] {
+  const own = groups.filter(group => group.bytes >= ownSegmentBytes).sort((a, b) => a.bytes - b.bytes)
+  const shared = groups.filter(group => group.bytes < ownSegmentBytes)
+  const sharedBytes = shared.reduce((sum, group) => sum + group.bytes, 0)
+  const outputs = own.map(group => [group])
+  const smallest = outputs[0]
+  if (shared.length === 0) return outputs
+  if (smallest !== undefined && sharedBytes * 16 < ownSegmentBytes) smallest.push(...shared)
+  else outputs.push(shared)
+  return outputs
 }
 
 function groupByLog(input: FlushInput): LogBatches[] {
