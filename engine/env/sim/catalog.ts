@@ -1,14 +1,14 @@
 /**
  * The catalog view in simulation: a file on the simulated disk, so that crashes, faults, bit flips and a full disk reach it.
  *
- * File `data.mdb` (the name of the real one): two meta slots of one sector each, then change records, appended. Changing: 1. append the
- * record behind the committed length and sync; 2. write the slot that is not the newest with the new generation and length, and sync.
- * A sector is written wholly or not at all, so a crash leaves the old or the new generation.
- *   meta   = magic u32, checksum u32, generation f64, length f64
+ * File `data.mdb` (the name of the real one): one sector that says how much is committed, then change records, appended. Changing:
+ * 1. append the record behind the committed length and sync; 2. write the new length and sync. A sector is written wholly or not at all,
+ * so a crash leaves the old or the new length.
+ *   meta   = magic u32, checksum u32, length f64
  *   record = length u32, checksum u32, changes u32, each: key length u16, value length u32 (0xffffffff: delete), key, value
  *
  * Views of one folder in one environment share their rows (`SharedCatalogs`), as threads of a process share LMDB's. When step 2 fails the
- * file may hold either generation, and further changes are refused until the next open.
+ * file may hold either, and further changes are refused until the next open.
  */
 import { corrupt, ioError, VarveError } from '../../errors.ts'
 import { checkCatalogChange, checkCatalogKey, keyName } from '../catalog-rules.ts'
@@ -18,16 +18,13 @@ import type { SimFiles } from './files.ts'
 
 const dataName = 'data.mdb'
 const magic = 0x5645_4341
-const metaBytes = 24
-const firstRecord = 2 * sectorBytes
+const firstRecord: number = sectorBytes
 const recordHeaderBytes = 8
 const deletedMark = 0xffff_ffff
 
 /** What all open views of one folder have in common. */
 interface SharedRows {
   readonly rows: Map<string, CatalogRow>
-  /** Commits so far; the newest meta slot is `generation % 2`. */
-  generation: number
   /** Position behind the last committed record. */
   length: number
   views: number
@@ -80,8 +77,7 @@ export class SimCatalogs implements Catalogs {
   #create(folder: string, path: string): void {
     if (this.#files.statSync(folder) === undefined) this.#files.changeNow('makeDirectory', folder)
     const file = this.#files.openSync(path, 'create')
-    file.writeSync(new Uint8Array(firstRecord), 0)
-    file.writeSync(metaSlot(0, firstRecord), 0)
+    file.writeSync(metaSector(firstRecord), 0)
     file.syncSync()
     file.closeSync()
     this.#files.changeNow('syncDirectory', folder)
@@ -125,13 +121,12 @@ class SimCatalogView implements CatalogView {
       this.#file.writeSync(record, shared.length)
       this.#file.syncSync()
       shared.isPoisoned = true
-      this.#file.writeSync(metaSlot(shared.generation + 1, shared.length + record.length), ((shared.generation + 1) % 2) * sectorBytes)
+      this.#file.writeSync(metaSector(shared.length + record.length), 0)
       this.#file.syncSync()
       shared.isPoisoned = false
     } catch (error) {
       throw ioError(error, path, 'changing the catalog')
     }
-    shared.generation++
     shared.length += record.length
     applyRecord(record, 0, shared.rows)
   }
@@ -148,43 +143,35 @@ class SimCatalogView implements CatalogView {
   }
 }
 
-function metaSlot(generation: number, length: number): Uint8Array {
+function metaSector(length: number): Uint8Array {
   const bytes = new Uint8Array(sectorBytes)
   const view = new DataView(bytes.buffer)
   view.setUint32(0, magic, true)
-  view.setFloat64(8, generation, true)
-  view.setFloat64(16, length, true)
+  view.setFloat64(8, length, true)
   view.setUint32(4, checksum(bytes.subarray(8)), true)
   return bytes
 }
 
 function load(file: File): SharedRows {
-  const header = new Uint8Array(firstRecord)
-  if (file.readSync(header, 0) < firstRecord) throw corrupt('the catalog ends inside its meta slots', file.path, 0)
-  let newest: { generation: number; length: number } | undefined
-  for (let slot = 0; slot < 2; slot++) {
-    const bytes = header.subarray(slot * sectorBytes, (slot + 1) * sectorBytes)
-    const view = new DataView(bytes.buffer, bytes.byteOffset, metaBytes)
-    if (slot === 1 && bytes.every(byte => byte === 0)) continue
-    const isValid = view.getUint32(0, true) === magic && view.getUint32(4, true) === checksum(bytes.subarray(8))
-    if (!isValid) throw corrupt('damaged meta slot', file.path, slot * sectorBytes)
-    const meta = { generation: view.getFloat64(8, true), length: view.getFloat64(16, true) }
-    if (newest === undefined || meta.generation > newest.generation) newest = meta
-  }
-  if (newest === undefined) throw corrupt('no meta slot', file.path, 0)
+  const meta = new Uint8Array(sectorBytes)
+  if (file.readSync(meta, 0) < sectorBytes) throw corrupt('the catalog ends inside its first sector', file.path, 0)
+  const metaView = new DataView(meta.buffer)
+  const isValid = metaView.getUint32(0, true) === magic && metaView.getUint32(4, true) === checksum(meta.subarray(8))
+  if (!isValid) throw corrupt('damaged first sector', file.path, 0)
+  const committed = metaView.getFloat64(8, true)
   const rows = new Map<string, CatalogRow>()
-  const bytes = new Uint8Array(newest.length)
-  if (file.readSync(bytes, 0) < newest.length) throw corrupt('the catalog is too short', file.path, newest.length)
-  for (let at = firstRecord; at < newest.length; ) {
+  const bytes = new Uint8Array(committed)
+  if (file.readSync(bytes, 0) < committed) throw corrupt('the catalog is too short', file.path, committed)
+  for (let at = firstRecord; at < committed; ) {
     const view = new DataView(bytes.buffer, at)
     const length = view.getUint32(0, true)
-    if (length < recordHeaderBytes || at + length > newest.length) throw corrupt('impossible length of a change', file.path, at)
+    if (length < recordHeaderBytes || at + length > committed) throw corrupt('impossible length of a change', file.path, at)
     if (view.getUint32(4, true) !== checksum(bytes.subarray(at + recordHeaderBytes, at + length)))
       throw corrupt('damaged change', file.path, at)
     applyRecord(bytes, at, rows)
     at += length
   }
-  return { rows, generation: newest.generation, length: newest.length, views: 0, isPoisoned: false }
+  return { rows, length: committed, views: 0, isPoisoned: false }
 }
 
 function encodeRecord({ puts, deletes }: CatalogChange): Uint8Array {

@@ -166,6 +166,11 @@ describe('lock files', () => {
     expect(fs.readdirSync(world.folder)).toEqual(['LOCK'])
     fs.renameSync(path, `${path}.stale-2-0000`)
     await lock.check()
+    expect(fs.readdirSync(world.folder)).toContain('LOCK')
+    // Somebody who has linked the name in between, and will give it back as soon as he has looked around.
+    write({ pid: process.ppid, processStart: '' })
+    await lock.check()
+    fs.unlinkSync(path)
     await lock.release()
     expect(fs.readdirSync(world.folder)).toEqual([])
   })

@@ -129,7 +129,7 @@ test('a flipped bit in a catalog is CORRUPT, a failing disk makes its changes fa
     const size = (await world.files.stat('/c/data.mdb'))!.size
     const intact = world.disk.fork(1)
     intact.crash({ writes: 'none' })
-    for (const position of [0, 9, 512, 530, 1030, size - 60]) {
+    for (const position of [0, 9, 500, 530, size - 60]) {
       const copy = intact.fork(1)
       copy.flipBit('/c/data.mdb', position, 3)
       const next = createSimEnvironment({ seed: 2, disk: copy })
