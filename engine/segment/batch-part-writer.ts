@@ -62,7 +62,7 @@ export class BatchPartWriter {
   /** Offset of the first batch; -1 before it. */
   #firstOffset = -1
   /** Offset after the last batch; the smallest offset that the next one may have. */
-  #endOffset: number
+  #endOffset = 0
   #recordCount = 0
   #batchCount = 0
   #minTimestamp = Number.POSITIVE_INFINITY
@@ -82,7 +82,6 @@ export class BatchPartWriter {
     this.#start = start
     this.#topic = start.type === PART_TOPIC
     this.#bodyPosition = output.position
-    this.#endOffset = start.firstOffset ?? 0
     this.#index.reserve(INDEX_HEADER_BYTES)
   }
 
@@ -139,23 +138,14 @@ export class BatchPartWriter {
   /** Completes the body. The index section's header is filled; its tables are still to be appended. */
   end(): PartFacts {
     if (this.#blockBatches > 0) this.#closeBlock()
+    const empty = this.#batchCount === 0
     const { firstOffset = this.#firstOffset, endOffset = this.#endOffset } = this.#start
-    assert(
-      this.#batchCount > 0 || (this.#start.firstOffset !== undefined && this.#start.endOffset !== undefined),
-      'an empty part names its range',
-    )
-    assert(
-      this.#batchCount === 0 || firstOffset <= this.#firstOffset,
-      'a part begins at or before its first batch',
-      firstOffset,
-      this.#firstOffset,
-    )
+    assert(!empty || (this.#start.firstOffset !== undefined && this.#start.endOffset !== undefined), 'an empty part names its range')
     assert(firstOffset <= endOffset && endOffset >= this.#endOffset, 'a part ends at or behind its last batch', endOffset, this.#endOffset)
     write32LE(this.#index.bytes, 0, this.#blockCount)
     write32LE(this.#index.bytes, 4, 0)
-    const empty = this.#batchCount === 0
     return {
-      firstOffset,
+      firstOffset: empty ? firstOffset : Math.min(firstOffset, this.#firstOffset),
       endOffset,
       recordCount: this.#recordCount,
       batchCount: this.#batchCount,

@@ -17,7 +17,7 @@ export interface PartStart {
   readonly versioned?: boolean
   /**
    * The range of offsets that the part stands for. Runs: required. Topic and body: default from the first batch to the end of the last one;
-   * a wider range says that compaction or trimming left nothing there.
+   * a wider range says that compaction left nothing there. A first batch that begins before `firstOffset` moves it down.
    */
   readonly firstOffset?: number
   readonly endOffset?: number
