@@ -20,7 +20,7 @@ import { FilePool } from './commit-log/file-pool.ts'
 import { type RecoveredCommitLog, type RecoveryReport, recoverCommitLog } from './commit-log/recovery.ts'
 import type { Environment, Executor, FolderLock } from './env/environment.ts'
 import { createNodeEnvironment, resolveWorkerUrl } from './env/index.ts'
-import { assert, ioError, VarveError } from './errors.ts'
+import { assert, ioError, isVarveError, VarveError } from './errors.ts'
 import { type LeaseOptions, Leases, type OwnedLease } from './lease/leases.ts'
 import { carryBatches } from './log/carry.ts'
 import { LocalCommit, resolveDurability } from './log/committer.ts'
@@ -80,7 +80,7 @@ export class Database implements Committer, Definitions {
       return database
     } catch (error) {
       await opening?.giveUp()
-      await lock.release()
+      await lock.release().catch(() => undefined) // the opening's own error is the one to report
       throw error
     }
   }
@@ -479,13 +479,8 @@ class Opening {
 
   async run(): Promise<void> {
     const { files, catalogs } = this.#environment
-    const view = await catalogs.open(this.catalogFolder)
-    try {
-      this.catalog.load(view.rows())
-    } finally {
-      await view.close()
-    }
     const names = await files.list(this.#folder)
+    await this.#loadView(names)
     this.manifest.sync(this.catalog.segments())
     const replay = this.logs.replay(arena => `${this.#folder} (commit log, arena ${arena.number})`)
     this.recovered = await recoverCommitLog(
@@ -528,6 +523,25 @@ class Opening {
     }
   }
 
+  /**
+   * The catalog view's rows. A view that cannot be read is made anew when there is no segment yet: then everything the database knows lies in the
+   * commit log, and the view was being created when the machine died. Otherwise it is damage, for `varve repair`.
+   */
+  async #loadView(names: readonly string[]): Promise<void> {
+    const { catalogs } = this.#environment
+    try {
+      const view = await catalogs.open(this.catalogFolder)
+      try {
+        this.catalog.load(view.rows())
+      } finally {
+        await view.close()
+      }
+    } catch (error) {
+      if (!isVarveError(error, 'CORRUPT') || names.some(name => parseSegmentName(name) !== undefined)) throw error
+      await catalogs.remove(this.catalogFolder)
+    }
+  }
+
   #pathOf(names: readonly string[], id: number): string {
     return `${this.#folder}/${names.find(name => parseSegmentName(name) === id)}`
   }
@@ -564,6 +578,14 @@ class Opening {
   }
 }
 
+/** The folder that a path lies in. */
+function parentOf(path: string): string {
+  const trimmed = path.replace(/\/+$/, '')
+  const slash = trimmed.lastIndexOf('/')
+  if (slash < 0) return '.'
+  return slash === 0 ? '/' : trimmed.slice(0, slash)
+}
+
 async function prepareFolder(folder: string, options: ResolvedOptions, environment: Environment): Promise<void> {
   const { files } = environment
   let stat: Awaited<ReturnType<typeof files.stat>>
@@ -595,9 +617,11 @@ async function prepareFolder(folder: string, options: ResolvedOptions, environme
   if (!options.createIfMissing)
     throw new VarveError('NOT_A_DATABASE', `${folder}: no database here (createIfMissing is false)`, { details: { file: folder } })
   try {
+    // Every folder that is created on the way must have a durable name, or power loss takes the database with it.
+    const created: string[] = []
+    for (let path = folder; (await files.stat(path)) === undefined; path = parentOf(path)) created.push(path)
     await files.makeDirectory(folder)
-    const parent = folder.replace(/\/+[^/]*\/*$/, '')
-    if (parent !== '' && parent !== folder) await files.syncDirectory(parent)
+    for (const path of created.reverse()) await files.syncDirectory(parentOf(path))
   } catch (error) {
     throw ioError(error, folder, 'creating the folder')
   }

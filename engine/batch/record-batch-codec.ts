@@ -70,7 +70,9 @@ const cursor = new RecordCursor()
 
 function bytesMax(bytes: RecordBytes | undefined): number {
   if (bytes === undefined || bytes === null) return 0
-  return typeof bytes === 'string' ? bytes.length * 3 : bytes.length
+  if (typeof bytes !== 'string') return bytes.length
+  // Counting costs about as much as a short text is worth; a long one must not triple the room that a batch asks for.
+  return bytes.length <= 64 ? bytes.length * 3 : Buffer.byteLength(bytes)
 }
 
 /** An upper bound, before compression: exact but for the width of varints and for text that is not ASCII. */

@@ -169,7 +169,7 @@ export class CommitLog {
     this.#observer = observer
     this.#tag = start.tag
     this.#tails = start.tails
-    this.#tailBytes = start.tails.reduce((sum, tail) => sum + tail.arena.capacity, 0)
+    this.#tailBytes = start.tails.reduce((sum, tail) => tail.staged.reduce((part, staged) => part + staged.arena.capacity, sum + tail.arena.capacity), 0)
     this.#nextArenaNumber = start.nextArenaNumber
     this.#nextStagedNumber = start.nextStagedNumber
     this.#sequence = start.sequence
@@ -362,7 +362,7 @@ export class CommitLog {
   async release(tail: TailFile): Promise<void> {
     assert(this.#tails[0] === tail && tail.sealed, 'the oldest arena is released first')
     this.#tails.shift()
-    this.#tailBytes -= tail.arena.capacity
+    this.#tailBytes -= tail.staged.reduce((sum, staged) => sum + staged.arena.capacity, tail.arena.capacity)
     if (tail.arena.leases === 0 && this.#spareBuffers.length < 2) this.#spareBuffers.push(tail.arena.bytes.buffer as SharedArrayBuffer)
     this.#relieve()
     for (const staged of tail.staged) await discardStagedFile(this.#environment.files, staged)

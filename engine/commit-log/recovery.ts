@@ -161,6 +161,7 @@ export async function recoverCommitLog(
   }
   const chain = await followChain(scanned, point, sequence)
   await refuseDamage(scanned, chain)
+  for (const name of found.temporary) if (name.includes('.log')) await files.remove(`${folder}/${name}`)
 
   // What counts above the durable LSN goes into a fresh file; the arenas of the old files end at it.
   const unproven = chain.accepted.flatMap(file =>
@@ -365,7 +366,6 @@ async function openTail(
 async function writeFresh(files: Files, folder: string, path: string, bytes: Uint8Array): Promise<void> {
   const temporary = temporaryFileName(path)
   try {
-    if ((await files.stat(temporary)) !== undefined) await files.remove(temporary)
     const file = await files.open(temporary, 'create')
     try {
       for (let at = 0; at < bytes.byteLength; at += pieceBytes) await file.write(bytes.subarray(at, at + pieceBytes), at)
@@ -389,7 +389,6 @@ async function sweep(
   stagedSeen: ReadonlySet<number>,
 ): Promise<{ number: number; size: number }[]> {
   const gone = [
-    ...found.temporary.filter(name => name.includes('.log')),
     ...dead.map(file => commitFileName(file.number)),
     ...found.staged.filter(number => !stagedSeen.has(number)).map(stagedFileName),
   ]
