@@ -1,7 +1,8 @@
 /**
  * The last offset of each key, while a topic is compacted: Kafka's offset map. An open-addressing table off the heap, 24 bytes an entry:
  * a 128-bit hash of the key (two seeds of the key hash) and the offset plus one. Keys themselves are not kept, so two keys with one hash
- * would count as one; with a seed that nobody can guess that is as improbable as 128 bits make it.
+ * would count as one; with a seed that nobody can guess that is as improbable as 128 bits make it. The table begins small and doubles, since
+ * every look-up in a large one costs a cache miss; only at its full size is it filled beyond a half.
  *
  * Invariant: `size <= capacity`, so that a free slot always ends a search; entries are never removed.
  */
@@ -10,6 +11,7 @@ import { assert } from '../errors.ts'
 
 export const OFFSET_MAP_ENTRY_BYTES = 24
 const loadMax = 0.9
+const slotsFirst = 16 * 1024
 const words = OFFSET_MAP_ENTRY_BYTES / 4
 
 export class OffsetMap {
@@ -17,17 +19,19 @@ export class OffsetMap {
   readonly capacity: number
   /** Keys in the map. */
   size = 0
-  readonly #table: Int32Array
-  readonly #slots: number
+  #table: Int32Array
+  #slots: number
+  readonly #slotsMax: number
   readonly #seedFirst: number
   readonly #seedSecond: number
   readonly #first: KeyHash = createKeyHash()
   readonly #second: KeyHash = createKeyHash()
 
   constructor(bytes: number, seed: number = 0) {
-    this.#slots = Math.floor(bytes / OFFSET_MAP_ENTRY_BYTES)
-    assert(this.#slots >= 2, 'an offset map has room', bytes)
-    this.capacity = Math.floor(this.#slots * loadMax)
+    this.#slotsMax = Math.floor(bytes / OFFSET_MAP_ENTRY_BYTES)
+    assert(this.#slotsMax >= 2, 'an offset map has room', bytes)
+    this.capacity = Math.floor(this.#slotsMax * loadMax)
+    this.#slots = Math.min(slotsFirst, this.#slotsMax)
     this.#table = new Int32Array(this.#slots * words)
     this.#seedFirst = seed | 0
     this.#seedSecond = Math.imul(seed ^ 0x27d4eb2f, 0x165667b1)
@@ -35,6 +39,7 @@ export class OffsetMap {
 
   /** Records that the key occurs at `offset`, which grows from call to call. False when the map is full and does not know the key. */
   put(buffer: Uint8Array, start: number, size: number, offset: number): boolean {
+    if (this.size * 2 >= this.#slots && this.#slots < this.#slotsMax) this.#grow()
     const at = this.#find(buffer, start, size)
     const table = this.#table
     if (table[at + 4] === 0 && table[at + 5] === 0) {
@@ -56,6 +61,24 @@ export class OffsetMap {
     return this.#table[at + 5]! * 0x1_0000_0000 + (this.#table[at + 4]! >>> 0) - 1
   }
 
+  #grow(): void {
+    const old = this.#table
+    this.#slots = Math.min(this.#slots * 2, this.#slotsMax)
+    const table = new Int32Array(this.#slots * words)
+    for (let from = 0; from < old.length; from += words) {
+      if (old[from + 4] === 0 && old[from + 5] === 0) continue
+      let at = this.#home(old[from]!)
+      while (table[at + 4] !== 0 || table[at + 5] !== 0) at = at + words === table.length ? 0 : at + words
+      for (let i = 0; i < words; i++) table[at + i] = old[from + i]!
+    }
+    this.#table = table
+  }
+
+  /** Where a search for a key with this first lane begins. */
+  #home(lane: number): number {
+    return Math.floor(((lane >>> 0) * this.#slots) / 0x1_0000_0000) * words
+  }
+
   /** Where the key's entry lies, or the free slot where it would; leaves its hash in `#first` and `#second`. */
   #find(buffer: Uint8Array, start: number, size: number): number {
     hashKey(buffer, start, size, this.#first, this.#seedFirst)
@@ -65,12 +88,11 @@ export class OffsetMap {
     const c = this.#second[0]!
     const d = this.#second[1]!
     const table = this.#table
-    let slot = Math.floor(((a >>> 0) * this.#slots) / 0x1_0000_0000)
+    let at = this.#home(a)
     for (;;) {
-      const at = slot * words
       if (table[at + 4] === 0 && table[at + 5] === 0) return at
       if (table[at] === a && table[at + 1] === b && table[at + 2] === c && table[at + 3] === d) return at
-      slot = slot + 1 === this.#slots ? 0 : slot + 1
+      at = at + words === table.length ? 0 : at + words
     }
   }
 }
