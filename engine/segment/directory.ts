@@ -9,26 +9,26 @@ import { damagedBytes } from '../codec/damage.ts'
 import { readI64LE, readU16LE, readU32LE, write32LE, writeI64LE, writeU16LE } from '../codec/fixed-width.ts'
 import { assert, VarveError } from '../errors.ts'
 import {
+  DIRECTORY_BATCH_COUNT,
+  DIRECTORY_BLOCK_COUNT,
+  DIRECTORY_BODY_BYTES,
+  DIRECTORY_BODY_POSITION,
+  DIRECTORY_END_OFFSET,
   DIRECTORY_ENTRY_BYTES,
-  ENTRY_BATCH_COUNT,
-  ENTRY_BLOCK_COUNT,
-  ENTRY_BYTES,
-  ENTRY_END_OFFSET,
-  ENTRY_FIRST_OFFSET,
-  ENTRY_FLAGS,
-  ENTRY_INDEX_BYTES,
-  ENTRY_INDEX_CHECKSUM,
-  ENTRY_INDEX_POSITION,
-  ENTRY_LEVEL,
-  ENTRY_LOG_ID,
-  ENTRY_MAX_SEQUENCE,
-  ENTRY_MAX_TIMESTAMP,
-  ENTRY_MIN_SEQUENCE,
-  ENTRY_MIN_TIMESTAMP,
-  ENTRY_POSITION,
-  ENTRY_RECORD_COUNT,
-  ENTRY_TYPE,
-  ENTRY_ZEROS,
+  DIRECTORY_FIRST_OFFSET,
+  DIRECTORY_FLAGS,
+  DIRECTORY_INDEX_BYTES,
+  DIRECTORY_INDEX_CHECKSUM,
+  DIRECTORY_INDEX_POSITION,
+  DIRECTORY_LEVEL,
+  DIRECTORY_LOG_ID,
+  DIRECTORY_MAX_SEQUENCE,
+  DIRECTORY_MAX_TIMESTAMP,
+  DIRECTORY_MIN_SEQUENCE,
+  DIRECTORY_MIN_TIMESTAMP,
+  DIRECTORY_RECORD_COUNT,
+  DIRECTORY_TYPE,
+  DIRECTORY_ZEROS,
   PART_BODY,
   PART_FLAG_VERSIONED,
   PART_FLAGS_KNOWN,
@@ -48,20 +48,20 @@ export class SegmentDirectory {
   }
 
   logId(part: number): number {
-    return readU32LE(this.bytes, this.#at(part) + ENTRY_LOG_ID)
+    return readU32LE(this.bytes, this.#at(part) + DIRECTORY_LOG_ID)
   }
 
   /** PART_TOPIC, PART_RUN or PART_BODY. */
   type(part: number): number {
-    return this.bytes[this.#at(part) + ENTRY_TYPE]!
+    return this.bytes[this.#at(part) + DIRECTORY_TYPE]!
   }
 
   level(part: number): number {
-    return this.bytes[this.#at(part) + ENTRY_LEVEL]!
+    return this.bytes[this.#at(part) + DIRECTORY_LEVEL]!
   }
 
   flags(part: number): number {
-    return readU16LE(this.bytes, this.#at(part) + ENTRY_FLAGS)
+    return readU16LE(this.bytes, this.#at(part) + DIRECTORY_FLAGS)
   }
 
   isVersioned(part: number): boolean {
@@ -70,65 +70,65 @@ export class SegmentDirectory {
 
   /** File position of the body. */
   position(part: number): number {
-    return readI64LE(this.bytes, this.#at(part) + ENTRY_POSITION)
+    return readI64LE(this.bytes, this.#at(part) + DIRECTORY_BODY_POSITION)
   }
 
   /** Bytes of the body. */
   byteCount(part: number): number {
-    return readI64LE(this.bytes, this.#at(part) + ENTRY_BYTES)
+    return readI64LE(this.bytes, this.#at(part) + DIRECTORY_BODY_BYTES)
   }
 
   firstOffset(part: number): number {
-    return readI64LE(this.bytes, this.#at(part) + ENTRY_FIRST_OFFSET)
+    return readI64LE(this.bytes, this.#at(part) + DIRECTORY_FIRST_OFFSET)
   }
 
   /** Exclusive. */
   endOffset(part: number): number {
-    return readI64LE(this.bytes, this.#at(part) + ENTRY_END_OFFSET)
+    return readI64LE(this.bytes, this.#at(part) + DIRECTORY_END_OFFSET)
   }
 
   recordCount(part: number): number {
-    return readI64LE(this.bytes, this.#at(part) + ENTRY_RECORD_COUNT)
+    return readI64LE(this.bytes, this.#at(part) + DIRECTORY_RECORD_COUNT)
   }
 
   /** Batches of a topic or body part; 0 for a run. */
   batchCount(part: number): number {
-    return readU32LE(this.bytes, this.#at(part) + ENTRY_BATCH_COUNT)
+    return readU32LE(this.bytes, this.#at(part) + DIRECTORY_BATCH_COUNT)
   }
 
   /** Ms; -1 unknown. */
   minTimestamp(part: number): number {
-    return readI64LE(this.bytes, this.#at(part) + ENTRY_MIN_TIMESTAMP)
+    return readI64LE(this.bytes, this.#at(part) + DIRECTORY_MIN_TIMESTAMP)
   }
 
   /** Ms; -1 unknown. */
   maxTimestamp(part: number): number {
-    return readI64LE(this.bytes, this.#at(part) + ENTRY_MAX_TIMESTAMP)
+    return readI64LE(this.bytes, this.#at(part) + DIRECTORY_MAX_TIMESTAMP)
   }
 
   minSequence(part: number): number {
-    return readI64LE(this.bytes, this.#at(part) + ENTRY_MIN_SEQUENCE)
+    return readI64LE(this.bytes, this.#at(part) + DIRECTORY_MIN_SEQUENCE)
   }
 
   maxSequence(part: number): number {
-    return readI64LE(this.bytes, this.#at(part) + ENTRY_MAX_SEQUENCE)
+    return readI64LE(this.bytes, this.#at(part) + DIRECTORY_MAX_SEQUENCE)
   }
 
   indexPosition(part: number): number {
-    return readI64LE(this.bytes, this.#at(part) + ENTRY_INDEX_POSITION)
+    return readI64LE(this.bytes, this.#at(part) + DIRECTORY_INDEX_POSITION)
   }
 
   indexByteCount(part: number): number {
-    return readU32LE(this.bytes, this.#at(part) + ENTRY_INDEX_BYTES)
+    return readU32LE(this.bytes, this.#at(part) + DIRECTORY_INDEX_BYTES)
   }
 
   blockCount(part: number): number {
-    return readU32LE(this.bytes, this.#at(part) + ENTRY_BLOCK_COUNT)
+    return readU32LE(this.bytes, this.#at(part) + DIRECTORY_BLOCK_COUNT)
   }
 
   /** Where the index section's checksum lies in `bytes`. */
   indexChecksumAt(part: number): number {
-    return this.#at(part) + ENTRY_INDEX_CHECKSUM
+    return this.#at(part) + DIRECTORY_INDEX_CHECKSUM
   }
 
   /** First part of the log, or where it would stand; parts of a log are `[find(id), find(id + 1))`. */
@@ -165,7 +165,7 @@ export class SegmentDirectory {
       if (this.minSequence(part) < 0 || this.maxSequence(part) < this.minSequence(part)) {
         throw damagedBytes('directory entry has impossible sequences', at, { part })
       }
-      if (this.minTimestamp(part) < -1 || this.maxTimestamp(part) < -1 || readU32LE(this.bytes, at + ENTRY_ZEROS) !== 0) {
+      if (this.minTimestamp(part) < -1 || this.maxTimestamp(part) < -1 || readU32LE(this.bytes, at + DIRECTORY_ZEROS) !== 0) {
         throw damagedBytes('directory entry has impossible fields', at, { part })
       }
       if (part > 0 && this.#compare(part - 1, part) > 0) throw damagedBytes('directory entries are not in order', at, { part })
@@ -203,21 +203,21 @@ export function writeDirectoryEntry(
   place: PartPlace,
 ): void {
   bytes.fill(0, at, at + DIRECTORY_ENTRY_BYTES)
-  write32LE(bytes, at + ENTRY_LOG_ID, start.logId)
-  bytes[at + ENTRY_TYPE] = start.type
-  bytes[at + ENTRY_LEVEL] = start.level ?? 0
-  writeU16LE(bytes, at + ENTRY_FLAGS, start.versioned === true ? PART_FLAG_VERSIONED : 0)
-  writeI64LE(bytes, at + ENTRY_POSITION, place.position)
-  writeI64LE(bytes, at + ENTRY_BYTES, place.bytes)
-  writeI64LE(bytes, at + ENTRY_FIRST_OFFSET, facts.firstOffset)
-  writeI64LE(bytes, at + ENTRY_END_OFFSET, facts.endOffset)
-  writeI64LE(bytes, at + ENTRY_RECORD_COUNT, facts.recordCount)
-  writeI64LE(bytes, at + ENTRY_MIN_TIMESTAMP, facts.minTimestamp)
-  writeI64LE(bytes, at + ENTRY_MAX_TIMESTAMP, facts.maxTimestamp)
-  writeI64LE(bytes, at + ENTRY_MIN_SEQUENCE, facts.minSequence)
-  writeI64LE(bytes, at + ENTRY_MAX_SEQUENCE, facts.maxSequence)
-  writeI64LE(bytes, at + ENTRY_INDEX_POSITION, place.indexPosition)
-  write32LE(bytes, at + ENTRY_INDEX_BYTES, place.indexBytes)
-  write32LE(bytes, at + ENTRY_BLOCK_COUNT, facts.blockCount)
-  write32LE(bytes, at + ENTRY_BATCH_COUNT, facts.batchCount)
+  write32LE(bytes, at + DIRECTORY_LOG_ID, start.logId)
+  bytes[at + DIRECTORY_TYPE] = start.type
+  bytes[at + DIRECTORY_LEVEL] = start.level ?? 0
+  writeU16LE(bytes, at + DIRECTORY_FLAGS, start.versioned === true ? PART_FLAG_VERSIONED : 0)
+  writeI64LE(bytes, at + DIRECTORY_BODY_POSITION, place.position)
+  writeI64LE(bytes, at + DIRECTORY_BODY_BYTES, place.bytes)
+  writeI64LE(bytes, at + DIRECTORY_FIRST_OFFSET, facts.firstOffset)
+  writeI64LE(bytes, at + DIRECTORY_END_OFFSET, facts.endOffset)
+  writeI64LE(bytes, at + DIRECTORY_RECORD_COUNT, facts.recordCount)
+  writeI64LE(bytes, at + DIRECTORY_MIN_TIMESTAMP, facts.minTimestamp)
+  writeI64LE(bytes, at + DIRECTORY_MAX_TIMESTAMP, facts.maxTimestamp)
+  writeI64LE(bytes, at + DIRECTORY_MIN_SEQUENCE, facts.minSequence)
+  writeI64LE(bytes, at + DIRECTORY_MAX_SEQUENCE, facts.maxSequence)
+  writeI64LE(bytes, at + DIRECTORY_INDEX_POSITION, place.indexPosition)
+  write32LE(bytes, at + DIRECTORY_INDEX_BYTES, place.indexBytes)
+  write32LE(bytes, at + DIRECTORY_BLOCK_COUNT, facts.blockCount)
+  write32LE(bytes, at + DIRECTORY_BATCH_COUNT, facts.batchCount)
 }

@@ -53,41 +53,41 @@ export const PART_FLAGS_KNOWN = 1
 /** Directory entry. */
 export const DIRECTORY_ENTRY_BYTES = 112
 /** u32. */
-export const ENTRY_LOG_ID = 0
+export const DIRECTORY_LOG_ID = 0
 /** u8: PART_TOPIC, PART_RUN, PART_BODY. */
-export const ENTRY_TYPE = 4
+export const DIRECTORY_TYPE = 4
 /** u8: level of a run; 0 for others. */
-export const ENTRY_LEVEL = 5
+export const DIRECTORY_LEVEL = 5
 /** u16: PART_FLAG_*. */
-export const ENTRY_FLAGS = 6
+export const DIRECTORY_FLAGS = 6
 /** u64: where the body begins in the file. */
-export const ENTRY_POSITION = 8
+export const DIRECTORY_BODY_POSITION = 8
 /** u64: bytes of the body. */
-export const ENTRY_BYTES = 16
+export const DIRECTORY_BODY_BYTES = 16
 /** u64: the range of offsets [first, end) that the part stands for; compaction may have left gaps in it. */
-export const ENTRY_FIRST_OFFSET = 24
-export const ENTRY_END_OFFSET = 32
+export const DIRECTORY_FIRST_OFFSET = 24
+export const DIRECTORY_END_OFFSET = 32
 /** u64. */
-export const ENTRY_RECORD_COUNT = 40
+export const DIRECTORY_RECORD_COUNT = 40
 /** i64: ms; -1 unknown. No record is older (topic parts: by batch base timestamps; -1 as soon as one batch does not tell). */
-export const ENTRY_MIN_TIMESTAMP = 48
+export const DIRECTORY_MIN_TIMESTAMP = 48
 /** i64: ms; -1 unknown. */
-export const ENTRY_MAX_TIMESTAMP = 56
+export const DIRECTORY_MAX_TIMESTAMP = 56
 /** u64: smallest and largest record sequence; for topic parts what the writer was told, else 0. */
-export const ENTRY_MIN_SEQUENCE = 64
-export const ENTRY_MAX_SEQUENCE = 72
+export const DIRECTORY_MIN_SEQUENCE = 64
+export const DIRECTORY_MAX_SEQUENCE = 72
 /** u64: where the index section begins in the file. */
-export const ENTRY_INDEX_POSITION = 80
+export const DIRECTORY_INDEX_POSITION = 80
 /** u32. */
-export const ENTRY_INDEX_BYTES = 88
+export const DIRECTORY_INDEX_BYTES = 88
 /** u32. */
-export const ENTRY_BLOCK_COUNT = 92
+export const DIRECTORY_BLOCK_COUNT = 92
 /** Checksum of the index section. */
-export const ENTRY_INDEX_CHECKSUM = 96
+export const DIRECTORY_INDEX_CHECKSUM = 96
 /** u32: batches; 0 for runs. */
-export const ENTRY_BATCH_COUNT = 104
+export const DIRECTORY_BATCH_COUNT = 104
 /** u32 zero. */
-export const ENTRY_ZEROS = 108
+export const DIRECTORY_ZEROS = 108
 
 /** Both kinds of index section begin with blockCount u32 and keysBytes u32 (zero in a batch index). */
 export const INDEX_HEADER_BYTES = 8

@@ -13,7 +13,7 @@ import { assert, ioError } from '../errors.ts'
 import { BatchPartWriter } from './batch-part-writer.ts'
 import { writeDirectoryEntry } from './directory.ts'
 import { encodeFooter, encodeHeader, encodeTrailer, type ReplacedPart, type SegmentMeta, type SegmentName } from './footer.ts'
-import { DIRECTORY_ENTRY_BYTES, ENTRY_INDEX_CHECKSUM, PART_BODY, PART_RUN, PART_TOPIC, TRAILER_FOOTER_CHECKSUM } from './format.ts'
+import { DIRECTORY_ENTRY_BYTES, DIRECTORY_INDEX_CHECKSUM, PART_BODY, PART_RUN, PART_TOPIC, TRAILER_FOOTER_CHECKSUM } from './format.ts'
 import { ByteBuilder, SegmentOutput } from './output.ts'
 import type { PartFacts, PartStart, PartTables } from './part.ts'
 import { RunPartWriter } from './run-writer.ts'
@@ -195,7 +195,7 @@ export class SegmentWriter {
     for (const { start, facts, position, bytes: bodyBytes, indexStart, indexEnd } of sorted) {
       const place = { position, bytes: bodyBytes, indexPosition: indexesPosition + indexStart, indexBytes: indexEnd - indexStart }
       writeDirectoryEntry(bytes, at, start, facts, place)
-      xxh64Into(this.#indexes.bytes, indexStart, indexEnd, bytes, at + ENTRY_INDEX_CHECKSUM)
+      xxh64Into(this.#indexes.bytes, indexStart, indexEnd, bytes, at + DIRECTORY_INDEX_CHECKSUM)
       at += DIRECTORY_ENTRY_BYTES
     }
     return bytes
