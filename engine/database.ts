@@ -20,7 +20,7 @@ import { FilePool } from './commit-log/file-pool.ts'
 import { type RecoveredCommitLog, type RecoveryReport, recoverCommitLog } from './commit-log/recovery.ts'
 import type { Environment, Executor, FolderLock } from './env/environment.ts'
 import { createNodeEnvironment, resolveWorkerUrl } from './env/index.ts'
-import { assert, ioError, isVarveError, VarveError } from './errors.ts'
+import { assert, ioError, isVarveError, typedError, VarveError } from './errors.ts'
 import { type LeaseOptions, Leases, type OwnedLease } from './lease/leases.ts'
 import { carryBatches } from './log/carry.ts'
 import { LocalCommit, resolveDurability } from './log/committer.ts'
@@ -81,7 +81,7 @@ export class Database implements Committer, Definitions {
     } catch (error) {
       await opening?.giveUp()
       await lock.release().catch(() => undefined) // the opening's own error is the one to report
-      throw error
+      throw typedError(error, folder, 'opening the database')
     }
   }
 
@@ -184,7 +184,7 @@ export class Database implements Committer, Definitions {
       try {
         await run()
       } catch (error) {
-        errors.push(error)
+        errors.push(typedError(error, this.path, 'closing the database'))
       }
     }
     const ended = new VarveError('CLOSED', 'the database was closed')
@@ -599,7 +599,7 @@ async function prepareFolder(folder: string, options: ResolvedOptions, environme
   if (stat !== undefined && !stat.isDirectory)
     throw new VarveError('NOT_A_DATABASE', `${folder}: is a file, not a folder`, { details: { file: folder } })
   if (stat !== undefined) {
-    const names = await files.list(folder)
+    const names = await files.list(folder).catch(error => Promise.reject(ioError(error, folder, 'listing the folder')))
     const known = (name: string): boolean =>
       name.startsWith(lockFileName) ||
       name === catalogFolderName ||

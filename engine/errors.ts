@@ -115,6 +115,15 @@ export function ioError(cause: unknown, file: string, doing: string): VarveError
   })
 }
 
+/**
+ * For a catch at a boundary: an operating-system error (it has a string code) becomes a `VarveError`, everything else is passed on as it is,
+ * since it is either typed already or a bug that must keep its face.
+ */
+export function typedError(error: unknown, file: string, doing: string): unknown {
+  const code = error instanceof Error ? (error as { code?: unknown }).code : undefined
+  return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? ioError(error, file, doing) : error
+}
+
 /** Always on. `message` is constant; the values that broke it go into `details`. */
 export function assert(condition: boolean, message: string, left?: unknown, right?: unknown): asserts condition {
   if (!condition) failAssertion(message, left, right)

@@ -141,9 +141,13 @@ export class FilePool {
     if (fit >= 0) {
       const spare = this.#spares.splice(fit, 1)[0]
       assert(spare !== undefined, 'spare file')
-      await files.rename(`${this.#folder}/${spareFileName(spare.number)}`, path)
-      await files.syncDirectory(this.#folder)
-      return await openLogFile(this.#environment, path, number, spare.size)
+      try {
+        await files.rename(`${this.#folder}/${spareFileName(spare.number)}`, path)
+        await files.syncDirectory(this.#folder)
+        return await openLogFile(this.#environment, path, number, spare.size)
+      } catch (error) {
+        throw ioError(error, path, 'recycling a commit-log file')
+      }
     }
     const temporary = temporaryFileName(path)
     try {
@@ -159,11 +163,11 @@ export class FilePool {
       }
       await files.rename(temporary, path)
       await files.syncDirectory(this.#folder)
+      return await openLogFile(this.#environment, path, number, sizeMin)
     } catch (error) {
       await files.remove(temporary).catch(() => undefined) // it may not exist; recovery sweeps it otherwise
       throw ioError(error, path, 'preparing a commit-log file')
     }
-    return await openLogFile(this.#environment, path, number, sizeMin)
   }
 
   async #retire(file: LogFile): Promise<void> {
