@@ -104,7 +104,12 @@ export class Database implements Committer, Definitions {
       spares: recovered.spares,
     })
     this.#commitLog = new CommitLog(environment, folder, pool, options, this.#observer(), recovered.start)
-    opening.bind(this.#commitLog, (write, commitOptions) => this.commit(write, commitOptions), this.#resetLog)
+    opening.bind(
+      this.#commitLog,
+      (write, commitOptions) => this.commit(write, commitOptions),
+      this.#resetLog,
+      () => this.#flusher.wake(),
+    )
     const database = this
     const shared = {
       environment,
@@ -424,6 +429,7 @@ class Opening {
   #arenas = new Map<number, Arena>()
   #commitLog: CommitLog | undefined
   #commit: Committer['commit'] | undefined
+  #released: () => void = () => undefined
   #resetLog: ((log: LogicalLog, offset: number, durability: Durability | undefined) => Committed) | undefined
 
   constructor(folder: string, options: ResolvedOptions, environment: Environment) {
@@ -454,6 +460,7 @@ class Opening {
           assert(opening.#resetLog !== undefined, 'the database is open')
           return opening.#resetLog(log, offset, durability)
         },
+        released: () => opening.#released(),
       },
       this.catalog,
       this.manifest,
@@ -470,7 +477,9 @@ class Opening {
     commitLog: CommitLog,
     commit: Committer['commit'],
     resetLog: (log: LogicalLog, offset: number, durability: Durability | undefined) => Committed,
+    released: () => void,
   ): void {
+    this.#released = released
     this.#commitLog = commitLog
     this.#commit = commit
     this.#resetLog = resetLog
@@ -478,7 +487,7 @@ class Opening {
   }
 
   async run(): Promise<void> {
-    const { files, catalogs } = this.#environment
+    const { files } = this.#environment
     const names = await files.list(this.#folder)
     await this.#loadView(names)
     this.manifest.sync(this.catalog.segments())

@@ -169,7 +169,10 @@ export class CommitLog {
     this.#observer = observer
     this.#tag = start.tag
     this.#tails = start.tails
-    this.#tailBytes = start.tails.reduce((sum, tail) => tail.staged.reduce((part, staged) => part + staged.arena.capacity, sum + tail.arena.capacity), 0)
+    this.#tailBytes = start.tails.reduce(
+      (sum, tail) => tail.staged.reduce((part, staged) => part + staged.arena.capacity, sum + tail.arena.capacity),
+      0,
+    )
     this.#nextArenaNumber = start.nextArenaNumber
     this.#nextStagedNumber = start.nextStagedNumber
     this.#sequence = start.sequence

@@ -35,7 +35,7 @@ import {
   temporaryFileName,
 } from './format.ts'
 import { equalBytes, type Frame, readFrame, readU64, visitEntries } from './frame.ts'
-import { readStagedFile } from './staging.ts'
+import { readStagedFile, type StagedFile } from './staging.ts'
 
 const pieceBytes = 4 << 20
 
@@ -205,38 +205,28 @@ export async function recoverCommitLog(
   const stagedSeen = new Set<number>()
   for (const [index, source] of sources.entries()) {
     for (const frame of source.frames) {
+      const staged = new Map<number, { readonly file: StagedFile; readonly frame: Frame }>()
+      for (const record of commitRecordsOf(source.arena, frame)) {
+        const read = await readStagedFile(files, folder, record.number, record.bytes, record.checksum, arenaNumber++, frame.lsn)
+        staged.set(record.number, { file: read.staged, frame: read.frame })
+        stagedSeen.add(record.number)
+        tails[index]?.staged.push(read.staged)
+      }
       visitor.frame(frame, source.arena)
-      const records: { number: number; bytes: number; checksum: Uint8Array }[] = []
       const problem = visitEntries(source.arena, frame, (kind, flags, logId, bodyStart, bodyEnd) => {
         if (kind !== ENTRY_STAGED) {
           visitor.entry(kind, flags, logId, source.arena, bodyStart, bodyEnd)
-        } else if (bodyEnd - bodyStart === ENTRY_STAGED_BODY_BYTES) {
-          const { view, bytes } = source.arena
-          records.push({
-            number: view.getUint32(bodyStart, true),
-            bytes: readU64(view, bodyStart + 8),
-            checksum: bytes.slice(bodyStart + 16, bodyStart + 24),
-          })
+          return
         }
+        const commit = staged.get(source.arena.view.getUint32(bodyStart, true))
+        if (commit === undefined) throw corrupt('a commit record has another size than its kind', source.path, frame.start)
+        const { arena, path } = commit.file
+        const stagedProblem = visitEntries(arena, commit.frame, (innerKind, innerFlags, innerLog, start, end) =>
+          visitor.entry(innerKind, innerFlags, innerLog, arena, start, end),
+        )
+        if (stagedProblem !== undefined) throw corrupt(stagedProblem, path, 0)
       })
       if (problem !== undefined) throw corrupt(problem, source.path, frame.start)
-      for (const record of records) {
-        const { staged, frame: stagedFrame } = await readStagedFile(
-          files,
-          folder,
-          record.number,
-          record.bytes,
-          record.checksum,
-          arenaNumber++,
-          frame.lsn,
-        )
-        stagedSeen.add(record.number)
-        tails[index]?.staged.push(staged)
-        const stagedProblem = visitEntries(staged.arena, stagedFrame, (kind, flags, logId, bodyStart, bodyEnd) =>
-          visitor.entry(kind, flags, logId, staged.arena, bodyStart, bodyEnd),
-        )
-        if (stagedProblem !== undefined) throw corrupt(stagedProblem, staged.path, 0)
-      }
     }
   }
 
@@ -275,6 +265,21 @@ export async function recoverCommitLog(
       end: chain.end === undefined ? undefined : { file: chain.end.file.path, position: chain.end.position },
     },
   }
+}
+
+/** The commit records of staged commits in a frame. */
+function commitRecordsOf(arena: Arena, frame: Frame): { number: number; bytes: number; checksum: Uint8Array }[] {
+  const records: { number: number; bytes: number; checksum: Uint8Array }[] = []
+  const { view, bytes } = arena
+  visitEntries(arena, frame, (kind, _flags, _logId, bodyStart, bodyEnd) => {
+    if (kind !== ENTRY_STAGED || bodyEnd - bodyStart !== ENTRY_STAGED_BODY_BYTES) return
+    records.push({
+      number: view.getUint32(bodyStart, true),
+      bytes: readU64(view, bodyStart + 8),
+      checksum: bytes.slice(bodyStart + 16, bodyStart + 24),
+    })
+  })
+  return records
 }
 
 /** Step 2: the frames that count, file by file. A closing frame is not counted; it says that everything before it is durable. */

@@ -46,7 +46,7 @@ import {
   readPartsAsync,
 } from './parts.ts'
 import { type AbortedEntry, ProducerState } from './producer-state.ts'
-import { type ArenaOf, slotOf, Tail } from './tail.ts'
+import { type ArenaOf, arenaNumberOf, rowOf, slotOf, Tail } from './tail.ts'
 
 const bytesMaxDefault = 1 << 20
 
@@ -61,6 +61,8 @@ export interface LogHost {
   commit(write: (commit: Commit) => void, options?: { readonly durability?: Durability }): Committed
   metadataOf(logId: number): ReadonlyMap<string, Uint8Array>
   resetLog(log: LogicalLog, offset: number, durability: Durability | undefined): Committed
+  /** An owner moved a high watermark: what waited for it may be flushed. */
+  released(): void
 }
 
 /** Where a log stands when its object is made. */
@@ -271,6 +273,7 @@ export class LogicalLog implements Log {
     }
     this.#ownerHighWatermark = offset
     this.advanced()
+    this.#host.released()
   }
 
   // --- for the committer and recovery ------------------------------------------------------------------------------------------------
@@ -287,7 +290,8 @@ export class LogicalLog implements Log {
   recover(arena: Arena, row: number, baseOffset: number, endOffset: number, carried: boolean): string | undefined {
     const slot = slotOf(arena.number, row)
     if (carried) {
-      if (!this.tail.insert(slot, baseOffset)) arena.addState(row, STATE_DEAD)
+      const replaced = this.tail.insert(slot, baseOffset)
+      if (replaced !== undefined) this.#host.arenaOf(arenaNumberOf(replaced)).addState(rowOf(replaced), STATE_DEAD)
       this.#endOffset = Math.max(this.#endOffset, endOffset)
     } else if (baseOffset < this.#endOffset) {
       return `batch at offset ${baseOffset} where the log goes on at ${this.#endOffset}`

@@ -106,13 +106,16 @@ export class Tail {
     return low
   }
 
-  /** Puts a slot where its offset belongs (recovery of carried batches); false when a batch with its base offset is there already. */
-  insert(slot: number, baseOffset: number): boolean {
+  /**
+   * Puts a carried batch where its offset belongs (recovery). A batch with its base offset that is there already is the one that was carried: its old
+   * place may be given up, so the new one takes over. Returns the slot it replaced.
+   */
+  insert(slot: number, baseOffset: number): number | undefined {
     let at = this.length
     while (at > 0 && this.baseOffset(at - 1) >= baseOffset) at--
-    if (at < this.length && this.baseOffset(at) === baseOffset) return false
-    this.#slots.splice(this.#head + at, 0, slot)
-    return true
+    const replaced = at < this.length && this.baseOffset(at) === baseOffset ? this.slot(at) : undefined
+    this.#slots.splice(this.#head + at, replaced === undefined ? 0 : 1, slot)
+    return replaced
   }
 
   /** Names another place with the same bytes (a carried batch). */

@@ -56,6 +56,8 @@ export class Flusher {
   readonly #host: FlusherHost
   #running: Promise<void> | undefined
   #cancelRetry: (() => void) | undefined
+  /** Arenas up to this number are flushed even if most of their bytes have to be carried. */
+  #forcedTo = 0
   #lastError: VarveError | undefined
   readonly counters = { flushes: 0, flushedBytes: 0, carriedBatches: 0, failures: 0 }
 
@@ -69,7 +71,8 @@ export class Flusher {
 
   /** Flushes sealed arenas in the background until there are none. */
   wake(): void {
-    if (this.#running !== undefined || this.#host.commitLog.poison !== undefined) return
+    const { commitLog } = this.#host
+    if (this.#running !== undefined || commitLog.poison !== undefined || commitLog.tails[0]?.sealed !== true) return
     // Not in this turn: the commit log calls from the middle of opening its next arena.
     this.#running = Promise.resolve()
       .then(() => this.#loop())
@@ -78,9 +81,12 @@ export class Flusher {
       })
   }
 
-  /** Resolves when no sealed arena is left; rejects with the error that prevents it. */
+  /** Resolves when the arenas that are sealed now are flushed; rejects with the error that prevents it. */
   async drain(): Promise<void> {
-    for (;;) {
+    const target = this.#host.commitLog.tails.findLast(tail => tail.sealed)?.arena.number
+    if (target === undefined) return
+    this.#forcedTo = Math.max(this.#forcedTo, target)
+    while (this.#host.commitLog.tails.some(tail => tail.sealed && tail.arena.number <= target)) {
       this.#cancelRetry?.()
       this.#cancelRetry = undefined
       this.#lastError = undefined
@@ -89,7 +95,6 @@ export class Flusher {
       const error = this.#lastError as VarveError | undefined
       if (error !== undefined) throw error
       if (this.#host.commitLog.poison !== undefined) throw this.#host.commitLog.poison
-      if (!this.#host.commitLog.tails.some(tail => tail.sealed)) return
     }
   }
 
@@ -105,8 +110,10 @@ export class Flusher {
       let count = 0
       while (count < arenasPerFlushMax && tails[count]?.sealed === true) count++
       if (count === 0) return
+      const batch = tails.slice(0, count)
+      if (!this.#isWorthwhile(batch)) return
       try {
-        await this.#flush(tails.slice(0, count))
+        await this.#flush(batch)
         this.#lastError = undefined
       } catch (error) {
         this.counters.failures++
@@ -117,6 +124,23 @@ export class Flusher {
         return
       }
     }
+  }
+
+  /**
+   * False while most bytes of the arenas lie above their owners' high watermarks: flushing would only carry them to the head, which fills the next
+   * arenas with the same bytes, for ever. They wait for the watermark then; a stall, `drain` and a small share to carry override it.
+   */
+  #isWorthwhile(tails: readonly TailFile[]): boolean {
+    const first = tails[0]
+    if (first === undefined || first.arena.number <= this.#forcedTo) return true
+    const numbers = new Set(tails.flatMap(tail => [tail.arena.number, ...tail.staged.map(staged => staged.arena.number)]))
+    let carried = 0
+    for (const log of this.#touchedLogs(tails)) {
+      if (!log.ownsHighWatermark) continue
+      for (let i = log.flushable(); i < log.tail.length; i++) if (numbers.has(arenaNumberOf(log.tail.slot(i)))) carried += log.tail.bytes(i)
+    }
+    const used = tails.reduce((sum, tail) => tail.staged.reduce((part, staged) => part + staged.arena.used, sum + tail.arena.used), 0)
+    return carried * 2 < used || (this.#host.commitLog.stalled && carried * 8 < used * 7)
   }
 
   async #flush(tails: readonly TailFile[]): Promise<void> {

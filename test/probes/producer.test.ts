@@ -10,7 +10,8 @@ test('a resend after flush and kill is answered with the old offsets', async () 
     const db = await openSim(environment)
     await db.define([{ name: 'orders', kind: 'topic' }])
     const log = db.log('orders')
-    for (let sequence = 0; sequence < 12; sequence += 2) await log.appendRecords(batch(sequence), { producer: { ...producer, sequence } }).durable
+    for (let sequence = 0; sequence < 12; sequence += 2)
+      await log.appendRecords(batch(sequence), { producer: { ...producer, sequence } }).durable
     await db.seal()
     expect(log.tail.length).toBe(0)
     await log.appendRecords(batch(12), { producer: { ...producer, sequence: 12 } }).durable
@@ -28,10 +29,14 @@ test('a resend after flush and kill is answered with the old offsets', async () 
       await resent.durable
     }
     expect(log.endOffset).toBe(end)
-    expect(() => log.appendRecords(batch(20), { producer: { ...producer, sequence: 20 } })).toThrow(expect.objectContaining({ code: 'OUT_OF_ORDER_SEQUENCE' }))
+    expect(() => log.appendRecords(batch(20), { producer: { ...producer, sequence: 20 } })).toThrow(
+      expect.objectContaining({ code: 'OUT_OF_ORDER_SEQUENCE' }),
+    )
     const next = log.appendRecords(batch(14), { producer: { id: 77, epoch: 1, sequence: 0 } })
     expect([next.duplicate, next.baseOffset]).toEqual([false, 14])
-    expect(() => log.appendRecords(batch(14), { producer: { ...producer, sequence: 14 } })).toThrow(expect.objectContaining({ code: 'PRODUCER_FENCED' }))
+    expect(() => log.appendRecords(batch(14), { producer: { ...producer, sequence: 14 } })).toThrow(
+      expect.objectContaining({ code: 'PRODUCER_FENCED' }),
+    )
     await db.close()
   })
 })

@@ -4,8 +4,8 @@
  * vote are small durable metadata and outlive the files they were written in.
  */
 import { describe, expect, test } from 'vitest'
-import { decodeRecords } from '../../engine/batch/record-batch-codec.ts'
 import { batchEpoch } from '../../engine/batch/record-batch.ts'
+import { decodeRecords } from '../../engine/batch/record-batch-codec.ts'
 import type { Database } from '../../engine/database.ts'
 import { bytesOf, newEnvironment, openSim, runUntilCrash, textOf } from './support.ts'
 
@@ -22,8 +22,10 @@ function entriesOf(db: Database, name: string): Entry[] {
     const slice = log.read(offset, { bound: 'end' })
     for (const position of slice.positions) {
       const term = batchEpoch(slice.bytes, position)
-      for (const record of decodeRecords(slice.bytes, position)) entries.push({ offset: record.offset, term, value: textOf(record.value) ?? '' })
+      for (const record of decodeRecords(slice.bytes, position))
+        entries.push({ offset: record.offset, term, value: textOf(record.value) ?? '' })
     }
+    expect(slice.nextOffset).toBeGreaterThan(offset)
     offset = slice.nextOffset
   }
   return entries
@@ -37,8 +39,12 @@ describe('raft on a log', () => {
       await db.define([{ name: 'raft', kind: 'topic', highWatermark: 'owner' }])
       const log = db.log('raft')
       log.appendRecords([{ value: 'a' }, { value: 'b' }], { epoch: 3, expectedOffset: 0 })
-      expect(() => log.appendRecords([{ value: 'x' }], { epoch: 3, expectedOffset: 1 })).toThrow(expect.objectContaining({ code: 'OFFSET_MISMATCH' }))
-      expect(() => log.appendRecords([{ value: 'x' }], { epoch: 2, expectedOffset: 2 })).toThrow(expect.objectContaining({ code: 'STALE_EPOCH' }))
+      expect(() => log.appendRecords([{ value: 'x' }], { epoch: 3, expectedOffset: 1 })).toThrow(
+        expect.objectContaining({ code: 'OFFSET_MISMATCH' }),
+      )
+      expect(() => log.appendRecords([{ value: 'x' }], { epoch: 2, expectedOffset: 2 })).toThrow(
+        expect.objectContaining({ code: 'STALE_EPOCH' }),
+      )
       expect(entriesOf(db, 'raft').map(entry => entry.value)).toEqual(['a', 'b'])
       expect(log.endOffsetForEpoch(2)).toBeUndefined()
       expect(log.endOffsetForEpoch(3)).toEqual({ epoch: 3, endOffset: 2 })

@@ -4,8 +4,8 @@
  */
 import { createRequire } from 'node:module'
 import { expect, test } from 'vitest'
-import { decodeRecords } from '../../engine/batch/record-batch-codec.ts'
 import { crcMatches } from '../../engine/batch/record-batch.ts'
+import { decodeRecords } from '../../engine/batch/record-batch-codec.ts'
 import { newEnvironment, openSim, textOf } from './support.ts'
 
 const require = createRequire(import.meta.url)
@@ -20,7 +20,9 @@ async function kafkaBatch(values: readonly string[], compression: number): Promi
     maxTimestamp: 1_700_000_000_000 + values.length,
     partitionLeaderEpoch: 0,
     lastOffsetDelta: values.length - 1,
-    records: values.map((value, offsetDelta) => KafkaRecord({ offsetDelta, timestampDelta: offsetDelta, key: `k${offsetDelta}`, value, headers: { h: 'v' } })),
+    records: values.map((value, offsetDelta) =>
+      KafkaRecord({ offsetDelta, timestampDelta: offsetDelta, key: `k${offsetDelta}`, value, headers: { h: 'v' } }),
+    ),
   })
   return new Uint8Array(encoder.buffer)
 }

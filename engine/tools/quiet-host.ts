@@ -1,0 +1,21 @@
+/** The host of logs that are only looked at: everything in memory counts as durable, and nothing can be written. */
+import type { Catalog } from '../catalog/catalog.ts'
+import type { Arena } from '../commit-log/arena.ts'
+import { VarveError } from '../errors.ts'
+import type { LogHost } from '../log/logical-log.ts'
+
+export function unreachableHost(arenaOf: (number: number) => Arena, catalog: Catalog): LogHost {
+  const refuse = (): never => {
+    throw new VarveError('READ_ONLY', 'this log is only looked at')
+  }
+  return {
+    arenaOf,
+    durableLsn: Number.MAX_SAFE_INTEGER,
+    writtenLsn: Number.MAX_SAFE_INTEGER,
+    poisoned: false,
+    assertOpen: () => undefined,
+    commit: refuse,
+    metadataOf: id => catalog.metadata(id),
+    resetLog: refuse,
+  }
+}
