@@ -2,7 +2,7 @@
  * The manifest at run time: open readers of the live segments, and which of their parts count.
  *
  * Follows the catalog's segment rows: the database calls `sync` after rows changed. A segment that is no longer live is kept open while somebody
- * pins it (leases), and its file is deleted after that; until then it is listed in `doomed`.
+ * pins it (leases) or the view on disk names it, and its file is deleted after that; until then it is listed in `doomed`.
  *
  * Invariant: every live segment row has an open reader whose size and footer checksum are those of the row.
  */
@@ -28,12 +28,23 @@ interface LiveSegment {
   dropped: ReadonlySet<number>
   pins: number
   doomed: boolean
+  /** The view on disk names it no more. Until then its file must stay: the next opening starts from the view. */
+  forgotten: boolean
+}
+
+/** A segment that was written and is not live yet. */
+export interface WrittenSegment {
+  readonly segmentId: number
+  readonly bytes: number
+  readonly footerChecksum: Uint8Array
 }
 
 export class Manifest {
   readonly #files: Files
   readonly #folder: string
   readonly #segments = new Map<number, LiveSegment>()
+  /** Open readers of segments that the next edit makes live. */
+  readonly #prepared = new Map<number, SegmentReader>()
 
   constructor(files: Files, folder: string) {
     this.#files = files
@@ -47,7 +58,9 @@ export class Manifest {
       live.add(id)
       const known = this.#segments.get(id)
       if (known === undefined) {
-        this.#segments.set(id, { reader: this.#open(id, row), row, dropped: new Set(row.dropped), pins: 0, doomed: false })
+        const reader = this.#prepared.get(id) ?? this.#open(id, row)
+        this.#prepared.delete(id)
+        this.#segments.set(id, { reader, row, dropped: new Set(row.dropped), pins: 0, doomed: false, forgotten: false })
       } else if (known.row !== row) {
         known.row = row
         known.dropped = new Set(row.dropped)
@@ -56,10 +69,45 @@ export class Manifest {
     for (const [id, segment] of this.#segments) if (!live.has(id)) segment.doomed = true
   }
 
-  #open(id: number, row: SegmentRow): SegmentReader {
-    return SegmentReader.open(this.#files, `${this.#folder}/${segmentFileName(id)}`, {
+  /**
+   * Opens segments before the edit that makes them live, so that nothing can fail between the edit and `sync`. When one cannot be opened, all of
+   * their files are removed: half an edit is no edit.
+   */
+  async prepare(segments: readonly WrittenSegment[]): Promise<void> {
+    try {
+      for (const { segmentId, bytes, footerChecksum } of segments)
+        this.#prepared.set(segmentId, this.#open(segmentId, { bytes, footer: footerChecksum }))
+    } catch (error) {
+      for (const { segmentId } of segments) {
+        this.#prepared.get(segmentId)?.close()
+        this.#prepared.delete(segmentId)
+        await this.#files.remove(this.#pathOf(segmentId)).catch(() => undefined) // what stays is swept at the next opening
+      }
+      throw error
+    }
+  }
+
+  #pathOf(id: number): string {
+    return `${this.#folder}/${segmentFileName(id)}`
+  }
+
+  #open(id: number, row: Pick<SegmentRow, 'bytes' | 'footer'>): SegmentReader {
+    return SegmentReader.open(this.#files, this.#pathOf(id), {
       expected: { segmentId: id, bytes: row.bytes, footerChecksum: row.footer },
     })
+  }
+
+  /** Segments that are not live any more, whether the view on disk knows it or not. */
+  doomed(): number[] {
+    return [...this.#segments].filter(([, segment]) => segment.doomed).map(([id]) => id)
+  }
+
+  /** The view on disk names these segments no more. */
+  forgotten(ids: readonly number[]): void {
+    for (const id of ids) {
+      const segment = this.#segments.get(id)
+      if (segment !== undefined) segment.forgotten = true
+    }
   }
 
   reader(id: number): SegmentReader | undefined {
@@ -100,11 +148,11 @@ export class Manifest {
     segment.pins--
   }
 
-  /** Closes and forgets segments that are neither live nor pinned; returns their paths for deletion. */
+  /** Closes and drops segments that are neither live, nor pinned, nor named by the view on disk; returns their paths for deletion. */
   takeDoomed(): string[] {
     const paths: string[] = []
     for (const [id, segment] of this.#segments) {
-      if (!segment.doomed || segment.pins > 0) continue
+      if (!segment.doomed || !segment.forgotten || segment.pins > 0) continue
       segment.reader.close()
       this.#segments.delete(id)
       paths.push(segment.reader.path)
@@ -114,6 +162,8 @@ export class Manifest {
 
   close(): void {
     for (const segment of this.#segments.values()) segment.reader.close()
+    for (const reader of this.#prepared.values()) reader.close()
     this.#segments.clear()
+    this.#prepared.clear()
   }
 }

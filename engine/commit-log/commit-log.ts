@@ -361,17 +361,23 @@ export class CommitLog {
     return true
   }
 
-  /** Forgets a flushed arena, gives its file back for recycling, removes its staging files. The catalog view must say that it is flushed. */
+  /**
+   * Forgets a flushed arena, gives its file back for recycling, removes its staging files. The catalog view must say that it is flushed. Files that
+   * cannot be removed or renamed now are swept at the next opening, so that is no failure.
+   */
   async release(tail: TailFile): Promise<void> {
     assert(this.#tails[0] === tail && tail.sealed, 'the oldest arena is released first')
     this.#tails.shift()
     this.#tailBytes -= tail.staged.reduce((sum, staged) => sum + staged.arena.capacity, tail.arena.capacity)
     if (tail.arena.leases === 0 && this.#spareBuffers.length < 2) this.#spareBuffers.push(tail.arena.bytes.buffer as SharedArrayBuffer)
     this.#relieve()
-    for (const staged of tail.staged) await discardStagedFile(this.#environment.files, staged)
     const file = tail.file ?? (await tail.ready)
-    await closeLogFile(file)
-    await this.#pool.recycle(file.number, file.path, file.size)
+    const cleaning = [
+      ...tail.staged.map(staged => () => discardStagedFile(this.#environment.files, staged)),
+      () => closeLogFile(file),
+      () => this.#pool.recycle(file.number, file.path, file.size),
+    ]
+    for (const clean of cleaning) await clean().catch(() => undefined) // see above
   }
 
   /** Writes what waits, then a closing frame, and closes the files. After poison it only closes the files. */

@@ -238,6 +238,7 @@ export class Consolidator {
     let output: MergeOutput
     try {
       output = await executor.run<MergeOutput>({ kind: 'merge', input })
+      await manifest.prepare(output.segments)
     } finally {
       for (const id of sourceIds) manifest.unpin(id)
     }

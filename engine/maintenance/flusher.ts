@@ -18,7 +18,7 @@ import { packRow, type RowChange, rowKeys } from '../catalog/rows.ts'
 import { INDEX_COLUMNS, INDEX_LOG_ID } from '../commit-log/arena.ts'
 import type { CommitLog, TailFile } from '../commit-log/commit-log.ts'
 import type { Environment, Executor } from '../env/environment.ts'
-import { VarveError } from '../errors.ts'
+import { typedError, VarveError } from '../errors.ts'
 import { kindNumbers } from '../log/batch-kinds.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import { arenaNumberOf } from '../log/tail.ts'
@@ -52,9 +52,16 @@ export interface FlusherHost {
   report(event: 'flush', facts: { readonly bytes: number; readonly segments: number; readonly logs: number }): void
 }
 
+function asTaskFailure(error: unknown): VarveError {
+  if (error instanceof VarveError) return error
+  const message = error instanceof Error ? error.message : String(error)
+  return new VarveError('TASK_FAILED', `flushing failed: ${message}`, { cause: error })
+}
+
 export class Flusher {
   readonly #host: FlusherHost
   #running: Promise<void> | undefined
+  #view: Promise<void> = Promise.resolve()
   #cancelRetry: (() => void) | undefined
   /** Arenas up to this number are flushed even if most of their bytes have to be carried. */
   #forcedTo = 0
@@ -117,7 +124,7 @@ export class Flusher {
         this.#lastError = undefined
       } catch (error) {
         this.counters.failures++
-        this.#lastError = error instanceof VarveError ? error : new VarveError('TASK_FAILED', 'flush failed', { cause: error })
+        this.#lastError = asTaskFailure(typedError(error, this.#host.folder, 'flushing'))
         if (this.#host.commitLog.poison === undefined && !this.#host.closing) {
           this.#cancelRetry = this.#host.environment.timers.after(retryDelayMs, () => this.wake())
         }
@@ -189,6 +196,7 @@ export class Flusher {
         ownSegmentBytes: this.#host.ownSegmentBytes,
       }
       output = await executor.run<FlushOutput>({ kind: 'flush', input })
+      await this.#host.manifest.prepare(output.segments)
     }
     await this.#host.edit(this.#rows(output.segments, last, editId, counts))
 
@@ -204,12 +212,22 @@ export class Flusher {
     this.#host.segmentsChanged()
   }
 
-  /** Brings the catalog view on disk up to the catalog in memory. All edits in memory must be durable. */
-  async updateView(): Promise<void> {
-    const { catalog, executor, logs } = this.#host
+  /**
+   * Brings the catalog view on disk up to the catalog in memory. One change at a time: a change that was taken behind one that then fails would
+   * record edits as applied that are not in the view.
+   */
+  updateView(): Promise<void> {
+    const result = this.#view.then(() => this.#changeView())
+    this.#view = result.catch(() => undefined) // the caller has the rejection; the chain only orders
+    return result
+  }
+
+  async #changeView(): Promise<void> {
+    const { catalog, executor, logs, manifest } = this.#host
     const systemLog = logs.get(0) as LogicalLog
     // Only durable edits may enter the view: a view that knows more than the log would survive what the log does not.
     while (systemLog.durableOffset < systemLog.endOffset) await this.#host.commitLog.syncAll()
+    const doomed = manifest.doomed()
     const { change, rows } = catalog.takeViewChange(systemLog.endOffset)
     const input: ViewInput = { folder: this.#host.catalogFolder, change }
     try {
@@ -218,6 +236,7 @@ export class Flusher {
       catalog.returnViewChange(rows)
       throw error
     }
+    manifest.forgotten(doomed)
   }
 
   #touchedLogs(tails: readonly TailFile[]): LogicalLog[] {
