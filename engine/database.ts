@@ -340,6 +340,7 @@ export class Database implements Committer, Definitions {
         for (const log of this.#logs.values()) if (log.watched) log.advanced()
       },
       sealed: (_tail: TailFile) => this.#flusher.wake(),
+      isFlushing: () => this.#flusher.isRunning,
       poisoned: error => {
         for (const log of this.#logs.values()) log.endWaits(error)
       },

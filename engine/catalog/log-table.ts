@@ -65,7 +65,8 @@ export class LogTable {
       definition,
       parts,
       startOffset,
-      flushedEnd: Math.max(flushedEndOf(parts, definition.kind), startOffset, state?.endOffset ?? 0),
+      // Not the start: a trim may reach into the tail.
+      flushedEnd: Math.max(flushedEndOf(parts, definition.kind), state?.endOffset ?? 0),
       resetLsn: state?.resetLsn ?? 0,
       flushedEpoch: state?.epoch ?? 0,
     })

@@ -103,6 +103,8 @@ export interface CommitLogObserver {
   /** The arena takes no more frames and wants to be flushed. */
   sealed(tail: TailFile): void
   poisoned(error: VarveError): void
+  /** True while a flush is under way: only then is it worth holding acknowledgements back. */
+  isFlushing(): boolean
 }
 
 export class CommitLog {
@@ -370,7 +372,7 @@ export class CommitLog {
     this.#tails.shift()
     this.#tailBytes -= tail.staged.reduce((sum, staged) => sum + staged.arena.capacity, tail.arena.capacity)
     if (tail.arena.leases === 0 && this.#spareBuffers.length < 2) this.#spareBuffers.push(tail.arena.bytes.buffer as SharedArrayBuffer)
-    this.#relieve()
+    this.relieve()
     const file = tail.file ?? (await tail.ready)
     const cleaning = [
       ...tail.staged.map(staged => () => discardStagedFile(this.#environment.files, staged)),
@@ -723,7 +725,7 @@ export class CommitLog {
   // --- back-pressure -----------------------------------------------------------------------------------------------------------------
 
   #settle(run: () => void): void {
-    if (this.stalled || this.#held.length > 0) {
+    if ((this.stalled && this.#observer.isFlushing()) || this.#held.length > 0) {
       if (this.#held.length === 0) this.counters.stalls++
       this.#held.push(run)
     } else {
@@ -731,8 +733,9 @@ export class CommitLog {
     }
   }
 
-  #relieve(): void {
-    if (!this.stalled) {
+  /** A flush ended, or memory was freed: lets acknowledgements go that waited for it. */
+  relieve(): void {
+    if (!this.stalled || !this.#observer.isFlushing()) {
       const held = this.#held
       this.#held = []
       for (const run of held) run()

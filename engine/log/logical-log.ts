@@ -113,6 +113,8 @@ export class LogicalLog implements Log {
   #applying = false
   #waiters: Waiter[] = []
   #dropped = false
+  /** Counts resets, so that a flush that began before one knows that its parts are void. */
+  generation = 0
   /** Recovery: see LogStart.resetLsn. */
   awaitedResetLsn: number
 
@@ -332,6 +334,7 @@ export class LogicalLog implements Log {
 
   /** Forgets everything and goes on at `offset`. */
   resetState(offset: number): void {
+    this.generation++
     for (let i = 0; i < this.tail.length; i++) this.tail.markDead(i, STATE_DEAD)
     this.tail.dropFrom(0)
     this.#parts = []
@@ -488,6 +491,12 @@ export class LogicalLog implements Log {
     return found
       .sort((a, b) => a.firstOffset - b.firstOffset)
       .map(({ producerId, firstOffset, lastOffset }) => ({ producerId, firstOffset, lastOffset }))
+  }
+
+  /** Aborted transactions whose markers are not in parts yet: compaction needs them for data that is. */
+  abortedInTail(): readonly AbortedEntry[] {
+    void this.producers // builds the list
+    return this.#tailAborted
   }
 
   waitFor(offset: number, options: WaitOptions = {}): Promise<void> {

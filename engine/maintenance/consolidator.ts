@@ -202,7 +202,7 @@ export class Consolidator {
       const dirtyStart = Math.min(this.#host.catalog.state(log.id)?.cleanedTo ?? 0, end)
       const group = {
         ...this.#group(log, PART_TOPIC, parts),
-        compact: { dirtyStart, end, deleteRetentionMs, mapBytes: compactionMapBytes },
+        compact: { dirtyStart, end, deleteRetentionMs, mapBytes: compactionMapBytes, aborted: log.abortedInTail() },
       }
       const output = await this.#merge([group])
       const cleanedTo = output?.cleaned[0]?.end ?? end

@@ -22,6 +22,7 @@ import { typedError, VarveError } from '../errors.ts'
 import { kindNumbers } from '../log/batch-kinds.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import { arenaNumberOf } from '../log/tail.ts'
+import { SegmentDirectory } from '../segment/directory.ts'
 import type { SegmentSummary } from '../segment/writer.ts'
 import type { FlushInput, FlushLog, FlushOutput } from './flush.ts'
 import type { ViewInput } from './view.ts'
@@ -76,6 +77,10 @@ export class Flusher {
     return this.#lastError
   }
 
+  get isRunning(): boolean {
+    return this.#running !== undefined
+  }
+
   /** Flushes sealed arenas in the background until there are none. */
   wake(): void {
     const { commitLog } = this.#host
@@ -85,6 +90,7 @@ export class Flusher {
       .then(() => this.#loop())
       .finally(() => {
         this.#running = undefined
+        this.#host.commitLog.relieve()
       })
   }
 
@@ -160,14 +166,14 @@ export class Flusher {
     const touched = this.#touchedLogs(tails)
 
     const plan: FlushLog[] = []
-    const counts = new Map<LogicalLog, number>()
+    const counts = new Map<LogicalLog, FlushedCount>()
     for (const log of touched) {
       const flushable = log.flushable()
       let count = 0
       while (count < flushable && numbers.has(arenaNumberOf(log.tail.slot(count)))) count++
       this.counters.carriedBatches += this.#host.carry(log, count, numbers)
       if (count === 0) continue
-      counts.set(log, count)
+      counts.set(log, { count, generation: log.generation })
       plan.push({
         id: log.id,
         name: log.name,
@@ -202,7 +208,9 @@ export class Flusher {
 
     const producers = new Map(output.producers.map(entry => [entry.logId, entry.bytes]))
     this.#host.manifest.sync(catalog.segments())
-    for (const [log, count] of counts) if (!log.dropped) log.flushed(count, this.#host.manifest.partsOf(log.id), producers.get(log.id))
+    for (const [log, { count, generation }] of counts) {
+      if (!log.dropped && log.generation === generation) log.flushed(count, this.#host.manifest.partsOf(log.id), producers.get(log.id))
+    }
     this.counters.flushes++
     this.counters.flushedBytes += output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
     this.#host.report('flush', { bytes: this.counters.flushedBytes, segments: output.segments.length, logs: plan.length })
@@ -255,16 +263,24 @@ export class Flusher {
     return found
   }
 
-  #rows(segments: readonly SegmentSummary[], last: TailFile, editId: number, counts: ReadonlyMap<LogicalLog, number>): RowChange[] {
+  #rows(segments: readonly SegmentSummary[], last: TailFile, editId: number, counts: ReadonlyMap<LogicalLog, FlushedCount>): RowChange[] {
     const { catalog } = this.#host
+    // Logs that were dropped or reset while the worker wrote: their parts are void from the start.
+    const isVoid = (log: LogicalLog, generation: number): boolean => log.dropped || log.generation !== generation
+    const gone = new Set([...counts].filter(([log, { generation }]) => isVoid(log, generation)).map(([log]) => log.id))
     const rows: RowChange[] = segments.map(segment => ({
       key: rowKeys.segment(segment.segmentId),
-      value: packRow({ bytes: segment.bytes, footer: segment.footerChecksum, parts: segment.partCount, dropped: [] }),
+      value: packRow({
+        bytes: segment.bytes,
+        footer: segment.footerChecksum,
+        parts: segment.partCount,
+        dropped: partsOfLogs(segment, gone),
+      }),
     }))
     rows.push({ key: rowKeys.flush, value: packRow({ lsn: last.endLsn, checksum: last.lastChecksum, sequence: last.lastSequence }) })
     rows.push({ key: rowKeys.ids, value: packRow({ ...catalog.ids, edit: editId + 1 }) })
-    for (const [log, count] of counts) {
-      if (log.dropped) continue
+    for (const [log, { count, generation }] of counts) {
+      if (isVoid(log, generation)) continue
       const snapshot = log.takeSnapshot()
       if (snapshot !== undefined) rows.push({ key: rowKeys.meta(log.id, snapshot.slot), value: snapshot.value })
       const epoch = log.tail.epoch(count - 1)
@@ -275,4 +291,18 @@ export class Flusher {
     }
     return rows
   }
+}
+
+/** How many tail batches of a log a flush takes, and which incarnation of the log they are of. */
+interface FlushedCount {
+  readonly count: number
+  readonly generation: number
+}
+
+function partsOfLogs(segment: SegmentSummary, logIds: ReadonlySet<number>): number[] {
+  if (logIds.size === 0) return []
+  const directory = new SegmentDirectory(segment.directory)
+  const parts: number[] = []
+  for (let part = 0; part < directory.partCount; part++) if (logIds.has(directory.logId(part))) parts.push(part)
+  return parts
 }

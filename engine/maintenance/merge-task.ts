@@ -10,6 +10,7 @@ import type { TaskPlace } from '../env/environment.ts'
 import { assert } from '../errors.ts'
 import type { ReplacedPart } from '../segment/footer.ts'
 import { PART_RUN } from '../segment/format.ts'
+import type { AbortedTransactionEntry } from '../segment/part.ts'
 import { SegmentReader } from '../segment/reader.ts'
 import { RunCursor } from '../segment/run-reader.ts'
 import { type SegmentSummary, SegmentWriter } from '../segment/writer.ts'
@@ -42,6 +43,8 @@ export interface MergeGroup {
     readonly end: number
     readonly deleteRetentionMs: number
     readonly mapBytes: number
+    /** Aborted transactions whose markers are not in the parts. */
+    readonly aborted: readonly AbortedTransactionEntry[]
   }
   readonly runs?: RunMergeOptions
 }
