@@ -157,6 +157,17 @@ export class Flusher {
   }
 
   async #flush(tails: readonly TailFile[]): Promise<void> {
+    const { commitLog, catalog } = this.#host
+    // An earlier attempt may have come as far as the edit: what lies below the flush point is in segments.
+    const unflushed = tails.filter(tail => tail.endLsn > catalog.flush.lsn)
+    if (unflushed.length > 0) await this.#moveToSegments(unflushed)
+    await this.updateView()
+    for (const tail of tails) await commitLog.release(tail)
+    this.#host.segmentsChanged()
+  }
+
+  /** Steps 1 to 5. */
+  async #moveToSegments(tails: readonly TailFile[]): Promise<void> {
     const { commitLog, catalog, executor } = this.#host
     const last = tails.at(-1) as TailFile
     const point = last.endLsn
@@ -214,10 +225,6 @@ export class Flusher {
     this.counters.flushes++
     this.counters.flushedBytes += output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
     this.#host.report('flush', { bytes: this.counters.flushedBytes, segments: output.segments.length, logs: plan.length })
-
-    await this.updateView()
-    for (const tail of tails) await commitLog.release(tail)
-    this.#host.segmentsChanged()
   }
 
   /**
