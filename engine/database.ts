@@ -137,7 +137,7 @@ export class Database implements Committer, Definitions {
         this.#deleteDoomed()
         if (options.autoConsolidate && this.#closing === undefined) this.#consolidator.wake()
       },
-      report: () => undefined,
+      checkLock: () => this.#checkLock(),
     })
     this.#consolidator = new Consolidator({
       ...shared,
@@ -393,6 +393,16 @@ export class Database implements Committer, Definitions {
     commit.addRows(rows)
     commit.run('sync')
     await this.#commitLog.whenDurable(this.#commitLog.endLsn)
+  }
+
+  /** A folder that somebody else opened meanwhile must not be written any more: two writers would destroy each other's files. */
+  async #checkLock(): Promise<void> {
+    try {
+      await this.#lock.check()
+    } catch (error) {
+      if (isVarveError(error, 'LOCKED')) this.#commitLog.fail(error)
+      throw error
+    }
   }
 
   #takeSegmentIds(count: number): number[] {

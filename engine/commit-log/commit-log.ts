@@ -763,6 +763,11 @@ export class CommitLog {
 
   // --- poison ------------------------------------------------------------------------------------------------------------------------
 
+  /** Poisons the writer for a reason that lies outside it. */
+  fail(cause: VarveError): void {
+    this.#fail(cause, undefined)
+  }
+
   /** The first failure ends this writer: what is in memory and not on the disk may or may not be there, only a reopen can tell. */
   #fail(cause: unknown, failed: PendingFrame | undefined): void {
     if (this.#poison !== undefined) return

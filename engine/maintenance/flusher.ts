@@ -50,7 +50,8 @@ export interface FlusherHost {
   takeSegmentIds(count: number): number[]
   /** Segment rows changed: something may be worth merging, something may be deleted. */
   segmentsChanged(): void
-  report(event: 'flush', facts: { readonly bytes: number; readonly segments: number; readonly logs: number }): void
+  /** Throws LOCKED when somebody else took the folder (its lock file was deleted by hand). */
+  checkLock(): Promise<void>
 }
 
 function asTaskFailure(error: unknown): VarveError {
@@ -169,6 +170,7 @@ export class Flusher {
   /** Steps 1 to 5. */
   async #moveToSegments(tails: readonly TailFile[]): Promise<void> {
     const { commitLog, catalog, executor } = this.#host
+    await this.#host.checkLock()
     const last = tails.at(-1) as TailFile
     const point = last.endLsn
     if (commitLog.durableLsn < point) await commitLog.syncAll()
@@ -224,7 +226,6 @@ export class Flusher {
     }
     this.counters.flushes++
     this.counters.flushedBytes += output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
-    this.#host.report('flush', { bytes: this.counters.flushedBytes, segments: output.segments.length, logs: plan.length })
   }
 
   /**

@@ -1,0 +1,96 @@
+/** Definitions: one edit for many logs, compared at reopen, renamed, dropped; and the lock that guards them. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { openDatabase } from '../../../engine/database.ts'
+import { newEnvironment, openSim } from '../../probes/support.ts'
+
+const folders: string[] = []
+
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+
+describe('definitions', () => {
+  test('a thousand logs cost one sync, and are there after a power loss', async () => {
+    const environment = newEnvironment(51)
+    await environment.drive(async () => {
+      const db = await openSim(environment, {
+        frameBytesMax: 256 * 1024,
+        commitLogFileBytes: 512 * 1024,
+        commitLogFileBytesFirst: 512 * 1024,
+      })
+      const before = db.stats().commitLog.syncs
+      const defined = await db.define(Array.from({ length: 1000 }, (_, i) => ({ name: `log-${i}`, kind: 'topic' as const })))
+      expect(db.stats().commitLog.syncs - before).toBe(1)
+      expect(new Set(defined.map(log => log.id)).size).toBe(1000)
+    })
+    environment.disk.crash()
+    const again = newEnvironment(52, environment.disk)
+    await again.drive(async () => {
+      const db = await openSim(again)
+      expect(db.list().length).toBe(1000)
+      expect(db.get('log-999')?.kind).toBe('topic')
+      await db.close()
+    })
+  })
+
+  test('a definition that disagrees names the option and both values, and defines nothing', async () => {
+    const environment = newEnvironment(53)
+    await environment.drive(async () => {
+      const db = await openSim(environment)
+      await db.define([{ name: 'a', kind: 'topic', cleanup: 'compact' }])
+      const before = db.list().length
+      const mismatch = expect.objectContaining({
+        code: 'DEFINITION_MISMATCH',
+        details: expect.objectContaining({ log: 'a', option: 'cleanup', expected: 'compact', actual: 'delete' }),
+      })
+      await expect(
+        db.define([
+          { name: 'fresh', kind: 'topic' },
+          { name: 'a', kind: 'topic' },
+        ]),
+      ).rejects.toEqual(mismatch)
+      expect(db.list().length).toBe(before)
+      await expect(db.define([{ name: 'a', kind: 'topic', cleanup: 'compact' }])).resolves.toHaveLength(1)
+      await db.close()
+    })
+  })
+
+  test('ids are never used again, names are', async () => {
+    const environment = newEnvironment(54)
+    await environment.drive(async () => {
+      const db = await openSim(environment)
+      const [first] = await db.define([{ name: 'a', kind: 'topic' }])
+      await db.log('a').appendRecords([{ value: 'gone' }]).durable
+      await db.rename('a', 'b')
+      expect(db.get('a')).toBeUndefined()
+      expect(db.log('b').endOffset).toBe(1)
+      await db.drop(['b'])
+      await db.close()
+      const reopened = await openSim(environment)
+      expect(reopened.list()).toEqual([])
+      const [second] = await reopened.define([{ name: 'b', kind: 'store' }])
+      expect(second?.id).toBeGreaterThan(first?.id as number)
+      expect(reopened.log('b').endOffset).toBe(0)
+      await reopened.close()
+    })
+  })
+})
+
+describe('the folder lock', () => {
+  test('when another process took the folder after its lock was deleted, nothing more is written', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'varve-lock-'))
+    folders.push(folder)
+    const db = await openDatabase(folder)
+    await db.define([{ name: 'a', kind: 'topic' }])
+    await db.log('a').appendRecords([{ value: 'one' }]).durable
+    const other = { pid: 1, host: 'elsewhere', bootId: 'x', processStart: '1', since: new Date(0).toISOString() }
+    writeFileSync(join(folder, 'lock'), JSON.stringify(other))
+    await expect(db.seal()).rejects.toMatchObject({ code: 'LOCKED' })
+    expect(() => db.log('a').appendRecords([{ value: 'two' }])).toThrow(expect.objectContaining({ code: 'POISONED' }))
+    expect(db.log('a').read(0).nextOffset).toBe(1)
+    await db.close()
+  })
+})
