@@ -30,6 +30,13 @@ export class Steps {
     }
   }
 
+  /** A step without records or a bar. */
+  async time(name: string, body: () => Promise<unknown>): Promise<void> {
+    const start = performance.now()
+    await body()
+    this.add(name, (performance.now() - start) / 1000, 0, 0)
+  }
+
   /** A row for something that was timed elsewhere. */
   add(name: string, seconds: number, records: number, bytes: number): void {
     this.#rows.push({ name, seconds, records, bytes })

@@ -1,0 +1,33 @@
+/** Merging many small segments into few large ones. */
+
+import type { Measurement } from '../measurement.ts'
+import { RecordSource, recordBytes } from '../records.ts'
+import { expectRecords, fill, openWithLogs } from './database.ts'
+
+export interface ConsolidationParameters {
+  readonly [name: string]: number
+  readonly records: number
+  readonly segments: number
+  readonly batch: number
+  readonly logs: number
+}
+
+export async function consolidate(
+  measurement: Measurement,
+  { records, segments, batch, logs: logCount }: ConsolidationParameters,
+): Promise<void> {
+  const { database, logs } = await openWithLogs(measurement.folder, logCount, { autoConsolidate: false })
+  const source = new RecordSource(batch)
+  for (let i = 0; i < segments; i++) {
+    await fill(logs, source, records / segments / batch)
+    await database.seal()
+  }
+  await measurement.measure(async () => {
+    const begun = measurement.begin()
+    await database.consolidate()
+    measurement.end(begun)
+    return { operations: records, payloadBytes: records * recordBytes }
+  })
+  expectRecords(logs, records)
+  await database.close()
+}
