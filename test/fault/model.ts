@@ -1,0 +1,153 @@
+/**
+ * What a database may hold: the list of states that it went through, one per commit, all logs together.
+ *
+ * The commit log is one sequence, so whatever a crash or a failure leaves must be the state after *some* prefix of the commits, and one that is
+ * no shorter than the last commit that was acknowledged. This one rule says that nothing acknowledged is lost, that commits over several logs
+ * are all or nothing, that order is kept across logs, and that nothing is invented.
+ *
+ * 1. `push` adds the state after a commit, in the turn in which the database accepted it.
+ * 2. `acknowledge` moves the least state that must survive.
+ * 3. `match` finds the state that an observation is; `settle` makes it the only one, as a reopen does.
+ */
+import type { Database } from '../../engine/index.ts'
+import { type ObservedLog, type ObservedRecord, observeLog } from './observe.ts'
+
+export interface LogState {
+  readonly startOffset: number
+  readonly endOffset: number
+  readonly records: readonly ObservedRecord[]
+  readonly metadata: string | undefined
+}
+
+export type State = ReadonlyMap<string, LogState>
+
+/** What an acknowledgement must survive. */
+export type Survives = 'power loss' | 'process end'
+
+const emptyLog: LogState = { startOffset: 0, endOffset: 0, records: [], metadata: undefined }
+
+export const metadataSlot = 'note'
+
+export class Model {
+  #states: State[]
+  /** Index of the least state that must be there after a power loss, and after the end of the process. */
+  #least = { 'power loss': 0, 'process end': 0 }
+  /** Counts records, so that no two are alike. */
+  #made = 0
+
+  constructor(state: State = new Map()) {
+    this.#states = [state]
+    for (const { records } of state.values())
+      for (const { value } of records) this.#made = Math.max(this.#made, Number.parseInt(value.slice(1), 10) + 1)
+  }
+
+  get newest(): State {
+    return this.#states.at(-1) as State
+  }
+
+  log(name: string): LogState {
+    return this.newest.get(name) ?? emptyLog
+  }
+
+  /** Number for the next record. */
+  nextNumber(): number {
+    return this.#made++
+  }
+
+  /** A commit was accepted that changes these logs. Returns the number of the state after it. */
+  push(changes: ReadonlyMap<string, Partial<LogState>>): number {
+    const next = new Map(this.newest)
+    for (const [name, change] of changes) next.set(name, { ...this.log(name), ...change })
+    this.#states.push(next)
+    return this.#states.length - 1
+  }
+
+  acknowledge(state: number, survives: Survives): void {
+    this.#least['process end'] = Math.max(this.#least['process end'], state)
+    if (survives === 'power loss') this.#least['power loss'] = Math.max(this.#least['power loss'], state)
+  }
+
+  /** Everything so far is on the disk, as after a clean close. */
+  acknowledgeAll(): void {
+    this.acknowledge(this.#states.length - 1, 'power loss')
+  }
+
+  /** The newest possible state that agrees with what is read; throws an Error that says what differs. */
+  match(database: Database, survived: Survives): State {
+    const observed = new Map<string, ObservedLog>()
+    for (const { name } of database.list()) observed.set(name, observeLog(database.log(name)))
+    const least = this.#least[survived]
+    const differences: string[] = []
+    for (let i = this.#states.length - 1; i >= least; i--) {
+      const state = this.#states[i] as State
+      const difference = differs(database, observed, state)
+      if (difference === undefined) return state
+      differences.push(`state ${i}: ${difference}`)
+    }
+    throw new Error(
+      `after ${survived} the database holds none of the states ${least} to ${this.#states.length - 1}: ${differences.join('; ')}`,
+    )
+  }
+
+  /** For a second judge of the same history. */
+  copy(): Model {
+    const copy = new Model()
+    copy.adopt(this)
+    return copy
+  }
+
+  adopt(other: Model): void {
+    this.#states = [...other.#states]
+    this.#least = { ...other.#least }
+    this.#made = other.#made
+  }
+
+  /** From here on `state` is what there is. */
+  settle(state: State): void {
+    this.#states = [state]
+    this.#least = { 'power loss': 0, 'process end': 0 }
+  }
+}
+
+/** How the observation differs from the state; undefined when it does not. Logs that a state does not name must be empty or absent. */
+function differs(database: Database, observed: ReadonlyMap<string, ObservedLog>, state: State): string | undefined {
+  for (const name of new Set([...state.keys(), ...observed.keys()])) {
+    const expected = state.get(name) ?? emptyLog
+    const actual = observed.get(name)
+    if (actual === undefined) {
+      if (expected !== emptyLog) return `log ${name} is missing`
+      continue
+    }
+    const problem = logDiffers(database, name, actual, expected)
+    if (problem !== undefined) return `log ${name}: ${problem}`
+  }
+  return undefined
+}
+
+function logDiffers(database: Database, name: string, actual: ObservedLog, expected: LogState): string | undefined {
+  const log = database.log(name)
+  if (actual.endOffset !== expected.endOffset) return `ends at ${actual.endOffset}, not at ${expected.endOffset}`
+  const metadata = log.metadata.get(metadataSlot)
+  if ((metadata === undefined ? undefined : new TextDecoder().decode(metadata)) !== expected.metadata) return 'other metadata'
+  if (log.kind === 'store' && expected.startOffset === 0) {
+    const entries = expected.records.map(record => `${record.key}=${record.value}`).sort()
+    if (entries.join() !== actual.entries.join()) return `${actual.entries.length} entries, not the ${entries.length} expected`
+  }
+  const byOffset = new Map(expected.records.map(record => [record.offset, record]))
+  for (const record of actual.records) {
+    const right = byOffset.get(record.offset)
+    if (right === undefined || right.key !== record.key || right.value !== record.value) return `wrong record at ${record.offset}`
+  }
+  if (log.definition.cleanup === 'compact') return compactedDiffers(actual, expected)
+  if (log.kind === 'topic' && log.trimmedTo !== expected.startOffset) return `starts at ${log.trimmedTo}, not at ${expected.startOffset}`
+  const readable = expected.records.filter(record => record.offset >= actual.startOffset)
+  return actual.records.length === readable.length ? undefined : `${actual.records.length} records, not ${readable.length}`
+}
+
+/** A log compacted by key keeps at least the newest record of each key. */
+function compactedDiffers(actual: ObservedLog, expected: LogState): string | undefined {
+  const newest = new Map(expected.records.map(record => [record.key, record.offset]))
+  const kept = new Set(actual.records.map(record => record.offset))
+  for (const [key, offset] of newest) if (!kept.has(offset)) return `the newest record of key ${key}, at ${offset}, is gone`
+  return undefined
+}

@@ -1,0 +1,241 @@
+/**
+ * A program of operations on a simulated database that knows what it did: every verb tells the model and awaits what the database promised.
+ *
+ * Failures are data: a verb that throws or rejects leaves its error in `errors`, and the program goes on, reopening where the writer is poisoned,
+ * as a user would. What no failure may do is checked by `problems`: an error that is not a VarveError, a promise that never settles, an
+ * observation that is no possible state.
+ */
+import { createSimEnvironment, type SimDisk, type SimEnvironment } from '../../engine/env/index.ts'
+import {
+  type Committed,
+  type Database,
+  type Durability,
+  isVarveError,
+  type LogDefinition,
+  type OpenOptions,
+  openDatabase,
+  type StoreRecord,
+  type TopicRecord,
+} from '../../engine/index.ts'
+import type { LogicalLog } from '../../engine/log/logical-log.ts'
+import { taskRunners } from '../../engine/maintenance/tasks.ts'
+import { type LogState, Model, metadataSlot, type State, type Survives } from './model.ts'
+import type { ObservedRecord } from './observe.ts'
+
+export const folder = '/data'
+
+export const definitions: readonly LogDefinition[] = [
+  { name: 'events', kind: 'topic' },
+  { name: 'table', kind: 'store' },
+  { name: 'feed', kind: 'store', body: true },
+  { name: 'raft', kind: 'topic', highWatermark: 'owner' },
+  { name: 'latest', kind: 'topic', cleanup: 'compact' },
+]
+
+/** Small files and frames, so that a short program meets every mechanism. */
+export const smallOptions: OpenOptions = {
+  commitLogFileBytesFirst: 16 * 1024,
+  commitLogFileBytes: 16 * 1024,
+  frameBytesMax: 4096,
+  ownSegmentBytes: 2048,
+  tailBytesMax: 1024 * 1024,
+  autoConsolidate: false,
+}
+
+export interface Part {
+  readonly log: string
+  readonly count: number
+  /** Bytes added to each value. */
+  readonly padding?: number
+}
+
+const encoder = new TextEncoder()
+
+export class Program {
+  readonly disk: SimDisk
+  readonly model: Model
+  readonly errors: unknown[] = []
+  readonly problems: string[] = []
+  readonly #seed: number
+  readonly #options: OpenOptions
+  #opened = 0
+  environment: SimEnvironment
+  database: Database | undefined
+
+  /** Over a new disk, or one that holds `state`. */
+  constructor(seed: number, options: OpenOptions = smallOptions, disk?: SimDisk, state?: State) {
+    this.model = new Model(state)
+    this.#seed = seed
+    this.#options = options
+    this.environment = createSimEnvironment({ seed, runners: taskRunners, ...(disk === undefined ? {} : { disk }) })
+    this.disk = this.environment.disk
+  }
+
+  /** Opens with a new process over the same disk; the observation must be a possible state, and is the only one from then on. */
+  async open(survived: Survives = 'process end'): Promise<boolean> {
+    if (this.#opened++ > 0) {
+      this.environment = createSimEnvironment({ seed: this.#seed + this.#opened, runners: taskRunners, disk: this.disk })
+    }
+    const { environment } = this
+    let opened: Database | undefined
+    await this.attempt('open', async () => {
+      opened = await openDatabase(folder, { ...this.#options, environment })
+    })
+    this.database = opened
+    if (opened === undefined) return false
+    const database = opened
+    await this.attempt('read after open', async () => this.model.settle(this.model.match(database, survived)), true)
+    return true
+  }
+
+  /** Runs and records what goes wrong. With `isJudge` an Error that is no VarveError is a judgement about the database, not its error. */
+  async attempt(what: string, run: () => Promise<unknown> | unknown, isJudge: boolean = false): Promise<boolean> {
+    try {
+      const work = this.environment.drive(async () => run())
+      await work
+      return true
+    } catch (error) {
+      if (isVarveError(error) && error.code !== 'INVARIANT') this.errors.push(error)
+      else {
+        const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+        this.problems.push(isJudge ? `${what}: ${text}` : `${what}: not a typed error: ${text}`)
+      }
+      return false
+    }
+  }
+
+  log(name: string): LogicalLog {
+    return (this.database as Database).log(name)
+  }
+
+  /** One commit over these logs, acknowledged or failed when the returned promise resolves. */
+  async append(durability: Durability, ...parts: Part[]): Promise<void> {
+    const { model } = this
+    await this.attempt(`append ${parts.map(part => part.log).join(' ')}`, async () => {
+      const changes = new Map<string, LogState>()
+      const batches = parts.map(part => this.#records(part, changes))
+      const committed = (this.database as Database).commit(
+        commit => {
+          for (const [index, part] of parts.entries()) commit.appendRecords(this.log(part.log), batches[index] as TopicRecord[])
+        },
+        { durability },
+      )
+      await this.#acknowledged(committed, model.push(changes), durability)
+    })
+  }
+
+  #records({ log, count, padding = 0 }: Part, changes: Map<string, LogState>): readonly TopicRecord[] | readonly StoreRecord[] {
+    const { model } = this
+    const definition = definitions.find(each => each.name === log) as LogDefinition
+    const before = changes.get(log) ?? model.log(log)
+    const observed: ObservedRecord[] = Array.from({ length: count }, (_, index) => {
+      const number = model.nextNumber()
+      const key = definition.cleanup === 'compact' ? `k${number % 3}` : `k${String(number).padStart(6, '0')}`
+      return { offset: before.endOffset + index, key, value: `v${number}.${'x'.repeat(padding)}` }
+    })
+    changes.set(log, { ...before, endOffset: before.endOffset + count, records: [...before.records, ...observed] })
+    if (definition.kind === 'topic') return observed.map(({ key, value }) => ({ key, value }))
+    return observed.map(({ key, value }) => ({ kind: 'put', key: encoder.encode(key), value: encoder.encode(value) }))
+  }
+
+  async #acknowledged(committed: Pick<Committed, 'acknowledged'>, state: number, durability: Durability): Promise<void> {
+    await committed.acknowledged
+    if (durability !== 'none') this.model.acknowledge(state, durability === 'sync' ? 'power loss' : 'process end')
+  }
+
+  async define(): Promise<void> {
+    await this.attempt('define', () => this.database?.define(definitions))
+  }
+
+  async setMetadata(name: string, value: string): Promise<void> {
+    await this.attempt('metadata', async () => {
+      const appended = this.log(name).metadata.set(metadataSlot, encoder.encode(value))
+      await this.#acknowledged(appended, this.model.push(new Map([[name, { metadata: value }]])), 'sync')
+    })
+  }
+
+  async trim(name: string, offset: number): Promise<void> {
+    await this.attempt('trim', async () => {
+      const appended = this.log(name).trimPrefix(offset)
+      const state = this.model.log(name)
+      const records = state.records.filter(record => record.offset >= offset)
+      await this.#acknowledged(appended, this.model.push(new Map([[name, { startOffset: offset, records }]])), 'sync')
+    })
+  }
+
+  async truncate(name: string, offset: number): Promise<void> {
+    await this.attempt('truncate', async () => {
+      const appended = this.log(name).truncateSuffix(offset)
+      const records = this.model.log(name).records.filter(record => record.offset < offset)
+      await this.#acknowledged(appended, this.model.push(new Map([[name, { endOffset: offset, records }]])), 'sync')
+    })
+  }
+
+  async reset(name: string, offset: number): Promise<void> {
+    await this.attempt('reset', async () => {
+      const appended = this.log(name).resetTo(offset)
+      const change = { startOffset: offset, endOffset: offset, records: [] }
+      await this.#acknowledged(appended, this.model.push(new Map([[name, change]])), 'sync')
+    })
+  }
+
+  async compact(name: string): Promise<void> {
+    await this.attempt('compact', () => this.database?.compactLog(name, { deleteRetentionMs: 0 }))
+  }
+
+  /** A lease is taken before `run` and released after it. */
+  async withLease(run: () => Promise<void>): Promise<void> {
+    await this.attempt('lease', async () => {
+      const taken = this.database?.lease()
+      try {
+        await run()
+      } finally {
+        taken?.release()
+      }
+    })
+  }
+
+  /** flush, seal, consolidate, …: what changes no state. `isDurable`: success makes everything so far durable. */
+  async maintain(
+    what: 'flush' | 'seal' | 'consolidate' | 'drain',
+    isDurable: boolean = what === 'flush' || what === 'seal',
+  ): Promise<void> {
+    await this.attempt(what, async () => {
+      await (this.database as Database)[what]()
+      if (isDurable) this.model.acknowledgeAll()
+    })
+  }
+
+  /** What is read now must be exactly the newest state, unless the writer is poisoned. */
+  async check(): Promise<void> {
+    const { database } = this
+    if (database === undefined) return
+    await this.attempt(
+      'read',
+      () => {
+        if (database.poison !== undefined) return
+        const state = this.model.match(database, 'process end')
+        if (state !== this.model.newest) throw new Error('a read does not see the newest append')
+      },
+      true,
+    )
+  }
+
+  /** Always ends without a database; success means that everything is durable. */
+  async close(): Promise<void> {
+    const { database } = this
+    if (database === undefined) return
+    const isClean = await this.attempt('close', () => database.close())
+    if (isClean && database.poison === undefined) this.model.acknowledgeAll()
+    this.database = undefined
+  }
+
+  /** Goes on after a failure as a user would: closes and opens again when the writer is poisoned or the opening failed. */
+  async revive(): Promise<boolean> {
+    if (this.database !== undefined && this.database.poison === undefined && this.database.isOpen) return true
+    await this.close()
+    if (!(await this.open())) return false
+    await this.define()
+    return this.database?.poison === undefined
+  }
+}
