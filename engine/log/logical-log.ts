@@ -353,6 +353,8 @@ export class LogicalLog implements Log {
 
   setStartOffset(offset: number): void {
     this.#startOffset = Math.max(this.#startOffset, offset)
+    // Only what is released is trimmed.
+    this.#ownerHighWatermark = Math.max(this.#ownerHighWatermark, this.#startOffset)
   }
 
   redefine(definition: DefinedLog): void {
@@ -372,6 +374,8 @@ export class LogicalLog implements Log {
   flushed(count: number, parts: readonly PartRef[], producers: Uint8Array | undefined): void {
     if (count > 0) {
       this.#flushedEnd = this.tail.endOffset(count - 1)
+      // Only what is released is flushed; after a reopen that is how it is known.
+      this.#ownerHighWatermark = Math.max(this.#ownerHighWatermark, this.#flushedEnd)
       this.#flushedEpoch = Math.max(this.#flushedEpoch, this.tail.epoch(count - 1))
       this.tail.dropFirst(count)
       this.#durableIndex = Math.max(0, this.#durableIndex - count)
