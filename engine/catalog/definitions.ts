@@ -49,18 +49,19 @@ export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
       rows.push({ key: rowKeys.log(nextId), value: packRow(definition) })
       nextId++
     }
-    if (rows.length > 0) {
-      rows.push({ key: rowKeys.ids, value: packRow({ ...this.#catalog.ids, log: nextId }) })
-      await this.#edit(rows)
-    }
-    return definitions.map(definition => this.#get(definition.name))
+    if (rows.length > 0) rows.push({ key: rowKeys.ids, value: packRow({ ...this.#catalog.ids, log: nextId }) })
+    const durable = this.#edit(rows)
+    // The answer is that of this edit, whatever later ones do before it is durable.
+    const defined = definitions.map(definition => this.#get(definition.name))
+    await durable
+    return defined
   }
 
   async redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog> {
     if (options === null || typeof options !== 'object') throw new TypeError('options must be an object')
     const stored = this.#get(name)
     await this.#edit([{ key: rowKeys.log(stored.id), value: packRow({ ...toRow(stored), options }) }])
-    return this.#get(name)
+    return { ...stored, options }
   }
 
   async rename(from: string, to: string): Promise<DefinedLog> {
@@ -69,7 +70,7 @@ export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
     if (this.#catalog.definitionByName(to) !== undefined)
       throw new VarveError('EXISTS', `log ${to} exists already`, { details: { log: to } })
     await this.#edit([{ key: rowKeys.log(stored.id), value: packRow({ ...toRow(stored), name: to }) }])
-    return this.#get(to)
+    return { ...stored, name: to }
   }
 
   async drop(names: readonly string[]): Promise<void> {
