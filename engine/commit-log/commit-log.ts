@@ -346,6 +346,11 @@ export class CommitLog {
   drain(): Promise<void> {
     if (this.#poison !== undefined) return Promise.reject(this.#poisonedError())
     if (!this.#crowded()) return Promise.resolve()
+    if (this.#open !== undefined) {
+      // Nothing else would write commits of the word 'none' before their frame is full.
+      this.#open.write = true
+      this.#schedule()
+    }
     const deferred = new Deferred()
     this.#drainWaiters.push(deferred)
     return deferred.promise
