@@ -120,7 +120,7 @@ function openLog(
       const inParts = offsetForTimeInParts(partRefs(), kind, timestamp, startOffset)
       if (inParts !== undefined) return inParts
       for (let i = 0; i < tail.length; i++) {
-        if (tail.maxTimestamp(i) < timestamp) continue
+        if (tail.maxTimestamp(i) < timestamp || tail.endOffset(i) <= startOffset) continue
         const found = offsetForTimeInBatch(kind, tail.arena(i).bytes, tail.position(i), timestamp, startOffset)
         if (found !== undefined) return found
       }

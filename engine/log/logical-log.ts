@@ -463,7 +463,7 @@ export class LogicalLog implements Log {
     if (inParts !== undefined) return inParts
     const { tail } = this
     for (let i = 0; i < tail.length && tail.endOffset(i) <= bound; i++) {
-      if (tail.maxTimestamp(i) < timestamp) continue
+      if (tail.maxTimestamp(i) < timestamp || tail.endOffset(i) <= this.startOffset) continue
       const found = offsetForTimeInBatch(this.kind, tail.arena(i).bytes, tail.position(i), timestamp, this.startOffset)
       if (found !== undefined) return found
     }
