@@ -52,9 +52,9 @@ export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
     if (rows.length > 0) rows.push({ key: rowKeys.ids, value: packRow({ ...this.#catalog.ids, log: nextId }) })
     const durable = this.#edit(rows)
     // The answer is that of this edit, whatever later ones do before it is durable.
-    const defined = definitions.map(definition => this.#get(definition.name))
+    const defined = definitions.map(definition => this.#catalog.definitionByName(definition.name))
     await durable
-    return defined
+    return defined as DefinedLog[]
   }
 
   async redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog> {
