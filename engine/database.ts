@@ -472,6 +472,7 @@ class Opening {
           return opening.#resetLog(log, offset, durability)
         },
         released: () => opening.#released(),
+        fail: error => opening.#commitLog?.fail(error),
       },
       this.catalog,
       this.manifest,

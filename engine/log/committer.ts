@@ -270,7 +270,9 @@ export class LocalCommit implements Commit {
         } else {
           at = this.#encodeOffset(space, at, ENTRY_RESET, operation.log.id, operation.offset)
           const resetLsn = commitLog.buildingLsn
-          this.#rows.push(this.#host.stateRow(operation.log, { startOffset: operation.offset, endOffset: operation.offset, resetLsn }))
+          this.#rows.push(
+            this.#host.stateRow(operation.log, { startOffset: operation.offset, endOffset: operation.offset, resetLsn, epoch: 0 }),
+          )
         }
       }
       if (this.#rows.length > 0) at = this.#encodeRows(space, at, word, encoded)

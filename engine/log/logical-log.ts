@@ -13,9 +13,9 @@
  */
 import type { Arena } from '../commit-log/arena.ts'
 import { STATE_DEAD, STATE_WORD_MASK, STATE_WORD_SHIFT } from '../commit-log/arena.ts'
-import { Deferred } from '../commit-log/ticket.ts'
 import { assert, VarveError } from '../errors.ts'
-import { batchBase, batchEnd, batchLength, offsetForTimeInBatch } from './batch-kinds.ts'
+import { answerAt, appendedOf } from './appended.ts'
+import { offsetForTimeInBatch } from './batch-kinds.ts'
 import type {
   AbortedTransaction,
   Appended,
@@ -36,6 +36,7 @@ import type {
   TopicRecord,
   WaitOptions,
 } from './log.ts'
+import { MachineRunner, snapshotSlot } from './machine-runner.ts'
 import {
   abortedInParts,
   epochEndInParts,
@@ -47,6 +48,7 @@ import {
 } from './parts.ts'
 import { type AbortedEntry, ProducerState } from './producer-state.ts'
 import { type ArenaOf, arenaNumberOf, rowOf, slotOf, Tail } from './tail.ts'
+import { Waiters } from './waiters.ts'
 
 const bytesMaxDefault = 1 << 20
 
@@ -63,6 +65,8 @@ export interface LogHost {
   resetLog(log: LogicalLog, offset: number, durability: Durability | undefined): Committed
   /** An owner moved a high watermark: what waited for it may be flushed. */
   released(): void
+  /** Poisons the database. */
+  fail(error: VarveError): void
 }
 
 /** Where a log stands when its object is made. */
@@ -75,13 +79,6 @@ export interface LogStart {
   readonly resetLsn: number
   /** Leader epoch at `flushedEnd`, for store logs whose parts do not say. */
   readonly flushedEpoch: number
-}
-
-interface Waiter {
-  readonly offset: number
-  readonly bound: ReadBound
-  readonly deferred: Deferred
-  readonly stop: () => void
 }
 
 export class LogicalLog implements Log {
@@ -107,11 +104,8 @@ export class LogicalLog implements Log {
   #flushedProducers: Uint8Array | undefined
   /** Aborted transactions whose markers lie in the tail. */
   #tailAborted: AbortedEntry[] = []
-  #machine: StateMachine | undefined
-  /** Next offset to apply. */
-  #appliedOffset = 0
-  #applying = false
-  #waiters: Waiter[] = []
+  #runner: MachineRunner | undefined
+  readonly #waiters = new Waiters()
   #dropped = false
   /** Counts resets, so that a flush that began before one knows that its parts are void. */
   generation = 0
@@ -134,7 +128,7 @@ export class LogicalLog implements Log {
     this.metadata = {
       get: slot => host.metadataOf(this.id).get(slot),
       set: (slot, value, options) =>
-        toAppended(
+        answerAt(
           this.#host.commit(commit => commit.setMetadata(this, slot, value), options),
           this.#endOffset,
         ),
@@ -248,21 +242,21 @@ export class LogicalLog implements Log {
   }
 
   truncateSuffix(offset: number, options: { readonly durability?: Durability } = {}): Appended {
-    return toAppended(
+    return answerAt(
       this.#host.commit(commit => commit.truncateSuffix(this, offset), options),
       this.#endOffset,
     )
   }
 
   trimPrefix(offset: number, options: { readonly durability?: Durability } = {}): Appended {
-    return toAppended(
+    return answerAt(
       this.#host.commit(commit => commit.trimPrefix(this, offset), options),
       this.#endOffset,
     )
   }
 
   resetTo(offset: number, options: { readonly durability?: Durability } = {}): Appended {
-    return toAppended(this.#host.resetLog(this, offset, options.durability), this.#endOffset)
+    return answerAt(this.#host.resetLog(this, offset, options.durability), this.#endOffset)
   }
 
   advanceHighWatermark(offset: number): void {
@@ -344,11 +338,12 @@ export class LogicalLog implements Log {
     this.#ownerHighWatermark = offset
     this.#durableIndex = 0
     this.#ackedIndex = 0
+    this.#flushedEpoch = 0
     this.#epoch = -1
     this.#producers = undefined
     this.#flushedProducers = undefined
     this.#tailAborted = []
-    this.#appliedOffset = offset
+    this.#runner?.reset(offset)
   }
 
   setStartOffset(offset: number): void {
@@ -514,44 +509,22 @@ export class LogicalLog implements Log {
       return Promise.reject(error)
     }
     if (this.boundOffset(bound) > offset) return Promise.resolve()
-    const deferred = new Deferred()
-    const onAbort = (): void => {
-      this.#waiters = this.#waiters.filter(waiter => waiter.deferred !== deferred)
-      deferred.reject(signal?.reason)
-    }
-    signal?.addEventListener('abort', onAbort, { once: true })
-    this.#waiters.push({ offset, bound, deferred, stop: () => signal?.removeEventListener('abort', onAbort) })
-    return deferred.promise
+    return this.#waiters.wait(offset, bound, signal)
   }
 
   /** True while somebody must hear of progress. */
   get watched(): boolean {
-    return this.#waiters.length > 0 || this.#machine !== undefined
+    return this.#waiters.count > 0 || this.#runner !== undefined
   }
 
   /** Some bound may have moved. */
   advanced(): void {
-    this.#apply()
-    if (this.#waiters.length === 0) return
-    const still: Waiter[] = []
-    for (const waiter of this.#waiters) {
-      if (this.boundOffset(waiter.bound) > waiter.offset) {
-        waiter.stop()
-        waiter.deferred.resolve()
-      } else {
-        still.push(waiter)
-      }
-    }
-    this.#waiters = still
+    this.#runner?.apply()
+    this.#waiters.settle(bound => this.boundOffset(bound))
   }
 
   endWaits(error: VarveError): void {
-    const waiters = this.#waiters
-    this.#waiters = []
-    for (const waiter of waiters) {
-      waiter.stop()
-      waiter.deferred.reject(error)
-    }
+    this.#waiters.end(error)
   }
 
   // --- state machine -----------------------------------------------------------------------------------------------------------------
@@ -559,119 +532,29 @@ export class LogicalLog implements Log {
   /** Attaches the log's state machine, restores it and applies what is released. One a log. */
   attach(machine: StateMachine): void {
     this.#host.assertOpen()
-    assert(this.#machine === undefined, 'a log has one state machine', this.name)
-    const stored = decodeSnapshot(this.metadata.get(snapshotSlot))
-    const from = stored?.appliedOffset ?? 0
-    machine.restore(stored?.state, from)
-    this.#machine = machine
-    this.#appliedOffset = Math.max(from, this.startOffset)
-    if (from < this.startOffset && this.startOffset > 0 && stored !== undefined) {
-      throw new VarveError(
-        'OFFSET_OUT_OF_RANGE',
-        `log ${this.name}: its state machine stands at ${from}, the log begins at ${this.startOffset}`,
-        {
-          details: { log: this.name, startOffset: this.startOffset, endOffset: this.endOffset, actual: from },
-        },
-      )
-    }
-    this.#apply()
+    assert(this.#runner === undefined, 'a log has one state machine', this.name)
+    this.#runner = new MachineRunner(this, machine)
+    this.#runner.apply()
   }
 
   get machine(): StateMachine | undefined {
-    return this.#machine
+    return this.#runner?.machine
   }
-  /** Next offset that the state machine will see. */
+  /** Next offset that the state machine will see; 0 without one. */
   get appliedOffset(): number {
-    return this.#appliedOffset
+    return this.#runner?.appliedOffset ?? 0
   }
-
-  /** The state to store with a flush: slot and value for the log's metadata. */
+  snapshotBytes(): Uint8Array | undefined {
+    return this.metadata.get(snapshotSlot)
+  }
   takeSnapshot(): { readonly slot: string; readonly value: Uint8Array } | undefined {
-    if (this.#machine === undefined) return undefined
-    return { slot: snapshotSlot, value: encodeSnapshot(this.#appliedOffset, this.#machine.snapshot()) }
+    return this.#runner?.takeSnapshot()
   }
-
-  #apply(): void {
-    const machine = this.#machine
-    if (machine === undefined || this.#applying) return
-    this.#applying = true
-    try {
-      const bound = Math.min(this.highWatermark, this.durableOffset)
-      while (this.#appliedOffset < bound) {
-        const slice = this.read(this.#appliedOffset, { bound: 'end' })
-        if (slice.positions.length === 0) {
-          if (slice.nextOffset === this.#appliedOffset) break
-          this.#appliedOffset = slice.nextOffset
-          continue
-        }
-        for (const position of slice.positions) {
-          const end = position + batchLength(this.kind, slice.bytes, position)
-          const endOffset = batchEnd(this.kind, slice.bytes, position)
-          if (endOffset > bound) return
-          if (endOffset > this.#appliedOffset) machine.apply(slice.bytes, position, end, batchBase(this.kind, slice.bytes, position))
-          this.#appliedOffset = Math.max(this.#appliedOffset, endOffset)
-        }
-      }
-    } finally {
-      this.#applying = false
-    }
+  fail(error: VarveError): void {
+    this.#host.fail(error)
   }
 
   #assertNotDropped(): void {
     if (this.#dropped) throw new VarveError('NOT_FOUND', `log ${this.name} was dropped`, { details: { log: this.name } })
-  }
-}
-
-const snapshotSlot = 'state-machine'
-
-function encodeSnapshot(appliedOffset: number, state: Uint8Array): Uint8Array {
-  if (state.byteLength > 0xffff)
-    throw new VarveError('TOO_LARGE', `a state machine's snapshot has ${state.byteLength} bytes, the limit is 65535`, {
-      details: { limit: 'snapshot' },
-    })
-  const bytes = new Uint8Array(8 + state.byteLength)
-  new DataView(bytes.buffer).setFloat64(0, appliedOffset, true)
-  bytes.set(state, 8)
-  return bytes
-}
-
-function decodeSnapshot(bytes: Uint8Array | undefined): { readonly appliedOffset: number; readonly state: Uint8Array } | undefined {
-  if (bytes === undefined || bytes.byteLength < 8) return undefined
-  return { appliedOffset: new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true), state: bytes.subarray(8) }
-}
-
-function appendedOf(committed: Committed): Appended {
-  const append = committed.appends[0]
-  assert(append !== undefined, 'a commit of one append has one answer')
-  return {
-    baseOffset: append.baseOffset,
-    endOffset: append.endOffset,
-    duplicate: append.duplicate,
-    get written() {
-      return committed.written
-    },
-    get durable() {
-      return committed.durable
-    },
-    get acknowledged() {
-      return committed.acknowledged
-    },
-  }
-}
-
-function toAppended(committed: Committed, offset: number): Appended {
-  return {
-    baseOffset: offset,
-    endOffset: offset,
-    duplicate: false,
-    get written() {
-      return committed.written
-    },
-    get durable() {
-      return committed.durable
-    },
-    get acknowledged() {
-      return committed.acknowledged
-    },
   }
 }
