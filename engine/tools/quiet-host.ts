@@ -17,5 +17,7 @@ export function unreachableHost(arenaOf: (number: number) => Arena, catalog: Cat
     commit: refuse,
     metadataOf: id => catalog.metadata(id),
     resetLog: refuse,
+    released: () => undefined,
+    fail: () => undefined,
   }
 }
