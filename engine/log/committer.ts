@@ -68,7 +68,13 @@ export interface CommitterHost {
   metadataRow(log: LogicalLog, slot: string, value: Uint8Array | undefined): CatalogRowChange
   stateRow(
     log: LogicalLog,
-    change: { readonly startOffset?: number; readonly endOffset?: number; readonly resetLsn?: number; readonly epoch?: number },
+    change: {
+      readonly startOffset?: number
+      readonly endOffset?: number
+      readonly resetLsn?: number
+      readonly epoch?: number
+      readonly cleanedTo?: number
+    },
   ): CatalogRowChange
   /** Rows of the segments in which the log's parts are dropped. */
   dropPartsRows(log: LogicalLog): CatalogRowChange[]
@@ -271,7 +277,13 @@ export class LocalCommit implements Commit {
           at = this.#encodeOffset(space, at, ENTRY_RESET, operation.log.id, operation.offset)
           const resetLsn = commitLog.buildingLsn
           this.#rows.push(
-            this.#host.stateRow(operation.log, { startOffset: operation.offset, endOffset: operation.offset, resetLsn, epoch: 0 }),
+            this.#host.stateRow(operation.log, {
+              startOffset: operation.offset,
+              endOffset: operation.offset,
+              resetLsn,
+              epoch: 0,
+              cleanedTo: 0,
+            }),
           )
         }
       }
