@@ -39,6 +39,7 @@ const engineLayers = [
   ['maintenance'],
   ['lease'],
   ['stats.ts'],
+  ['opening.ts'],
   ['database.ts'],
   ['tools'],
   ['index.ts', 'worker.ts'],
