@@ -12,7 +12,7 @@ import type { Catalog } from './catalog/catalog.ts'
 import { LogDefinitions } from './catalog/definitions.ts'
 import type { LogTable } from './catalog/log-table.ts'
 import type { Manifest } from './catalog/manifest.ts'
-import { packRow, type RowChange, rowKeys, SYSTEM_LOG_ID } from './catalog/rows.ts'
+import { packRow, type RowChange, rowKeys, type StateRow, SYSTEM_LOG_ID } from './catalog/rows.ts'
 import { loadChecksums } from './codec/xxh64.ts'
 import { CommitLog, type TailFile } from './commit-log/commit-log.ts'
 import { FilePool } from './commit-log/file-pool.ts'
@@ -360,7 +360,7 @@ export class Database implements Committer, Definitions {
         key: rowKeys.meta(log.id, slot),
         value: value ?? null,
       }),
-      stateRow: (log: LogicalLog, change: { startOffset?: number; endOffset?: number; resetLsn?: number; epoch?: number }) => {
+      stateRow: (log: LogicalLog, change: Partial<StateRow>) => {
         const before = database.#catalog.state(log.id) ?? { startOffset: 0, resetLsn: 0, endOffset: 0, epoch: 0 }
         return { key: rowKeys.state(log.id), value: packRow({ ...before, ...change }) }
       },
