@@ -4,9 +4,10 @@
  * The rules are those of `commit-log/recovery.ts`, written a second time on purpose: recovery changes the folder as it goes and stops at the
  * first trouble, tools change nothing and want to know all of it; and two readings of one format check each other.
  */
-import type { FlushPoint } from '../commit-log/recovery.ts'
+
 import { alignFrame, FRAME_ALIGNMENT, FRAME_FLAG_CLOSE, FRAME_HEADER_BYTES } from '../commit-log/format.ts'
 import { equalBytes, type Frame, type FrameBuffer, readFrame } from '../commit-log/frame.ts'
+import type { FlushPoint } from '../commit-log/recovery.ts'
 import type { Files } from '../env/environment.ts'
 import { corrupt, ioError, VarveError } from '../errors.ts'
 import type { NumberedFile, Progress } from './folder.ts'

@@ -4,10 +4,9 @@
  *
  * Also the check of what lies in frames: entries that add up, batches that parse down to the record, staged files that match their commit.
  */
-import { validateRecordBatch } from '../batch/record-batch.ts'
+import { batchRecordCount, validateRecordBatch } from '../batch/record-batch.ts'
 import { RecordCursor, validateRecords } from '../batch/record-cursor.ts'
 import { checkStoreBatch, checkStoreBatchHeader, storeBatchCount } from '../batch/store-batch.ts'
-import { batchRecordCount } from '../batch/record-batch.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import { LogTable } from '../catalog/log-table.ts'
 import type { Manifest } from '../catalog/manifest.ts'
@@ -26,8 +25,8 @@ import { type EntryVisitor, type Frame, readU64, visitEntries } from '../commit-
 import { readStagedFile } from '../commit-log/staging.ts'
 import type { Files } from '../env/environment.ts'
 import { assert, isVarveError, VarveError } from '../errors.ts'
-import { unreachableHost } from './quiet-host.ts'
 import type { Chain, ChainFrame, LogFile } from './commit-log-files.ts'
+import { unreachableHost } from './quiet-host.ts'
 
 export interface Problem {
   readonly file: string
@@ -57,7 +56,7 @@ export class ChainEntries {
   readonly #arenas = new Map<LogFile, Arena>()
   readonly #byNumber = new Map<number, { readonly arena: Arena; readonly path: string }>()
   /** Numbers of staged files that a commit record names. */
-  readonly stagedSeen = new Set<number>()
+  readonly stagedSeen: Set<number> = new Set<number>()
   #nextNumber = 1
 
   constructor(files: Files, folder: string) {

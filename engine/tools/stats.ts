@@ -1,0 +1,141 @@
+/**
+ * `stats`: numbers about a closed database, from its files alone: sizes by kind of file, and for each log its offsets, parts, bytes and records.
+ * Reads the catalog, the footers and the commit log, not the bodies of segments. An open database answers with `database.stats()`.
+ */
+import { Manifest } from '../catalog/manifest.ts'
+import { corrupt } from '../errors.ts'
+import { PART_BODY } from '../segment/format.ts'
+import { catalogOf, readView } from './catalog-check.ts'
+import { damageError, followChain, loadLogFiles, proofOfDamage } from './commit-log-files.ts'
+import { type NumberedFile, type ToolOptions, withFolder } from './folder.ts'
+import { replayChain } from './replay.ts'
+import { lostSlot, type OffsetRange, unpackRanges } from './system-log.ts'
+
+export interface FileStats {
+  readonly count: number
+  readonly bytes: number
+}
+
+export interface LogStats {
+  readonly id: number
+  readonly name: string
+  readonly kind: 'topic' | 'store'
+  /** Offsets [start, end) that the log holds or, for a store, has held. */
+  readonly startOffset: number
+  readonly endOffset: number
+  /** Up to here it lies in segments. */
+  readonly flushedOffset: number
+  readonly parts: number
+  readonly partBytes: number
+  /** In parts; a store's body is not counted beside its runs. */
+  readonly partRecords: number
+  readonly tailBatches: number
+  readonly tailBytes: number
+  /** Ranges that `repair` wrote down as lost. */
+  readonly lost: readonly OffsetRange[]
+}
+
+export interface StatsReport {
+  readonly path: string
+  /** Hex. */
+  readonly databaseId: string
+  readonly createdMs: number
+  readonly format: number
+  readonly bytes: number
+  readonly files: {
+    readonly segments: FileStats
+    readonly commits: FileStats
+    readonly staged: FileStats
+    readonly spares: FileStats
+    readonly catalog: FileStats
+  }
+  readonly segments: { readonly count: number; readonly parts: number; readonly bytes: number; readonly liveBytes: number }
+  readonly commitLog: {
+    readonly flushLsn: number
+    readonly endLsn: number
+    readonly frames: number
+    readonly sequence: number
+    readonly cleanClose: boolean
+  }
+  readonly logs: readonly LogStats[]
+}
+
+/** Errors: LOCKED, NOT_A_DATABASE, CORRUPT (run `verify`, then `repair`), NEWER_FORMAT, IO. */
+export function stats(path: string, options: ToolOptions = {}): Promise<StatsReport> {
+  return withFolder(path, options, async (folder, environment): Promise<StatsReport> => {
+    const { files } = environment
+    const view = await readView(environment, folder)
+    const problem = view.problems[0]
+    if (problem !== undefined) throw corrupt(problem.message, view.path, 0)
+    const catalog = catalogOf(view.rows, view.applied)
+    const manifest = new Manifest(files, folder.path)
+    try {
+      const sync = (): void => manifest.sync(catalog.segments())
+      sync()
+      const logFiles = await loadLogFiles(files, folder.commits)
+      const chain = followChain(logFiles, catalog.flush, catalog.flush.sequence)
+      const proof = proofOfDamage(logFiles, chain)
+      if (proof !== undefined) throw damageError(chain, proof)
+      const { logs, problems } = await replayChain(files, folder.path, chain, catalog, manifest, sync)
+      const first = problems[0]
+      if (first !== undefined) throw corrupt(first.message, first.file, first.position ?? 0)
+      const segments = { count: 0, parts: 0, bytes: 0, liveBytes: 0 }
+      for (const { reader, row, liveBytes } of manifest.live()) {
+        segments.count++
+        segments.parts += row.parts - row.dropped.length
+        segments.bytes += reader.bytes
+        segments.liveBytes += liveBytes
+      }
+      const logStats = catalog.definitions().map(({ id, name, kind }): LogStats => {
+        const log = logs.get(id)
+        const counted = (log?.parts ?? []).filter(part => part.type !== PART_BODY)
+        let tailBytes = 0
+        for (let i = 0; i < (log?.tail.length ?? 0); i++) tailBytes += log?.tail.bytes(i) ?? 0
+        return {
+          id,
+          name,
+          kind,
+          startOffset: log?.trimmedTo ?? 0,
+          endOffset: log?.endOffset ?? 0,
+          flushedOffset: log?.flushedEnd ?? 0,
+          parts: log?.parts.length ?? 0,
+          partBytes: (log?.parts ?? []).reduce((sum, part) => sum + part.bytes, 0),
+          partRecords: counted.reduce((sum, part) => sum + part.recordCount, 0),
+          tailBatches: log?.tail.length ?? 0,
+          tailBytes,
+          lost: unpackRanges(catalog.metadata(id).get(lostSlot)),
+        }
+      })
+      const id = catalog.database?.id ?? new Uint8Array(0)
+      return {
+        path: folder.path,
+        databaseId: Buffer.from(id).toString('hex'),
+        createdMs: catalog.database?.createdMs ?? 0,
+        format: catalog.database?.format ?? 0,
+        bytes: folder.bytes,
+        files: {
+          segments: sum(folder.segments),
+          commits: sum(folder.commits),
+          staged: sum(folder.staged),
+          spares: sum(folder.spares),
+          catalog: { count: folder.catalogBytes === undefined ? 0 : 1, bytes: folder.catalogBytes ?? 0 },
+        },
+        segments,
+        commitLog: {
+          flushLsn: catalog.flush.lsn,
+          endLsn: chain.endLsn,
+          frames: chain.frames.length,
+          sequence: chain.sequence,
+          cleanClose: chain.closed,
+        },
+        logs: logStats,
+      }
+    } finally {
+      manifest.close()
+    }
+  })
+}
+
+function sum(files: readonly NumberedFile[]): FileStats {
+  return { count: files.length, bytes: files.reduce((bytes, file) => bytes + file.bytes, 0) }
+}
