@@ -9,6 +9,9 @@ import type { ChildMessage } from './child.ts'
 import { ended, firstMessage, startScript } from './scripts.ts'
 import type { Sample, Size, Workload } from './workload.ts'
 
+/** A run that takes longer hangs: it is killed, and is an error. */
+const runMsMax = 10 * 60_000
+
 /** Workload name -> one sample a round, in the order of rounds. */
 export type Samples = { [workload: string]: Sample[] }
 
@@ -37,13 +40,15 @@ export async function runAll({ workloads, rounds, size, folder, onProgress }: Ru
 
 export async function runOnce(name: string, size: Size, folder: string): Promise<Sample> {
   mkdirSync(folder, { recursive: true })
+  const child = startScript('child', [name, size, folder])
+  const timer = setTimeout(() => child.kill('SIGKILL'), runMsMax)
   try {
-    const child = startScript('child', [name, size, folder])
     const message = await firstMessage<ChildMessage>(child)
     await ended(child)
     if ('error' in message) throw new Error(`${name}: ${message.error}`)
     return message.sample
   } finally {
+    clearTimeout(timer)
     rmSync(folder, { recursive: true, force: true })
   }
 }

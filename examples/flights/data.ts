@@ -7,8 +7,8 @@
  */
 
 import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { decompress } from 'fzstd'
 import { asyncBufferFromFile, parquetMetadataAsync, parquetRead } from 'hyparquet'
 
@@ -34,7 +34,7 @@ const dayOfHours = Date.UTC(2001, 0, 1)
 
 /** The Parquet file, and the JSON files sorted by name. */
 export function findFiles(): { readonly parquet: FlightFile; readonly json: readonly FlightFile[] } {
-  const folder = fileURLToPath(new URL('../data/', import.meta.resolve('vega-datasets')))
+  const folder = join(createRequire(import.meta.url).resolve('vega-datasets'), '../../data')
   const file = (name: string): FlightFile => ({ path: join(folder, name), bytes: statSync(join(folder, name)).size })
   const json = readdirSync(folder).filter(name => /^flights-\d+k\.json$/.test(name))
   return { parquet: file('flights-3m.parquet'), json: json.sort().map(file) }
