@@ -20,12 +20,12 @@ import type { Committed, Committer, Durability } from './log/log.ts'
 import type { LogicalLog } from './log/logical-log.ts'
 import type { ResolvedOptions } from './options.ts'
 
-const catalogFolderName = 'catalog'
+export const catalogFolderName: string = 'catalog'
 export const lockFileName: string = 'lock'
 
 /** What happens before there is a database object: everything that only opening needs. */
 export class Opening {
-  readonly catalog = new Catalog()
+  readonly catalog: Catalog = new Catalog()
   readonly manifest: Manifest
   readonly logs: LogTable
   readonly catalogFolder: string

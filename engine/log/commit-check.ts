@@ -1,0 +1,163 @@
+/**
+ * Step 2 of a commit: each operation against its log, as the earlier operations of the same commit leave it. Fills in offsets and epochs; recognises
+ * resends of idempotent producers. Nothing is changed but the operations themselves.
+ */
+
+import { ATTRIBUTE_CONTROL, ATTRIBUTE_TRANSACTIONAL } from '../batch/format.ts'
+import { batchAttributes, batchBaseOffset, batchBaseSequence, batchProducerEpoch, batchProducerId } from '../batch/record-batch.ts'
+import { decodeRecords, encodeRecordBatch } from '../batch/record-batch-codec.ts'
+import { storeBatchBaseOffset, storeBatchEpoch } from '../batch/store-batch.ts'
+import { cutStoreBatch } from '../batch/store-rewrite.ts'
+import { assert, VarveError } from '../errors.ts'
+import { batchEnd, batchLength } from './batch-kinds.ts'
+import type { LogicalLog } from './logical-log.ts'
+import type { AppendOperation, Operation, TruncateOperation } from './operations.ts'
+
+/** Where a log ends as far as a commit has been checked. */
+interface LogEnd {
+  offset: number
+  epoch: number
+  readonly producers: Map<number, { epoch: number; nextSequence: number }>
+}
+
+export class CommitChecker {
+  readonly #ends = new Map<LogicalLog, LogEnd>()
+
+  #endOf(log: LogicalLog): LogEnd {
+    let end = this.#ends.get(log)
+    if (end === undefined) {
+      end = { offset: log.endOffset, epoch: log.epoch, producers: new Map() }
+      this.#ends.set(log, end)
+    }
+    return end
+  }
+
+  /** Throws OFFSET_MISMATCH, STALE_EPOCH, PRODUCER_FENCED, OUT_OF_ORDER_SEQUENCE, RangeError. */
+  check(operation: Operation): void {
+    const { log } = operation
+    const end = this.#endOf(log)
+    if (operation.type === 'reset') {
+      end.offset = operation.offset
+      return
+    }
+    if (operation.type === 'truncate') {
+      this.#checkTruncate(operation, end)
+      return
+    }
+    const { options } = operation
+    if (options.expectedOffset !== undefined && options.expectedOffset !== end.offset) {
+      throw new VarveError('OFFSET_MISMATCH', `log ${log.name} ends at ${end.offset}, expected ${options.expectedOffset}`, {
+        details: { log: log.name, expected: options.expectedOffset, actual: end.offset },
+      })
+    }
+    const keep = options.keepOffsets === true
+    const bytes = operation.bytes
+    const count = operation.topicRecords?.length ?? operation.storeRecords?.length ?? readyCount(log, bytes as Uint8Array)
+    const ownEpoch = keep && bytes !== undefined ? readyEpoch(log, bytes) : undefined
+    const epoch = ownEpoch ?? options.epoch ?? end.epoch
+    if (epoch < end.epoch) {
+      throw new VarveError('STALE_EPOCH', `log ${log.name} has epoch ${end.epoch}, this batch has ${epoch}`, {
+        details: { log: log.name, expected: end.epoch, actual: epoch },
+      })
+    }
+    if (keep && bytes !== undefined) {
+      const base = log.kind === 'topic' ? batchBaseOffset(bytes, 0) : storeBatchBaseOffset(bytes, 0)
+      if (base !== end.offset) {
+        throw new VarveError('OFFSET_MISMATCH', `log ${log.name} ends at ${end.offset}, the batch begins at ${base}`, {
+          details: { log: log.name, expected: end.offset, actual: base },
+        })
+      }
+    }
+    operation.epoch = epoch
+    if (log.kind === 'topic' && this.#checkProducer(operation, end.producers, count)) return
+    operation.baseOffset = end.offset
+    operation.endOffset = end.offset + count
+    if (!Number.isSafeInteger(operation.endOffset)) throw new RangeError(`log ${log.name}: offsets end at 2^53`)
+    end.offset = operation.endOffset
+    end.epoch = epoch
+  }
+
+  /** True when the batch is a resend: its old offsets are the answer. */
+  #checkProducer(operation: AppendOperation, seen: Map<number, { epoch: number; nextSequence: number }>, count: number): boolean {
+    const { log, bytes } = operation
+    let producer = operation.options.producer
+    if (bytes !== undefined) {
+      const id = batchProducerId(bytes, 0)
+      const control = (batchAttributes(bytes, 0) & ATTRIBUTE_CONTROL) !== 0
+      if (id < 0 || control || operation.options.keepOffsets === true) return false
+      producer = { id, epoch: batchProducerEpoch(bytes, 0), sequence: batchBaseSequence(bytes, 0) }
+    }
+    if (producer === undefined) return false
+    const before = seen.get(producer.id)
+    if (before === undefined) {
+      const duplicate = log.producers.check(producer, count)
+      if (duplicate !== undefined) {
+        operation.baseOffset = duplicate.baseOffset
+        operation.endOffset = duplicate.endOffset
+        operation.duplicate = true
+        return true
+      }
+    } else if (producer.epoch < before.epoch || (producer.epoch === before.epoch && producer.sequence !== before.nextSequence)) {
+      throw new VarveError(
+        'OUT_OF_ORDER_SEQUENCE',
+        `producer ${producer.id} sent sequence ${producer.sequence}, expected ${before.nextSequence}`,
+        {
+          details: { log: log.name, expected: before.nextSequence, actual: producer.sequence },
+        },
+      )
+    }
+    seen.set(producer.id, { epoch: producer.epoch, nextSequence: (producer.sequence + count) % 2 ** 31 })
+    return false
+  }
+
+  #checkTruncate(operation: TruncateOperation, end: { offset: number; epoch: number }): void {
+    const { log, offset } = operation
+    if (offset < log.highWatermark || offset > end.offset) {
+      throw new RangeError(
+        `log ${log.name}: cannot truncate to ${offset}, not between the high watermark ${log.highWatermark} and the end ${end.offset}`,
+      )
+    }
+    if (end.offset !== log.endOffset) throw new TypeError(`log ${log.name}: truncate before appending in one commit`)
+    end.offset = offset
+    const index = log.tail.find(offset)
+    if (index < log.tail.length && log.tail.baseOffset(index) < offset) {
+      operation.boundary = log.tail.baseOffset(index)
+      operation.head = headOfBatch(log, index, offset)
+    }
+    // The epoch may fall with the suffix that carried it.
+    const last = operation.boundary < offset ? index : index - 1
+    end.epoch = last >= 0 ? Math.max(0, log.tail.epoch(last)) : log.epochOfParts()
+  }
+}
+
+function readyCount(log: LogicalLog, bytes: Uint8Array): number {
+  return batchEnd(log.kind, bytes, 0) - (log.kind === 'topic' ? batchBaseOffset(bytes, 0) : storeBatchBaseOffset(bytes, 0))
+}
+
+export function readyEpoch(log: LogicalLog, bytes: Uint8Array): number {
+  return Math.max(0, log.kind === 'topic' ? readTopicEpoch(bytes) : storeBatchEpoch(bytes, 0))
+}
+
+function readTopicEpoch(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getInt32(12)
+}
+
+/** The records below `offset` of the tail batch at `index`, as a batch of their own with the same base offset, epoch and producer. */
+function headOfBatch(log: LogicalLog, index: number, offset: number): Uint8Array {
+  const { tail } = log
+  const source = tail.arena(index).bytes
+  const position = tail.position(index)
+  if (log.kind === 'store') return cutStoreBatch(source, position, offset)
+  const size = batchLength('topic', source, position)
+  const records = decodeRecords(source, position, position + size).filter(record => record.offset < offset)
+  const attributes = batchAttributes(source, position)
+  assert((attributes & ATTRIBUTE_CONTROL) === 0 && records.length > 0, 'a control batch has one offset', attributes)
+  return encodeRecordBatch(records, {
+    baseOffset: batchBaseOffset(source, position),
+    epoch: tail.epoch(index),
+    producerId: batchProducerId(source, position),
+    producerEpoch: batchProducerEpoch(source, position),
+    baseSequence: batchBaseSequence(source, position),
+    transactional: (attributes & ATTRIBUTE_TRANSACTIONAL) !== 0,
+  })
+}

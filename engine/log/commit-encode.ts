@@ -1,0 +1,262 @@
+/**
+ * Step 3 of a commit: operations become entries, encoded straight into the arena. Anything that throws here takes the whole commit back: the commit log
+ * forgets the bytes, and no log has heard of them.
+ */
+
+import { ATTRIBUTE_TRANSACTIONAL } from '../batch/format.ts'
+import { batchBaseOffset, setBatchBaseOffset, setBatchEpoch } from '../batch/record-batch.ts'
+import { encodeRecordBatch } from '../batch/record-batch-codec.ts'
+import { RecordBatchWriter } from '../batch/record-batch-writer.ts'
+import {
+  isStoreBatchChecksumFilled,
+  StoreBatchWriter,
+  storeBatchBaseOffset,
+  storeBatchBaseSequence,
+  storeBatchEpoch,
+} from '../batch/store-batch.ts'
+import { STORE_DELETE, STORE_PUT, STORE_RANGE_DELETE } from '../batch/store-format.ts'
+import { rebaseStoreBatch } from '../batch/store-rewrite.ts'
+import { CODEC_NONE, codecIdOf } from '../codec/compression.ts'
+import { STATE_CHECKSUM_OPEN, STATE_STORE, STATE_WORD_SHIFT } from '../commit-log/arena.ts'
+import type { CommitLog, CommitSpace } from '../commit-log/commit-log.ts'
+import {
+  ENTRY_FLAG_CHECKSUM_OPEN,
+  ENTRY_HEADER_BYTES,
+  ENTRY_RESET,
+  ENTRY_STORE_BATCH,
+  ENTRY_TOPIC_BATCH,
+  ENTRY_TRUNCATE,
+} from '../commit-log/format.ts'
+import { writeU64 } from '../commit-log/frame.ts'
+import type { Clock } from '../env/environment.ts'
+import { assert, VarveError } from '../errors.ts'
+import { batchEnd, batchNewest } from './batch-kinds.ts'
+import { readyEpoch } from './commit-check.ts'
+import type { AppendOptions, Durability, StoreRecord, TopicRecord } from './log.ts'
+import type { LogicalLog } from './logical-log.ts'
+import type { AppendOperation, CatalogRowChange, ResetOperation, TruncateOperation } from './operations.ts'
+
+const wordNumbers: { readonly [word in Durability]: number } = { sync: 0, buffered: 1, none: 2 }
+const topicWriter = new RecordBatchWriter()
+const storeWriter = new StoreBatchWriter()
+const emptyBytes = new Uint8Array(0)
+
+/** A batch that was encoded; told to its log once the commit stands. */
+export interface Encoded {
+  readonly log: LogicalLog
+  readonly row: number
+  readonly endOffset: number
+  readonly epoch: number
+}
+
+export class CommitEncoder {
+  readonly #commitLog: CommitLog
+  readonly #clock: Clock
+  readonly #space: CommitSpace
+  /** Durability word of the commit, as the index rows keep it. */
+  readonly #word: number
+  /** Position of the next entry header. */
+  #at: number
+  /** Commit sequence of the next store record. */
+  #sequence: number
+  readonly encoded: Encoded[] = []
+
+  constructor(commitLog: CommitLog, clock: Clock, space: CommitSpace, durability: Durability) {
+    this.#commitLog = commitLog
+    this.#clock = clock
+    this.#space = space
+    this.#word = wordNumbers[durability] << STATE_WORD_SHIFT
+    this.#at = space.position
+    this.#sequence = commitLog.sequence
+  }
+
+  /** Position after the last entry. */
+  get position(): number {
+    return this.#at
+  }
+  /** Commit sequences that the records encoded so far take. */
+  get sequence(): number {
+    return this.#sequence
+  }
+
+  append(operation: AppendOperation): void {
+    if (operation.duplicate) return
+    if (operation.topicRecords !== undefined) this.#topicRecords(operation, operation.topicRecords)
+    else if (operation.storeRecords !== undefined) this.#storeRecords(operation, operation.storeRecords)
+    else this.#readyBatch(operation, operation.bytes as Uint8Array)
+    if (operation.log.kind === 'store') this.#sequence += operation.endOffset - operation.baseOffset
+  }
+
+  /** The suffix goes; what the cut leaves of a batch is appended again. */
+  truncate(operation: TruncateOperation): void {
+    this.#offsetEntry(ENTRY_TRUNCATE, operation.log.id, operation.boundary)
+    if (operation.head !== undefined) this.#ready(operation.log, operation.head)
+  }
+
+  reset(operation: ResetOperation): void {
+    this.#offsetEntry(ENTRY_RESET, operation.log.id, operation.offset)
+  }
+
+  /** Rows of the catalog, as one batch of the system log. */
+  rows(systemLog: LogicalLog, rows: readonly CatalogRowChange[]): void {
+    const { arena } = this.#space
+    const body = this.#at + ENTRY_HEADER_BYTES
+    const baseOffset = systemLog.endOffset
+    const now = this.#clock.now()
+    topicWriter.begin(arena.bytes, body, arena.bytes.byteLength, baseOffset, 0)
+    for (const { key, value } of rows) assert(topicWriter.add(key, value, now), 'room for the rows was reserved', rows.length)
+    const end = topicWriter.end()
+    this.#batch(systemLog, end, { baseOffset, endOffset: baseOffset + rows.length, epoch: 0 }, true)
+  }
+
+  /** Forgets a batch that was begun when something threw. */
+  static abandon(): void {
+    topicWriter.abandon()
+    storeWriter.abandon()
+  }
+
+  #offsetEntry(kind: number, logId: number, offset: number): void {
+    const body = this.#at + ENTRY_HEADER_BYTES
+    writeU64(this.#space.arena.view, body, offset)
+    this.#commitLog.addEntry(kind, 0, logId, this.#at, body + 8)
+    this.#at = body + 8
+  }
+
+  #topicRecords(operation: AppendOperation, records: readonly TopicRecord[]): void {
+    const { log, options } = operation
+    const now = this.#clock.now()
+    if (codecIdOf(options.compression ?? 'none') !== CODEC_NONE) {
+      const { baseOffset, epoch } = operation
+      const packed = encodeRecordBatch(records, {
+        baseOffset,
+        epoch,
+        timestamp: now,
+        compression: options.compression,
+        ...producerFields(options),
+      })
+      this.#admitted(log, this.#ready(log, packed))
+      return
+    }
+    const body = this.#at + ENTRY_HEADER_BYTES
+    const attributes = options.transactional === true ? ATTRIBUTE_TRANSACTIONAL : 0
+    topicWriter.begin(this.#space.arena.bytes, body, this.#at + operation.bytesMax, operation.baseOffset, operation.epoch, attributes)
+    const { producer } = options
+    if (producer !== undefined) topicWriter.producer(producer.id, producer.epoch, producer.sequence)
+    for (const record of records) {
+      const added = topicWriter.add(record.key ?? null, record.value ?? null, record.timestamp ?? now, record.headers)
+      assert(added, 'the estimated size of a batch is an upper bound', operation.bytesMax)
+    }
+    this.#admitted(log, this.#batch(log, topicWriter.end(), operation, true))
+  }
+
+  #storeRecords(operation: AppendOperation, records: readonly StoreRecord[]): void {
+    const { log, baseOffset, epoch } = operation
+    const body = this.#at + ENTRY_HEADER_BYTES
+    storeWriter.begin(this.#space.arena.bytes, body, {
+      baseOffset,
+      baseSequence: this.#sequenceOf(operation),
+      timestamp: this.#clock.now(),
+      epoch,
+    })
+    for (const record of records) {
+      const kind = record.kind === 'put' ? STORE_PUT : record.kind === 'delete' ? STORE_DELETE : STORE_RANGE_DELETE
+      const value = record.value ?? emptyBytes
+      storeWriter.add(kind, record.key, 0, record.key.byteLength, value, 0, value.byteLength, record.expiry ?? 0, record.version)
+    }
+    this.#admitted(log, this.#batch(log, storeWriter.finish(), operation, true))
+  }
+
+  /** A replicated store's sequence is the offset in its log, so that bytes agree on all replicas. */
+  #sequenceOf(operation: AppendOperation): number {
+    return operation.log.ownsHighWatermark ? operation.baseOffset : this.#sequence
+  }
+
+  /** A batch that came ready: copied; then base offset and epoch are set unless they are to be kept. */
+  #readyBatch(operation: AppendOperation, ready: Uint8Array): void {
+    const { log, baseOffset, endOffset, epoch } = operation
+    if (operation.options.keepOffsets === true) {
+      this.#admitted(log, this.#ready(log, ready))
+      return
+    }
+    if (log.kind === 'store') {
+      const sequence = this.#sequenceOf(operation)
+      const fits =
+        storeBatchBaseOffset(ready, 0) === baseOffset &&
+        storeBatchBaseSequence(ready, 0) === sequence &&
+        storeBatchEpoch(ready, 0) === epoch
+      this.#admitted(log, this.#ready(log, fits ? ready : rebaseStoreBatch(ready, baseOffset, sequence, epoch)))
+      return
+    }
+    const body = this.#ready(log, ready)
+    const { arena } = this.#space
+    setBatchBaseOffset(arena.bytes, body, baseOffset)
+    setBatchEpoch(arena.bytes, body, epoch)
+    const last = this.encoded.pop() as Encoded
+    arena.setOffsets(last.row, baseOffset, endOffset, epoch)
+    this.encoded.push({ ...last, endOffset, epoch })
+    this.#admitted(log, body)
+  }
+
+  /** Copies a batch as it is; returns where it lies. */
+  #ready(log: LogicalLog, ready: Uint8Array): number {
+    const { bytes } = this.#space.arena
+    const body = this.#at + ENTRY_HEADER_BYTES
+    bytes.set(ready, body)
+    const store = log.kind === 'store'
+    const baseOffset = store ? storeBatchBaseOffset(ready, 0) : batchBaseOffset(ready, 0)
+    const isOpen = store && !isStoreBatchChecksumFilled(ready, 0)
+    return this.#batch(
+      log,
+      body + ready.byteLength,
+      { baseOffset, endOffset: batchEnd(log.kind, ready, 0), epoch: readyEpoch(log, ready) },
+      isOpen,
+    )
+  }
+
+  /** Records the batch that ends at `end` as an entry and an index row; returns where it begins. */
+  #batch(
+    log: LogicalLog,
+    end: number,
+    place: { readonly baseOffset: number; readonly endOffset: number; readonly epoch: number },
+    isOpen: boolean,
+  ): number {
+    const { arena } = this.#space
+    const body = this.#at + ENTRY_HEADER_BYTES
+    const store = log.kind === 'store'
+    const state = this.#word | (isOpen ? STATE_CHECKSUM_OPEN : 0) | (store ? STATE_STORE : 0)
+    const { baseOffset, endOffset, epoch } = place
+    const row = arena.addIndexRow(log.id, body, end - body, baseOffset, endOffset, batchNewest(log.kind, arena.bytes, body), epoch, state)
+    this.#commitLog.addEntry(store ? ENTRY_STORE_BATCH : ENTRY_TOPIC_BATCH, isOpen ? ENTRY_FLAG_CHECKSUM_OPEN : 0, log.id, this.#at, end)
+    this.encoded.push({ log, row, endOffset, epoch })
+    this.#at = end
+    return body
+  }
+
+  /** Asks the log's state machine about the batch that was encoded last. */
+  #admitted(log: LogicalLog, body: number): void {
+    const { machine } = log
+    if (machine?.admit === undefined) return
+    try {
+      machine.admit(this.#space.arena.bytes.slice(body, this.#at))
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw new VarveError('REFUSED', `log ${log.name}: its state machine refused the batch: ${reason}`, {
+        cause,
+        details: { log: log.name },
+      })
+    }
+  }
+}
+
+function producerFields(options: AppendOptions): {
+  producerId?: number
+  producerEpoch?: number
+  baseSequence?: number
+  transactional?: boolean
+} {
+  const { producer, transactional } = options
+  return {
+    ...(producer === undefined ? {} : { producerId: producer.id, producerEpoch: producer.epoch, baseSequence: producer.sequence }),
+    ...(transactional === undefined ? {} : { transactional }),
+  }
+}

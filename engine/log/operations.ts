@@ -1,0 +1,140 @@
+import { estimateRecordBatchSize } from '../batch/record-batch-codec.ts'
+import { storeBatchHeaderSize } from '../batch/store-batch.ts'
+import { storeRecordSize } from '../batch/store-record.ts'
+import { codecIdOf } from '../codec/compression.ts'
+import { VarveError } from '../errors.ts'
+import type { AppendOptions, Durability, StoreRecord, TopicRecord } from './log.ts'
+import type { LogicalLog } from './logical-log.ts'
+
+/** A changed row of the catalog; see catalog/rows.ts. */
+export interface CatalogRowChange {
+  readonly key: string
+  readonly value: Uint8Array | null
+}
+
+const recordsMax = 2 ** 24
+const durabilities: readonly string[] = ['sync', 'buffered', 'none']
+
+export interface AppendOperation {
+  readonly type: 'append'
+  readonly log: LogicalLog
+  readonly options: AppendOptions & { readonly keepOffsets?: boolean }
+  /** One of the three. */
+  readonly topicRecords?: readonly TopicRecord[]
+  readonly storeRecords?: readonly StoreRecord[]
+  readonly bytes?: Uint8Array
+  bytesMax: number
+  /** Filled by check. */
+  baseOffset: number
+  endOffset: number
+  epoch: number
+  duplicate: boolean
+}
+
+export interface TruncateOperation {
+  readonly type: 'truncate'
+  readonly log: LogicalLog
+  readonly offset: number
+  /** Start of the batch that contains `offset`; its records below `offset` are appended again. */
+  boundary: number
+  head: Uint8Array | undefined
+}
+
+export interface ResetOperation {
+  readonly type: 'reset'
+  readonly log: LogicalLog
+  readonly offset: number
+}
+
+export type Operation = AppendOperation | TruncateOperation | ResetOperation
+
+export function resolveDurability(durability: unknown, fallback: Durability): Durability {
+  if (durability === undefined) return fallback
+  if (typeof durability !== 'string' || !durabilities.includes(durability)) {
+    throw new TypeError(`durability must be 'sync', 'buffered' or 'none', got ${String(durability)}`)
+  }
+  return durability as Durability
+}
+
+export function checkRecords(records: unknown): void {
+  if (!Array.isArray(records) || records.length === 0) throw new TypeError('records must be a non-empty array')
+  if (records.length > recordsMax) {
+    throw new VarveError('TOO_LARGE', `a batch of ${records.length} records exceeds ${recordsMax}`, { details: { limit: 'records' } })
+  }
+}
+
+export function newAppend(
+  log: LogicalLog,
+  options: AppendOperation['options'],
+  what: Pick<AppendOperation, 'topicRecords' | 'storeRecords' | 'bytes'>,
+): AppendOperation {
+  return { type: 'append', log, options, ...what, bytesMax: 0, baseOffset: 0, endOffset: 0, epoch: 0, duplicate: false }
+}
+
+export function topicBytesMax(operation: AppendOperation): number {
+  const records = operation.topicRecords as readonly TopicRecord[]
+  for (const record of records) {
+    if (record === null || typeof record !== 'object') throw new TypeError('a record must be an object with key and value')
+    checkBytes(record.key, 'key')
+    checkBytes(record.value, 'value')
+    const { timestamp } = record
+    if (timestamp !== undefined && (!Number.isSafeInteger(timestamp) || timestamp < 0)) {
+      throw new RangeError(`timestamp must be a non-negative integer of milliseconds, got ${timestamp}`)
+    }
+  }
+  const plain = estimateRecordBatchSize(records)
+  // An incompressible block grows a little in every codec.
+  return operation.options.compression === undefined || operation.options.compression === 'none' ? plain : plain + (plain >>> 5) + 1024
+}
+
+export function storeBytesMax(operation: AppendOperation): number {
+  let size = storeBatchHeaderSize()
+  for (const record of operation.storeRecords as readonly StoreRecord[]) {
+    if (record === null || typeof record !== 'object' || !(record.key instanceof Uint8Array))
+      throw new TypeError('a store record needs a key of bytes')
+    if (record.kind !== 'put' && record.kind !== 'delete' && record.kind !== 'range-delete') {
+      throw new TypeError(`kind must be 'put', 'delete' or 'range-delete', got ${String(record.kind)}`)
+    }
+    if (record.value !== undefined && !(record.value instanceof Uint8Array)) throw new TypeError('value must be a Uint8Array')
+    if (record.kind !== 'delete' && record.value === undefined) throw new TypeError(`a ${record.kind} needs a value`)
+    if (record.expiry !== undefined && (!Number.isSafeInteger(record.expiry) || record.expiry <= 0))
+      throw new RangeError(`expiry must be a positive integer of milliseconds, got ${record.expiry}`)
+    size += storeRecordSize(
+      Number.MAX_SAFE_INTEGER,
+      record.key.byteLength,
+      record.value?.byteLength ?? 0,
+      record.expiry ?? 0,
+      record.version !== undefined,
+    )
+  }
+  return size
+}
+
+function checkBytes(value: Uint8Array | string | null | undefined, option: string): void {
+  if (value === undefined || value === null || typeof value === 'string' || value instanceof Uint8Array) return
+  throw new TypeError(`${option} must be a Uint8Array, a string or null`)
+}
+
+export function checkOffset(offset: number): void {
+  if (!Number.isSafeInteger(offset) || offset < 0) throw new RangeError(`offset must be a non-negative integer, got ${offset}`)
+}
+
+export function checkOptions(options: AppendOptions): void {
+  const { epoch, producer, expectedOffset } = options
+  if (expectedOffset !== undefined) checkOffset(expectedOffset)
+  if (epoch !== undefined && (!Number.isInteger(epoch) || epoch < 0 || epoch >= 2 ** 31))
+    throw new RangeError(`epoch must be an integer from 0 to 2^31 - 1, got ${epoch}`)
+  if (producer !== undefined) {
+    const valid =
+      Number.isSafeInteger(producer.id) &&
+      producer.id >= 0 &&
+      Number.isInteger(producer.epoch) &&
+      producer.epoch >= 0 &&
+      producer.epoch < 0x8000 &&
+      Number.isInteger(producer.sequence) &&
+      producer.sequence >= 0 &&
+      producer.sequence < 2 ** 31
+    if (!valid) throw new RangeError(`producer must have an id >= 0, an epoch from 0 to 32767 and a sequence from 0 to 2^31 - 1`)
+  }
+  codecIdOf(options.compression ?? 'none')
+}
