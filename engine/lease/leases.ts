@@ -46,6 +46,8 @@ export interface LeaseDescription {
 
 /** What a lease wants of a worker: to hear of its end. `Worker` of node:worker_threads is one. */
 export interface EndingThread {
+  /** -1 once the thread has ended. */
+  readonly threadId?: number
   once(event: 'exit', listener: () => void): unknown
 }
 
@@ -63,8 +65,19 @@ interface LeaseState {
   readonly segments: readonly number[]
   readonly arenas: readonly Arena[]
   readonly cells: Int32Array
+  /** Copies of threads whose end was not seen yet; emptied when the lease is given back, so that a long-lived thread keeps no old arena. */
+  readonly held: Set<HeldCopy>
+  /** Copies ever handed out. Invariant: at most `copiesMax`. */
   copies: number
   ownerReleased: boolean
+}
+
+/** A copy that ends with its thread. */
+interface HeldCopy {
+  readonly cells: Int32Array
+  readonly copy: number
+  /** All copies of the thread: one listener serves them. */
+  readonly ofThread: Set<HeldCopy>
 }
 
 export class Leases {
@@ -72,6 +85,7 @@ export class Leases {
   readonly #commitLog: CommitLog
   readonly #onRelease: () => void
   #leases = new Set<LeaseState>()
+  #threads = new WeakMap<EndingThread, Set<HeldCopy>>()
 
   constructor(manifest: Manifest, commitLog: CommitLog, onRelease: () => void) {
     this.#manifest = manifest
@@ -112,6 +126,7 @@ export class Leases {
       segments: [...segments],
       arenas: [...arenas.values()],
       cells: new Int32Array(new SharedArrayBuffer(copiesMax * 4)),
+      held: new Set(),
       copies: 0,
       ownerReleased: false,
     }
@@ -127,16 +142,13 @@ export class Leases {
       sequence,
       share: worker => {
         if (state.ownerReleased) throw new VarveError('CLOSED', 'the lease was released')
-        const copy = state.copies++
-        if (copy >= copiesMax) {
+        if (worker?.threadId === -1) throw new VarveError('CLOSED', 'the worker of this copy has ended')
+        if (state.copies >= copiesMax) {
           throw new VarveError('TOO_LARGE', `a lease has at most ${copiesMax} copies`, { details: { limit: 'copies' } })
         }
+        const copy = state.copies++
         Atomics.store(state.cells, copy, 1)
-        worker?.once('exit', () => {
-          Atomics.store(state.cells, copy, 0)
-          this.collect()
-          this.#onRelease()
-        })
+        if (worker !== undefined) this.#endsWith(worker, state, copy)
         return { sequence, logs: described, arenas: views, cells: state.cells, copy }
       },
       release,
@@ -144,11 +156,30 @@ export class Leases {
     }
   }
 
+  #endsWith(thread: EndingThread, state: LeaseState, copy: number): void {
+    let ofThread = this.#threads.get(thread)
+    if (ofThread === undefined) {
+      const copies = new Set<HeldCopy>()
+      ofThread = copies
+      this.#threads.set(thread, copies)
+      thread.once('exit', () => {
+        for (const held of copies) Atomics.store(held.cells, held.copy, 0)
+        copies.clear()
+        this.collect()
+        this.#onRelease()
+      })
+    }
+    const held = { cells: state.cells, copy, ofThread }
+    ofThread.add(held)
+    state.held.add(held)
+  }
+
   /** Gives back what released leases pinned. */
   collect(): void {
     for (const state of this.#leases) {
       if (!state.ownerReleased || !allReleased(state)) continue
       this.#leases.delete(state)
+      for (const held of state.held) held.ofThread.delete(held)
       for (const id of state.segments) this.#manifest.unpin(id)
       for (const arena of state.arenas) arena.leases--
     }
