@@ -121,7 +121,7 @@ export class LogicalLog implements Log {
     this.#startOffset = start.startOffset
     this.#flushedEnd = start.flushedEnd
     this.#endOffset = start.flushedEnd
-    this.#ownerHighWatermark = start.flushedEnd
+    this.#ownerHighWatermark = Math.max(start.flushedEnd, start.startOffset)
     this.#flushedEpoch = start.flushedEpoch
     this.awaitedResetLsn = start.resetLsn
     this.tail = new Tail(host.arenaOf)
