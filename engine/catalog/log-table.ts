@@ -110,7 +110,7 @@ export class LogTable {
       if (kind === ENTRY_TRUNCATE || kind === ENTRY_RESET) {
         const offset = readU64(arena.view, start)
         if (kind === ENTRY_TRUNCATE) log.cut(offset)
-        else log.resetState(offset)
+        else this.#recoverReset(log, offset, frame)
         return
       }
       if (kind !== ENTRY_TOPIC_BATCH && kind !== ENTRY_STORE_BATCH) {
@@ -142,6 +142,13 @@ export class LogTable {
       return false
     }
     return true
+  }
+
+  #recoverReset(log: LogicalLog, offset: number, frame: Frame | undefined): void {
+    log.resetState(offset)
+    // Trims behind this reset are not shown again when the view has them already.
+    const state = this.#catalog.state(log.id)
+    if (state !== undefined && state.resetLsn === frame?.lsn) log.setStartOffset(state.startOffset)
   }
 
   #recoverBatch(
