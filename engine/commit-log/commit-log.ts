@@ -317,7 +317,8 @@ export class CommitLog {
     building.frame.end = building.end
     building.frame.entryCount = building.entryCount
     building.frame.tail.arena.indexCount = building.indexCount
-    if (building.entryCount === 0 && this.#open === building.frame) this.#open = undefined
+    // A frame that somebody waits for stays, though it is empty.
+    if (building.entryCount === 0 && !building.frame.write && this.#open === building.frame) this.#open = undefined
   }
 
   /** Makes everything appended so far durable. */
