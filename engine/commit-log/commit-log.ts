@@ -34,79 +34,6 @@ import { sealFrame, writeEntryHeader } from './frame.ts'
 import { discardStagedFile, type StagedFile, writeStagedFile } from './staging.ts'
 import { Deferred, FrameTicket } from './ticket.ts'
 
-export interface CommitLogOptions {
-  /** 'group' never blocks the thread; 'inline' writes blockingly when nothing else is under way. */
-  readonly sync: 'group' | 'inline'
-  /** Largest frame; a larger commit is staged. */
-  readonly frameBytesMax: number
-  /** Largest commit, staged or not. */
-  readonly commitBytesMax: number
-  /** Hard bound of bytes appended and not yet written. */
-  readonly pendingBytesMax: number
-  /** Hard bound of arenas not yet flushed; from half of it on, acknowledgements wait for the flush. */
-  readonly tailBytesMax: number
-}
-
-/** One arena with the file it mirrors. */
-export interface TailFile {
-  readonly arena: Arena
-  /** Resolves when the file can be written. */
-  readonly ready: Promise<LogFile>
-  file: LogFile | undefined
-  /** Arenas of staged commits whose commit records lie in this arena. */
-  readonly staged: StagedFile[]
-  /** LSN after the last frame; grows while the arena is the newest one. */
-  endLsn: number
-  /** Checksum of, and commit sequence after, the last frame that was sealed here; what a flush point records. */
-  lastChecksum: Uint8Array
-  lastSequence: number
-  sealed: boolean
-}
-
-/** A frame between its first commit and its durability. */
-interface PendingFrame {
-  readonly tail: TailFile
-  readonly start: number
-  end: number
-  entryCount: number
-  /** Commit sequence after the frame. */
-  sequence: number
-  sync: boolean
-  write: boolean
-  flags: number
-  readonly staged: StagedFile[]
-  readonly ticket: FrameTicket
-}
-
-/** Where the caller of `begin` may encode; valid until `end` or `abort`. */
-export interface CommitSpace {
-  readonly arena: Arena
-  /** First free byte: the first entry header goes here. */
-  readonly position: number
-}
-
-export interface CommitLogStart {
-  readonly tails: TailFile[]
-  readonly durableLsn: number
-  readonly endLsn: number
-  readonly sequence: number
-  readonly lastChecksum: Uint8Array
-  readonly tag: Uint8Array
-  readonly nextArenaNumber: number
-  readonly nextStagedNumber: number
-}
-
-/** What the database wants to hear. Called synchronously; must not throw. */
-export interface CommitLogObserver {
-  /** `writtenLsn` or `durableLsn` moved. */
-  advanced(): void
-  /** The arena takes no more frames and wants to be flushed. */
-  sealed(tail: TailFile): void
-  poisoned(error: VarveError): void
-  /** True while a flush is under way: only then is it worth holding acknowledgements back. */
-  isFlushing(): boolean
-}
-
 export class CommitLog {
   readonly #environment: Environment
   readonly #clock: Clock
@@ -130,12 +57,8 @@ export class CommitLog {
   #scheduled = false
   /** Frames written and not yet durable, in order. */
   #undurable: PendingFrame[] = []
-  /** Settled but held back while too much waits to be flushed. */
-  #held: (() => void)[] = []
-  #lsnWaiters: { lsn: number; deferred: Deferred }[] = []
-  #idleWaiters: Deferred[] = []
-  #drainWaiters: Deferred[] = []
-  #unsyncedFiles = new Set<LogFile>()
+  readonly #waits = new Waits()
+  readonly #output = new FrameOutput()
 
   #sequence: number
   #endLsn: number
@@ -323,6 +246,11 @@ export class CommitLog {
 
   /** Makes everything appended so far durable. */
   async syncAll(): Promise<void> {
+    if (this.#closed) throw new VarveError('CLOSED', 'the database is closed')
+    await this.#syncAll()
+  }
+
+  async #syncAll(): Promise<void> {
     if (this.#poison !== undefined) throw this.#poisonedError()
     if (this.#durableLsn >= this.#endLsn) return
     const frame = this.#open ?? this.#openFrame(this.#newestWithRoom(0, true))
@@ -338,23 +266,13 @@ export class CommitLog {
   whenDurable(lsn: number): Promise<void> {
     if (this.#durableLsn >= lsn) return Promise.resolve()
     if (this.#poison !== undefined) return Promise.reject(this.#poisonedError())
-    const deferred = new Deferred()
-    this.#lsnWaiters.push({ lsn, deferred })
-    return deferred.promise
+    return this.#waits.forLsn(lsn)
   }
 
   /** Resolves when less than half of each bound is used: a good moment to go on after BUSY. */
   drain(): Promise<void> {
     if (this.#poison !== undefined) return Promise.reject(this.#poisonedError())
-    if (!this.#crowded()) return Promise.resolve()
-    if (this.#open !== undefined) {
-      // Nothing else would write commits of the word 'none' before their frame is full.
-      this.#open.write = true
-      this.#schedule()
-    }
-    const deferred = new Deferred()
-    this.#drainWaiters.push(deferred)
-    return deferred.promise
+    return this.#crowded() ? this.#waits.forRoom() : Promise.resolve()
   }
 
   /**
@@ -394,7 +312,7 @@ export class CommitLog {
     this.#closed = true
     if (this.#poison === undefined) {
       try {
-        await this.syncAll()
+        await this.#syncAll()
         const tail = this.#newestWithRoom(0, true)
         const frame = this.#openFrame(tail)
         frame.flags = FRAME_FLAG_CLOSE
@@ -422,10 +340,7 @@ export class CommitLog {
   }
 
   #whenIdle(): Promise<void> {
-    if (this.#writing === undefined) return Promise.resolve()
-    const deferred = new Deferred()
-    this.#idleWaiters.push(deferred)
-    return deferred.promise
+    return this.#writing === undefined ? Promise.resolve() : this.#waits.forIdle()
   }
 
   // --- frames and arenas -------------------------------------------------------------------------------------------------------------
@@ -617,7 +532,7 @@ export class CommitLog {
 
   #writeEnded = (): void => {
     this.#writing = undefined
-    this.#settleIdle()
+    this.#waits.idle()
     // What was settled just now may append at once: give it this turn, so that it shares the next frame.
     if (this.#queue.length > 0 || this.#open?.write === true) this.#schedule()
   }
@@ -626,13 +541,7 @@ export class CommitLog {
     const frame = this.#writing
     this.#writing = undefined
     this.#fail(error, frame)
-    this.#settleIdle()
-  }
-
-  #settleIdle(): void {
-    const waiters = this.#idleWaiters
-    this.#idleWaiters = []
-    for (const waiter of waiters) waiter.resolve()
+    this.#waits.idle()
   }
 
   #seal(frame: PendingFrame): Uint8Array {
@@ -656,51 +565,19 @@ export class CommitLog {
   async #write(frame: PendingFrame): Promise<void> {
     const file = frame.tail.file ?? (await frame.tail.ready)
     for (const staged of frame.staged) await staged.ready
-    const bytes = this.#seal(frame)
-    if (!frame.sync) {
-      await file.plain.write(bytes, frame.start)
-      this.#markUnsynced(file)
-    } else if (this.#unsyncedFiles.size === 0 && file.dsync !== undefined) {
-      await file.dsync.write(bytes, frame.start)
-    } else {
-      await file.plain.write(bytes, frame.start)
-      this.#markUnsynced(file)
-      for (const unsynced of this.#unsyncedFiles) await unsynced.plain.sync()
-      this.#clearUnsynced()
-    }
+    await this.#output.write(file, this.#seal(frame), frame.start, frame.sync)
     this.#completed(frame)
   }
 
   #writeInline(frame: PendingFrame, file: LogFile): void {
     try {
-      const bytes = this.#seal(frame)
-      if (!frame.sync) {
-        file.plain.writeSync(bytes, frame.start)
-        this.#markUnsynced(file)
-      } else if (this.#unsyncedFiles.size === 0 && file.dsync !== undefined) {
-        file.dsync.writeSync(bytes, frame.start)
-      } else {
-        file.plain.writeSync(bytes, frame.start)
-        this.#markUnsynced(file)
-        for (const unsynced of this.#unsyncedFiles) unsynced.plain.syncSync()
-        this.#clearUnsynced()
-      }
+      this.#output.writeSync(file, this.#seal(frame), frame.start, frame.sync)
     } catch (error) {
       this.#writeFailed(error)
       return
     }
     this.#completed(frame)
     this.#writeEnded()
-  }
-
-  #markUnsynced(file: LogFile): void {
-    file.unsynced = true
-    this.#unsyncedFiles.add(file)
-  }
-
-  #clearUnsynced(): void {
-    for (const file of this.#unsyncedFiles) file.unsynced = false
-    this.#unsyncedFiles.clear()
   }
 
   #completed(frame: PendingFrame): void {
@@ -719,7 +596,7 @@ export class CommitLog {
         for (const earlier of durable) earlier.ticket.markDurable()
         frame.ticket.markDurable()
       })
-      this.#settleLsnWaiters()
+      this.#waits.durable(lsn)
     } else {
       this.#undurable.push(frame)
       this.#settle(() => frame.ticket.markWritten())
@@ -731,21 +608,12 @@ export class CommitLog {
   // --- back-pressure -----------------------------------------------------------------------------------------------------------------
 
   #settle(run: () => void): void {
-    if ((this.stalled && this.#observer.isFlushing()) || this.#held.length > 0) {
-      if (this.#held.length === 0) this.counters.stalls++
-      this.#held.push(run)
-    } else {
-      run()
-    }
+    if (this.#waits.acknowledge(run, this.stalled && this.#observer.isFlushing())) this.counters.stalls++
   }
 
   /** A flush ended, or memory was freed: lets acknowledgements go that waited for it. */
   relieve(): void {
-    if (!this.stalled || !this.#observer.isFlushing()) {
-      const held = this.#held
-      this.#held = []
-      for (const run of held) run()
-    }
+    if (!this.stalled || !this.#observer.isFlushing()) this.#waits.letGo()
     this.#settleDrain()
   }
 
@@ -754,17 +622,7 @@ export class CommitLog {
   }
 
   #settleDrain(): void {
-    if (this.#drainWaiters.length === 0 || this.#crowded()) return
-    const waiters = this.#drainWaiters
-    this.#drainWaiters = []
-    for (const waiter of waiters) waiter.resolve()
-  }
-
-  #settleLsnWaiters(): void {
-    if (this.#lsnWaiters.length === 0) return
-    const waiting = this.#lsnWaiters
-    this.#lsnWaiters = waiting.filter(waiter => waiter.lsn > this.#durableLsn)
-    for (const waiter of waiting) if (waiter.lsn <= this.#durableLsn) waiter.deferred.resolve()
+    if (!this.#crowded()) this.#waits.roomy()
   }
 
   // --- poison ------------------------------------------------------------------------------------------------------------------------

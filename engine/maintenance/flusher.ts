@@ -68,6 +68,7 @@ export class Flusher {
   /** Arenas up to this number are flushed even if most of their bytes have to be carried. */
   #forcedTo = 0
   #lastError: VarveError | undefined
+  #stopped = false
   readonly counters = { flushes: 0, flushedBytes: 0, carriedBatches: 0, failures: 0 }
 
   constructor(host: FlusherHost) {
@@ -85,7 +86,7 @@ export class Flusher {
   /** Flushes sealed arenas in the background until there are none. */
   wake(): void {
     const { commitLog } = this.#host
-    if (this.#running !== undefined || commitLog.poison !== undefined || commitLog.tails[0]?.sealed !== true) return
+    if (this.#stopped || this.#running !== undefined || commitLog.poison !== undefined || commitLog.tails[0]?.sealed !== true) return
     // Not in this turn: the commit log calls from the middle of opening its next arena.
     this.#running = Promise.resolve()
       .then(() => this.#loop())
@@ -114,6 +115,7 @@ export class Flusher {
 
   /** Waits for a flush under way; starts no other. */
   async stop(): Promise<void> {
+    this.#stopped = true
     this.#cancelRetry?.()
     await this.#running
   }
