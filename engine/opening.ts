@@ -117,9 +117,12 @@ export class Opening {
           this.#arenas.set(arena.number, arena)
           replay.entry(kind, flags, logId, arena, start, end)
         },
+        finish: () => {
+          replay.finish()
+          this.#checkSystemLog()
+        },
       },
     )
-    replay.finish()
     this.manifest.sync(this.catalog.segments())
     this.#dropFlushed()
     const segmentIds = names.map(parseSegmentName).filter(id => id !== undefined)
@@ -158,6 +161,16 @@ export class Opening {
     } catch (error) {
       if (!isVarveError(error, 'CORRUPT') || names.some(name => parseSegmentName(name) !== undefined)) throw error
       await catalogs.remove(this.catalogFolder)
+    }
+  }
+
+  /** Only durable edits enter the view. So a system log that ends below what the view has says that durable bytes of the commit log are gone. */
+  #checkSystemLog(): void {
+    const { viewApplied } = this.catalog
+    const actual = this.logs.get(SYSTEM_LOG_ID)?.endOffset ?? 0
+    if (actual < viewApplied) {
+      const details = { expected: viewApplied, actual }
+      throw corrupt('the commit log ends before edits that the catalog has', `${this.#folder} (commit log)`, this.catalog.flush.lsn, details)
     }
   }
 

@@ -96,8 +96,8 @@ export class LogTable {
     }
   }
 
-  /** The visitor that recovery drives. `finish` must be called after it. */
-  replay(pathOf: (arena: Arena) => string): RecoveryVisitor & { finish(): void } {
+  /** The visitor that recovery drives. */
+  replay(pathOf: (arena: Arena) => string): RecoveryVisitor {
     const cursor = new RecordCursor()
     let frame: Frame | undefined
     const entry = (kind: number, flags: number, logId: number, arena: Arena, start: number, end: number): void => {

@@ -18,7 +18,7 @@ import type { Environment, Files } from '../env/environment.ts'
 import { assert, corrupt, ioError, VarveError } from '../errors.ts'
 import { Arena } from './arena.ts'
 import type { CommitLogStart, TailFile } from './commit-log.ts'
-import { classifyFiles, type LogFile, openLogFile } from './file-pool.ts'
+import { classifyFiles, closeLogFile, type LogFile, openLogFile } from './file-pool.ts'
 import {
   alignFrame,
   commitFileName,
@@ -51,6 +51,8 @@ export interface RecoveryVisitor {
   frame(frame: Frame, arena: Arena): void
   /** One batch or log operation, in commit order. Commit records of staged commits are not shown; their entries are. */
   entry(kind: number, flags: number, logId: number, arena: Arena, bodyStart: number, bodyEnd: number): void
+  /** All entries were shown, nothing is removed yet. A throw leaves every file that was there. */
+  finish(): void
 }
 
 export interface RecoveredCommitLog {
@@ -149,6 +151,25 @@ export async function recoverCommitLog(
   fileBytesFirst: number,
   visitor: RecoveryVisitor,
 ): Promise<RecoveredCommitLog> {
+  const tails: TailFile[] = []
+  try {
+    return await recover(environment, folder, point, sequence, fileBytesFirst, visitor, tails)
+  } catch (error) {
+    for (const { file } of tails) if (file !== undefined) await closeLogFile(file).catch(() => undefined) // recovery's own error is the one to report
+    throw error
+  }
+}
+
+/** `tails` gets what is opened, so that it can be closed after a failure. */
+async function recover(
+  environment: Environment,
+  folder: string,
+  point: FlushPoint,
+  sequence: number,
+  fileBytesFirst: number,
+  visitor: RecoveryVisitor,
+  tails: TailFile[],
+): Promise<RecoveredCommitLog> {
   const { files } = environment
   const found = classifyFiles(await files.list(folder))
   const scanned: ScannedFile[] = []
@@ -169,7 +190,6 @@ export async function recoverCommitLog(
   )
   let nextFileNumber = Math.max(0, ...found.commits, ...found.spares) + 1
   let arenaNumber = 1
-  const tails: TailFile[] = []
   const sources: { arena: Arena; path: string; frames: Frame[] }[] = []
   for (const file of chain.accepted) {
     const kept = file.frames.filter(frame => frame.lsn < chain.durableLsn)
@@ -230,6 +250,7 @@ export async function recoverCommitLog(
     }
   }
 
+  visitor.finish()
   const kept = new Set(tails.map(tail => tail.file?.path))
   const spares = await sweep(
     files,
