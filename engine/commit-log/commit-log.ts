@@ -10,6 +10,9 @@
  *   4. Completion moves `writtenLsn` and `durableLsn` and settles the frame's ticket.
  * A full arena is sealed: its frames become durable, its owner flushes it to segments and gives it back with `release`.
  *
+ * One file, although long: room, order, writing and poison are one invariant. How bytes reach the disk is in `frame-output.ts`, who waits in
+ * `waits.ts`, what the parts hand to each other in `tail-file.ts`.
+ *
  * Owned by the database; logs and the committer append through it on the owner's thread. Files come from the pool, one ahead.
  *
  * Invariants: frames are written in LSN order, one at a time; durableLsn <= writtenLsn <= endLsn; after the first failed write or sync
@@ -31,8 +34,11 @@ import {
   stagedFileName,
 } from './format.ts'
 import { sealFrame, writeEntryHeader } from './frame.ts'
-import { discardStagedFile, type StagedFile, writeStagedFile } from './staging.ts'
-import { Deferred, FrameTicket } from './ticket.ts'
+import { FrameOutput } from './frame-output.ts'
+import { discardStagedFile, writeStagedFile } from './staging.ts'
+import type { CommitLogObserver, CommitLogOptions, CommitLogStart, CommitSpace, PendingFrame, TailFile } from './tail-file.ts'
+import { FrameTicket } from './ticket.ts'
+import { Waits } from './waits.ts'
 
 export class CommitLog {
   readonly #environment: Environment
@@ -639,17 +645,13 @@ export class CommitLog {
     this.#poison = error
     const frames = [...this.#undurable, ...this.#queue, ...(this.#open === undefined ? [] : [this.#open])]
     const poisoned = this.#poisonedError()
-    for (const run of this.#held) run()
-    this.#held = []
+    this.#waits.letGo()
     failed?.ticket.fail(poisoned)
     for (const frame of frames) frame.ticket.fail(poisoned)
     this.#queue = []
     this.#undurable = []
     this.#open = undefined
-    for (const waiter of this.#lsnWaiters) waiter.deferred.reject(poisoned)
-    this.#lsnWaiters = []
-    for (const waiter of this.#drainWaiters) waiter.reject(poisoned)
-    this.#drainWaiters = []
+    this.#waits.fail(poisoned)
     this.#observer.poisoned(poisoned)
   }
 

@@ -17,7 +17,6 @@
 import type { Environment, Files } from '../env/environment.ts'
 import { assert, corrupt, ioError, VarveError } from '../errors.ts'
 import { Arena } from './arena.ts'
-import type { CommitLogStart, TailFile } from './commit-log.ts'
 import { classifyFiles, closeLogFile, type LogFile, openLogFile } from './file-pool.ts'
 import {
   alignFrame,
@@ -36,6 +35,7 @@ import {
 } from './format.ts'
 import { equalBytes, type Frame, readFrame, readU64, visitEntries } from './frame.ts'
 import { readStagedFile, type StagedFile } from './staging.ts'
+import type { CommitLogStart, TailFile } from './tail-file.ts'
 
 const pieceBytes = 4 << 20
 

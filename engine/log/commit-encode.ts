@@ -18,7 +18,7 @@ import { STORE_DELETE, STORE_PUT, STORE_RANGE_DELETE } from '../batch/store-form
 import { rebaseStoreBatch } from '../batch/store-rewrite.ts'
 import { CODEC_NONE, codecIdOf } from '../codec/compression.ts'
 import { STATE_CHECKSUM_OPEN, STATE_STORE, STATE_WORD_SHIFT } from '../commit-log/arena.ts'
-import type { CommitLog, CommitSpace } from '../commit-log/commit-log.ts'
+import type { CommitLog } from '../commit-log/commit-log.ts'
 import {
   ENTRY_FLAG_CHECKSUM_OPEN,
   ENTRY_HEADER_BYTES,
@@ -28,6 +28,7 @@ import {
   ENTRY_TRUNCATE,
 } from '../commit-log/format.ts'
 import { writeU64 } from '../commit-log/frame.ts'
+import type { CommitSpace } from '../commit-log/tail-file.ts'
 import type { Clock } from '../env/environment.ts'
 import { assert, VarveError } from '../errors.ts'
 import { batchEnd, batchNewest } from './batch-kinds.ts'
