@@ -7,7 +7,7 @@
  * Invariant: every live segment row has an open reader whose size and footer checksum are those of the row.
  */
 import type { Files } from '../env/environment.ts'
-import { assert } from '../errors.ts'
+import { assert, corrupt, VarveError } from '../errors.ts'
 import { comparePartRefs, type PartRef, partRef } from '../log/parts.ts'
 import { SegmentReader } from '../segment/reader.ts'
 import type { SegmentRow } from './rows.ts'
@@ -92,9 +92,13 @@ export class Manifest {
   }
 
   #open(id: number, row: Pick<SegmentRow, 'bytes' | 'footer'>): SegmentReader {
-    return SegmentReader.open(this.#files, this.#pathOf(id), {
-      expected: { segmentId: id, bytes: row.bytes, footerChecksum: row.footer },
-    })
+    const path = this.#pathOf(id)
+    try {
+      return SegmentReader.open(this.#files, path, { expected: { segmentId: id, bytes: row.bytes, footerChecksum: row.footer } })
+    } catch (error) {
+      const isMissing = error instanceof VarveError && (error.cause as { code?: unknown } | undefined)?.code === 'ENOENT'
+      throw isMissing ? corrupt('a segment that the catalog names is missing', path, 0) : error
+    }
   }
 
   /** Segments that are not live any more, whether the view on disk knows it or not. */

@@ -347,7 +347,7 @@ async function refuseDamage(scanned: readonly ScannedFile[], chain: Chain): Prom
   if (chain.closed) return
   const breakFile = chain.end?.file
   for (const file of scanned) {
-    if (breakFile !== undefined && file.number < breakFile.number) continue
+    if (file !== breakFile && chain.accepted.includes(file)) continue
     let position = file === breakFile ? (chain.end?.position ?? 0) : 0
     while (position + FRAME_HEADER_BYTES <= file.size) {
       const frame = await file.frameAt(position)
