@@ -22,7 +22,7 @@ import type { PartRef } from '../log/parts.ts'
 import { SegmentDirectory } from '../segment/directory.ts'
 import { PART_RUN, PART_TOPIC } from '../segment/format.ts'
 import type { MergeGroup, MergeInput, MergeOutput } from './merge-task.ts'
-import { pickSegments } from './pick.ts'
+import { pickSegments, type SegmentFacts } from './pick.ts'
 
 const deleteRetentionMsDefault = 24 * 3600 * 1000
 const compactionMapBytes = 64 * 1024 * 1024
@@ -106,18 +106,34 @@ export class Consolidator {
 
   async #untilQuiet(): Promise<void> {
     await this.#dropInvisible()
+    /** Segments that would come out of a merge as they went in. */
+    const hopeless = new Set<number>()
     while (!this.#stopped) {
-      const facts = [...this.#host.manifest.live()].map(({ id, reader, liveBytes }) => {
+      const facts: SegmentFacts[] = []
+      for (const { id, reader, liveBytes } of this.#host.manifest.live()) {
+        if (hopeless.has(id)) continue
         let partBytes = 0
         for (let part = 0; part < reader.directory.partCount; part++) partBytes += reader.directory.byteCount(part)
-        return { id, bytes: reader.bytes, liveBytes, partBytes }
-      })
+        facts.push({ id, bytes: reader.bytes, liveBytes, partBytes })
+      }
       const picked = new Set(pickSegments(facts))
       if (picked.size === 0) return
       const groups = this.#groupsOf(picked)
-      if (groups.length === 0) return
-      await this.#merge(groups)
+      if (groups.length > 0 && this.#isWorthwhile(picked, facts, groups)) await this.#merge(groups)
+      else for (const id of picked) hopeless.add(id)
     }
+  }
+
+  /**
+   * A merge gives space back or halves the number of segments. Large logs, and parts that are not adjacent, keep segments of their own, so that many
+   * small segments may come out as many small segments, for ever.
+   */
+  #isWorthwhile(picked: ReadonlySet<number>, facts: readonly SegmentFacts[], groups: readonly MergeGroup[]): boolean {
+    const sources = facts.filter(({ id }) => picked.has(id))
+    if (sources.some(({ liveBytes, partBytes }) => liveBytes > 0 && liveBytes * 2 < partBytes)) return true
+    const own = groups.filter(group => group.bytes >= this.#host.ownSegmentBytes).length
+    const outputs = own + (own < groups.length ? 1 : 0)
+    return outputs * 2 <= sources.length
   }
 
   /** Step 1. */
@@ -135,7 +151,8 @@ export class Consolidator {
         dropped.add(part)
         if (log !== undefined) ends.set(log, log.flushedEnd)
       }
-      if (dropped.size === row.dropped.length) continue
+      // A merge whose sources were all dropped meanwhile has left a segment without parts.
+      if (dropped.size === row.dropped.length && dropped.size < directory.partCount) continue
       rows.push({ key: rowKeys.segment(id), value: dropped.size === directory.partCount ? null : packRow(withDropped(row, dropped)) })
     }
     if (rows.length === 0) return
