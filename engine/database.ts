@@ -336,7 +336,11 @@ export class Database implements Committer, Definitions {
   #observer(): ConstructorParameters<typeof CommitLog>[4] {
     return {
       advanced: () => {
-        for (const log of this.#logs.values()) if (log.watched) log.advanced()
+        const { watched } = this.#logs
+        for (const log of watched) {
+          log.advanced()
+          if (!log.watched) watched.delete(log)
+        }
       },
       sealed: (_tail: TailFile) => this.#flusher.wake(),
       isFlushing: () => this.#flusher.isRunning,

@@ -69,6 +69,10 @@ export class Opening {
           assert(opening.#resetLog !== undefined, 'the database is open')
           return opening.#resetLog(log, offset, durability)
         },
+        partsOf: logId => opening.manifest.partsOf(logId),
+        watch: log => {
+          opening.logs.watched.add(log)
+        },
         released: () => opening.#released(),
         fail: error => opening.#commitLog?.fail(error),
       },
@@ -170,7 +174,12 @@ export class Opening {
     const actual = this.logs.get(SYSTEM_LOG_ID)?.endOffset ?? 0
     if (actual < viewApplied) {
       const details = { expected: viewApplied, actual }
-      throw corrupt('the commit log ends before edits that the catalog has', `${this.#folder} (commit log)`, this.catalog.flush.lsn, details)
+      throw corrupt(
+        'the commit log ends before edits that the catalog has',
+        `${this.#folder} (commit log)`,
+        this.catalog.flush.lsn,
+        details,
+      )
     }
   }
 
@@ -184,7 +193,7 @@ export class Opening {
     for (const log of this.logs.values()) {
       let count = 0
       while (count < log.tail.length && log.tail.lsn(count) < point) count++
-      log.flushed(count, this.manifest.partsOf(log.id), undefined)
+      log.flushed(count, undefined)
     }
   }
 

@@ -117,6 +117,7 @@ function checkName(name: unknown): void {
   if (typeof name !== 'string' || name.length === 0 || name.length > nameLengthMax) {
     throw new TypeError(`name must be a string of 1 to ${nameLengthMax} characters`)
   }
+  if (name.includes('\u0000')) throw new TypeError('name must not contain the character NUL')
   if (name.startsWith('$')) throw new TypeError(`name must not begin with $, got ${name}`)
 }
 

@@ -43,6 +43,9 @@ export class LogTable {
     this.#manifest = manifest
   }
 
+  /** Logs that want to hear of progress; a log that no longer does is dropped from the set when it is told next. */
+  readonly watched: Set<LogicalLog> = new Set()
+
   /** Logs in use. */
   values(): IterableIterator<LogicalLog> {
     return this.#logs.values()

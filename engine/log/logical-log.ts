@@ -63,6 +63,10 @@ export interface LogHost {
   commit(write: (commit: Commit) => void, options?: { readonly durability?: Durability }): Committed
   metadataOf(logId: number): ReadonlyMap<string, Uint8Array>
   resetLog(log: LogicalLog, offset: number, durability: Durability | undefined): Committed
+  /** Live parts of a log, in offset order. */
+  partsOf(logId: number): readonly PartRef[]
+  /** The log has waiters or a state machine and wants to hear of progress (`advanced`). */
+  watch(log: LogicalLog): void
   /** An owner moved a high watermark: what waited for it may be flushed. */
   released(): void
   /** Poisons the database. */
@@ -88,7 +92,8 @@ export class LogicalLog implements Log {
   readonly tail: Tail
   readonly #host: LogHost
   #definition: DefinedLog
-  #parts: readonly PartRef[]
+  /** undefined: not asked for since they changed. */
+  #parts: readonly PartRef[] | undefined
   #startOffset: number
   #flushedEnd: number
   #endOffset: number
@@ -100,8 +105,8 @@ export class LogicalLog implements Log {
   /** Only for 'owner' logs. */
   #ownerHighWatermark: number
   #producers: ProducerState | undefined
-  /** Producer state at the flushed end, as the last part stores it. */
-  #flushedProducers: Uint8Array | undefined
+  /** Producer state at the flushed end, as the last part stores it; null: it has none; undefined: not looked up yet. */
+  #flushedProducers: Uint8Array | null | undefined
   /** Aborted transactions whose markers lie in the tail. */
   #tailAborted: AbortedEntry[] = []
   #runner: MachineRunner | undefined
@@ -142,6 +147,7 @@ export class LogicalLog implements Log {
     return this.#definition
   }
   get parts(): readonly PartRef[] {
+    this.#parts ??= this.#host.partsOf(this.id)
     return this.#parts
   }
   /** Where parts end and the tail begins. Moved by `flushed`. */
@@ -202,14 +208,14 @@ export class LogicalLog implements Log {
   }
   /** Newest epoch among what is flushed; 0 before any. */
   epochOfParts(): number {
-    return Math.max(this.#flushedEpoch, epochEndInParts(this.#parts, Number.MAX_SAFE_INTEGER)?.epoch ?? 0)
+    return Math.max(this.#flushedEpoch, epochEndInParts(this.parts, Number.MAX_SAFE_INTEGER)?.epoch ?? 0)
   }
 
   /** State of the log's idempotent producers and open transactions, built when first asked for. */
   get producers(): ProducerState {
     if (this.#producers === undefined) {
       const stored = this.#flushedProducerBytes()
-      const state = stored === undefined ? new ProducerState() : ProducerState.fromBytes(stored)
+      const state = stored === null ? new ProducerState() : ProducerState.fromBytes(stored)
       this.#producers = state
       this.#tailAborted = []
       for (let i = 0; i < this.tail.length; i++) this.#foldProducers(i)
@@ -217,8 +223,8 @@ export class LogicalLog implements Log {
     return this.#producers
   }
 
-  #flushedProducerBytes(): Uint8Array | undefined {
-    this.#flushedProducers ??= producerStateOfParts(this.#parts)
+  #flushedProducerBytes(): Uint8Array | null {
+    if (this.#flushedProducers === undefined) this.#flushedProducers = producerStateOfParts(this.parts) ?? null
     return this.#flushedProducers
   }
 
@@ -365,25 +371,24 @@ export class LogicalLog implements Log {
     this.endWaits(new VarveError('NOT_FOUND', `log ${this.name} was dropped`, { details: { log: this.name } }))
   }
 
-  /** The first `count` tail batches lie in `parts` now. `producers` is the producer state at their end. */
-  flushed(count: number, parts: readonly PartRef[], producers: Uint8Array | undefined): void {
-    if (count > 0) {
-      this.#flushedEnd = this.tail.endOffset(count - 1)
-      // Only what is released is flushed; after a reopen that is how it is known.
-      this.#ownerHighWatermark = Math.max(this.#ownerHighWatermark, this.#flushedEnd)
-      this.#flushedEpoch = Math.max(this.#flushedEpoch, this.tail.epoch(count - 1))
-      this.tail.dropFirst(count)
-      this.#durableIndex = Math.max(0, this.#durableIndex - count)
-      this.#ackedIndex = Math.max(0, this.#ackedIndex - count)
-      this.#tailAborted = this.#tailAborted.filter(entry => entry.lastOffset >= this.#flushedEnd)
-      this.#flushedProducers = producers
-    }
-    this.#parts = parts
+  /** The first `count` tail batches lie in parts now. `producers` is the producer state at their end, null when there is none. */
+  flushed(count: number, producers: Uint8Array | null | undefined): void {
+    this.#parts = undefined
+    if (count === 0) return
+    this.#flushedEnd = this.tail.endOffset(count - 1)
+    // Only what is released is flushed; after a reopen that is how it is known.
+    this.#ownerHighWatermark = Math.max(this.#ownerHighWatermark, this.#flushedEnd)
+    this.#flushedEpoch = Math.max(this.#flushedEpoch, this.tail.epoch(count - 1))
+    this.tail.dropFirst(count)
+    this.#durableIndex = Math.max(0, this.#durableIndex - count)
+    this.#ackedIndex = Math.max(0, this.#ackedIndex - count)
+    if (this.#tailAborted.length > 0) this.#tailAborted = this.#tailAborted.filter(entry => entry.lastOffset >= this.#flushedEnd)
+    this.#flushedProducers = producers
   }
 
   /** Parts were replaced by others with the same records (consolidation), or dropped. */
-  setParts(parts: readonly PartRef[]): void {
-    this.#parts = parts
+  partsChanged(): void {
+    this.#parts = undefined
   }
 
   /** How many tail batches from the head may be flushed: durable, released, whole. */
@@ -395,9 +400,9 @@ export class LogicalLog implements Log {
     return count
   }
 
-  /** For the flush task: producer state at the head of the tail. */
-  producersAtFlushedEnd(): Uint8Array | undefined {
-    return this.kind === 'topic' ? this.#flushedProducerBytes() : undefined
+  /** For the flush task: producer state at the head of the tail; null when there is none; undefined when only the parts know. */
+  producersAtFlushedEnd(): Uint8Array | null | undefined {
+    return this.kind === 'topic' ? this.#flushedProducers : null
   }
 
   // --- reading -----------------------------------------------------------------------------------------------------------------------
@@ -411,7 +416,7 @@ export class LogicalLog implements Log {
     const bound = this.#checkRead(offset, options)
     if (bound === undefined) return { kind: this.kind, bytes: new Uint8Array(0), positions: [], nextOffset: offset }
     if (offset < this.#flushedEnd) {
-      const slice = readParts(this.#parts, this.kind, offset, options.bytesMax ?? bytesMaxDefault)
+      const slice = readParts(this.parts, this.kind, offset, options.bytesMax ?? bytesMaxDefault)
       if (slice !== undefined) return slice
     }
     return this.tail.read(
@@ -427,7 +432,7 @@ export class LogicalLog implements Log {
   async readAsync(offset: number, options: ReadOptions = {}): Promise<LogSlice> {
     const bound = this.#checkRead(offset, options)
     if (bound !== undefined && offset < this.#flushedEnd) {
-      const slice = await readPartsAsync(this.#parts, this.kind, offset, options.bytesMax ?? bytesMaxDefault)
+      const slice = await readPartsAsync(this.parts, this.kind, offset, options.bytesMax ?? bytesMaxDefault)
       if (slice !== undefined) return slice
     }
     return this.read(offset, options)
@@ -454,7 +459,7 @@ export class LogicalLog implements Log {
     this.#host.assertOpen()
     if (!Number.isFinite(timestamp)) throw new RangeError(`timestamp must be a number of milliseconds, got ${timestamp}`)
     const bound = this.highWatermark
-    const inParts = offsetForTimeInParts(this.#parts, this.kind, timestamp, this.startOffset)
+    const inParts = offsetForTimeInParts(this.parts, this.kind, timestamp, this.startOffset)
     if (inParts !== undefined) return inParts
     const { tail } = this
     for (let i = 0; i < tail.length && tail.endOffset(i) <= bound; i++) {
@@ -475,7 +480,7 @@ export class LogicalLog implements Log {
       if (found <= epoch) return { epoch: found, endOffset }
       endOffset = tail.baseOffset(i)
     }
-    const inParts = epochEndInParts(this.#parts, epoch)
+    const inParts = epochEndInParts(this.parts, epoch)
     return inParts === undefined ? undefined : { epoch: inParts.epoch, endOffset: inParts.endOffset ?? endOffset }
   }
 
@@ -484,7 +489,7 @@ export class LogicalLog implements Log {
     if (this.kind !== 'topic') return []
     void this.producers // builds #tailAborted
     const found = [
-      ...abortedInParts(this.#parts, from, to),
+      ...abortedInParts(this.parts, from, to),
       ...this.#tailAborted.filter(entry => entry.lastOffset >= from && entry.firstOffset < to),
     ]
     return found
@@ -509,6 +514,7 @@ export class LogicalLog implements Log {
       return Promise.reject(error)
     }
     if (this.boundOffset(bound) > offset) return Promise.resolve()
+    this.#host.watch(this)
     return this.#waiters.wait(offset, bound, signal)
   }
 
@@ -534,6 +540,7 @@ export class LogicalLog implements Log {
     this.#host.assertOpen()
     assert(this.#runner === undefined, 'a log has one state machine', this.name)
     this.#runner = new MachineRunner(this, machine)
+    this.#host.watch(this)
     this.#runner.apply()
   }
 

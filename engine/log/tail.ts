@@ -106,6 +106,18 @@ export class Tail {
     return low
   }
 
+  /** How many batches from the head lie in arenas up to that number; for tails in order of arenas (nothing was carried). */
+  countUpToArena(number: number): number {
+    let low = 0
+    let high = this.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (arenaNumberOf(this.slot(middle)) <= number) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
   /**
    * Puts a carried batch where its offset belongs (recovery). A batch with its base offset that is there already is the one that was carried: its old
    * place may be given up, so the new one takes over. Returns the slot it replaced.

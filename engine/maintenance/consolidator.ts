@@ -314,7 +314,7 @@ export class Consolidator {
     const { manifest, catalog } = this.#host
     await this.#host.edit(rows)
     manifest.sync(catalog.segments())
-    for (const log of new Set(logs)) if (!log.dropped) log.setParts(manifest.partsOf(log.id))
+    for (const log of new Set(logs)) if (!log.dropped) log.partsChanged()
     await this.#host.updateView()
     this.#host.deleteDoomed()
   }

@@ -28,22 +28,10 @@ import type { Files, TaskPlace } from '../env/environment.ts'
 import { assert } from '../errors.ts'
 import { type AbortedEntry, ProducerState } from '../log/producer-state.ts'
 import { PART_BODY, PART_RUN, PART_TOPIC } from '../segment/format.ts'
+import { SegmentReader } from '../segment/reader.ts'
 import { type SegmentSummary, SegmentWriter } from '../segment/writer.ts'
+import { type FlushLog, type FlushProducers, type PackedFlushLogs, unpackFlushLogs } from './flush-plan.ts'
 import { MemorySource, sortStoreRecords, storeRecordAddress } from './merge-sort.ts'
-
-/** What the owner says about one log of the arenas. */
-export interface FlushLog {
-  readonly id: number
-  readonly name: string
-  /** 1 topic, 2 store. */
-  readonly kind: number
-  readonly versioned: boolean
-  readonly body: boolean
-  /** Batches that end above it stay (carried elsewhere). */
-  readonly limit: number
-  /** Producer state where this flush begins; topics only. */
-  readonly producers: Uint8Array | undefined
-}
 
 export interface FlushInput {
   readonly folder: string
@@ -52,8 +40,7 @@ export interface FlushInput {
   readonly editId: number
   readonly databaseId: Uint8Array
   readonly arenas: readonly ArenaView[]
-  /** Ascending by id. */
-  readonly logs: readonly FlushLog[]
+  readonly logs: PackedFlushLogs
   readonly ownSegmentBytes: number
 }
 
@@ -81,6 +68,7 @@ interface LogBatches {
 export async function flush(input: FlushInput, place: TaskPlace): Promise<FlushOutput> {
   await loadChecksums()
   const groups = groupByLog(input)
+  const producersBefore = new Map(input.logs.producers.map(entry => [entry.logId, entry]))
   const outputs = planOutputs(groups, input.ownSegmentBytes)
   assert(outputs.length <= input.segmentIds.length, 'enough segment ids were given', outputs.length, input.segmentIds.length)
   const segments: SegmentSummary[] = []
@@ -102,6 +90,7 @@ export async function flush(input: FlushInput, place: TaskPlace): Promise<FlushO
           place.clock.now(),
           { outputIndex: index, outputCount: outputs.length },
           output,
+          producersBefore,
           producers,
         ),
       )
@@ -135,7 +124,7 @@ function planOutputs(groups: readonly LogBatches[], ownSegmentBytes: number): Lo
 
 function groupByLog(input: FlushInput): LogBatches[] {
   const groups = new Map<number, LogBatches>()
-  for (const log of input.logs) groups.set(log.id, { log, batches: [], bytes: 0 })
+  for (const log of unpackFlushLogs(input.logs)) groups.set(log.id, { log, batches: [], bytes: 0 })
   for (const arena of input.arenas) {
     const { index, indexCount } = arena
     for (let row = 0; row < indexCount; row++) {
@@ -178,6 +167,7 @@ function writeSegment(
   createdMs: number,
   place: { readonly outputIndex: number; readonly outputCount: number },
   groups: readonly LogBatches[],
+  producersBefore: ReadonlyMap<number, FlushProducers>,
   producers: { logId: number; bytes: Uint8Array }[],
 ): SegmentSummary {
   const file = files.openSync(path, 'create')
@@ -185,7 +175,7 @@ function writeSegment(
     const writer = new SegmentWriter(file, { segmentId, databaseId: input.databaseId, editId: input.editId, createdMs })
     for (const group of groups) {
       if (group.log.kind === 1) {
-        const state = writeTopicPart(writer, group)
+        const state = writeTopicPart(writer, group, producerStateOf(files, producersBefore.get(group.log.id)))
         if (state !== undefined) producers.push({ logId: group.log.id, bytes: state })
       } else {
         if (group.log.body) writeBodyPart(writer, group)
@@ -198,10 +188,23 @@ function writeSegment(
   }
 }
 
-function writeTopicPart(writer: SegmentWriter, group: LogBatches): Uint8Array | undefined {
+/** Producer state at the head of the tail, from the owner or from the log's last part. */
+function producerStateOf(files: Files, source: FlushProducers | undefined): ProducerState | undefined {
+  if (source === undefined) return undefined
+  if (source.bytes !== undefined) return ProducerState.fromBytes(source.bytes)
+  const reader = SegmentReader.open(files, source.path as string)
+  try {
+    const bytes = reader.batchIndex(source.part as number).producerState()
+    return bytes === undefined ? undefined : ProducerState.fromBytes(bytes)
+  } finally {
+    reader.close()
+  }
+}
+
+function writeTopicPart(writer: SegmentWriter, group: LogBatches, before: ProducerState | undefined): Uint8Array | undefined {
   const { log, batches } = group
   writer.beginPart({ logId: log.id, name: log.name, kind: log.kind, type: PART_TOPIC })
-  let state = log.producers === undefined ? undefined : ProducerState.fromBytes(log.producers)
+  let state = before
   const aborted: AbortedEntry[] = []
   for (const { arena, position, bytes, state: bits } of batches) {
     if ((bits & STATE_CHECKSUM_OPEN) !== 0) fillCrc(arena.bytes, position)

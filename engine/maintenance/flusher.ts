@@ -20,12 +20,12 @@ import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { TailFile } from '../commit-log/tail-file.ts'
 import type { Environment, Executor } from '../env/environment.ts'
 import { typedError, VarveError } from '../errors.ts'
-import { kindNumbers } from '../log/batch-kinds.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import { arenaNumberOf } from '../log/tail.ts'
 import { SegmentDirectory } from '../segment/directory.ts'
 import type { SegmentSummary } from '../segment/writer.ts'
-import type { FlushInput, FlushLog, FlushOutput } from './flush.ts'
+import type { FlushInput, FlushOutput } from './flush.ts'
+import { FlushPlan } from './flush-plan.ts'
 import type { ViewInput } from './view.ts'
 
 const retryDelayMs = 1000
@@ -181,32 +181,22 @@ export class Flusher {
     const numbers = new Set(arenas.map(arena => arena.number))
     const touched = this.#touchedLogs(tails)
 
-    const plan: FlushLog[] = []
+    const plan = new FlushPlan()
     const counts = new Map<LogicalLog, FlushedCount>()
+    const lastArena = Math.max(...numbers)
     for (const log of touched) {
-      const flushable = log.flushable()
-      let count = 0
-      while (count < flushable && numbers.has(arenaNumberOf(log.tail.slot(count)))) count++
-      this.counters.carriedBatches += this.#host.carry(log, count, numbers)
+      const count = this.#countOf(log, numbers, lastArena)
+      this.counters.carriedBatches += log.ownsHighWatermark ? this.#host.carry(log, count, numbers) : 0
       if (count === 0) continue
       counts.set(log, { count, generation: log.generation })
-      plan.push({
-        id: log.id,
-        name: log.name,
-        kind: kindNumbers[log.kind],
-        versioned: log.definition.versioned === true,
-        body: log.definition.body === true,
-        limit: log.tail.endOffset(count - 1),
-        producers: log.producersAtFlushedEnd(),
-      })
+      plan.add(log, log.tail.endOffset(count - 1))
     }
-    plan.sort((a, b) => a.id - b.id)
 
     let output: FlushOutput = { segments: [], producers: [] }
     const editId = catalog.ids.edit
-    if (plan.length > 0) {
+    if (plan.size > 0) {
       const big = Math.ceil(arenas.reduce((sum, arena) => sum + arena.used, 0) / this.#host.ownSegmentBytes)
-      const segmentIds = this.#host.takeSegmentIds(Math.min(plan.length, big) + 1)
+      const segmentIds = this.#host.takeSegmentIds(Math.min(plan.size, big) + 1)
       const input: FlushInput = {
         folder: this.#host.folder,
         paths: segmentIds.map(id => `${this.#host.folder}/${segmentFileName(id)}`),
@@ -214,7 +204,7 @@ export class Flusher {
         editId,
         databaseId: catalog.database?.id ?? new Uint8Array(8),
         arenas: arenas.map(arena => arena.viewNow()),
-        logs: plan,
+        logs: plan.pack(),
         ownSegmentBytes: this.#host.ownSegmentBytes,
       }
       output = await executor.run<FlushOutput>({ kind: 'flush', input })
@@ -225,7 +215,7 @@ export class Flusher {
     const producers = new Map(output.producers.map(entry => [entry.logId, entry.bytes]))
     this.#host.manifest.sync(catalog.segments())
     for (const [log, { count, generation }] of counts) {
-      if (!log.dropped && log.generation === generation) log.flushed(count, this.#host.manifest.partsOf(log.id), producers.get(log.id))
+      if (!log.dropped && log.generation === generation) log.flushed(count, producers.get(log.id) ?? null)
     }
     this.counters.flushes++
     this.counters.flushedBytes += output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
@@ -258,20 +248,32 @@ export class Flusher {
     manifest.forgotten(doomed)
   }
 
+  /** Logs with batches in these arenas, ascending by id. */
   #touchedLogs(tails: readonly TailFile[]): LogicalLog[] {
-    const ids = new Set<number>()
+    const seen = new Uint8Array(this.#host.catalog.ids.log)
     for (const tail of tails) {
       for (const arena of [tail.arena, ...tail.staged.map(staged => staged.arena)]) {
         const { index, indexCount } = arena
-        for (let row = 0; row < indexCount; row++) ids.add(index[row * INDEX_COLUMNS + INDEX_LOG_ID] as number)
+        for (let at = INDEX_LOG_ID; at < indexCount * INDEX_COLUMNS; at += INDEX_COLUMNS) seen[index[at] as number] = 1
       }
     }
     const found: LogicalLog[] = []
-    for (const id of ids) {
-      const log = this.#host.logs.existing(id)
+    for (let id = 0; id < seen.length; id++) {
+      const log = seen[id] === 1 ? this.#host.logs.existing(id) : undefined
       if (log !== undefined) found.push(log)
     }
     return found
+  }
+
+  /** How many batches from the head of the log's tail are flushed with these arenas. */
+  #countOf(log: LogicalLog, numbers: ReadonlySet<number>, lastArena: number): number {
+    const { tail } = log
+    // Everything in these arenas is durable. Without an owner it is released too, and lies in order of arenas.
+    if (!log.ownsHighWatermark) return tail.countUpToArena(lastArena)
+    const flushable = log.flushable()
+    let count = 0
+    while (count < flushable && numbers.has(arenaNumberOf(tail.slot(count)))) count++
+    return count
   }
 
   #rows(segments: readonly SegmentSummary[], last: TailFile, editId: number, counts: ReadonlyMap<LogicalLog, FlushedCount>): RowChange[] {

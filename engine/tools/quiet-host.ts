@@ -3,8 +3,9 @@ import type { Catalog } from '../catalog/catalog.ts'
 import type { Arena } from '../commit-log/arena.ts'
 import { VarveError } from '../errors.ts'
 import type { LogHost } from '../log/logical-log.ts'
+import type { PartRef } from '../log/parts.ts'
 
-export function unreachableHost(arenaOf: (number: number) => Arena, catalog: Catalog): LogHost {
+export function unreachableHost(arenaOf: (number: number) => Arena, catalog: Catalog, partsOf: (logId: number) => PartRef[]): LogHost {
   const refuse = (): never => {
     throw new VarveError('READ_ONLY', 'this log is only looked at')
   }
@@ -17,6 +18,8 @@ export function unreachableHost(arenaOf: (number: number) => Arena, catalog: Cat
     commit: refuse,
     metadataOf: id => catalog.metadata(id),
     resetLog: refuse,
+    partsOf: id => partsOf(id),
+    watch: () => undefined,
     released: () => undefined,
     fail: () => undefined,
   }

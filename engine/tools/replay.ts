@@ -167,6 +167,7 @@ export function checkEntry(entry: PlacedEntry): number {
 }
 
 export interface Replayed {
+  readonly chain: Chain
   readonly logs: LogTable
   readonly problems: readonly Problem[]
   readonly entries: ChainEntries
@@ -187,7 +188,11 @@ export async function replayChain(
   const entries = new ChainEntries(files, folder)
   const problems: Problem[] = []
   const logs = new LogTable(
-    unreachableHost(number => entries.arena(number), catalog),
+    unreachableHost(
+      number => entries.arena(number),
+      catalog,
+      logId => manifest.partsOf(logId),
+    ),
     catalog,
     manifest,
   )
@@ -228,9 +233,9 @@ export async function replayChain(
     }
     let count = 0
     while (count < log.tail.length && log.tail.lsn(count) < flushed) count++
-    log.flushed(count, manifest.partsOf(log.id), undefined)
+    log.flushed(count, undefined)
   }
-  return { logs, problems, entries }
+  return { chain, logs, problems, entries }
 }
 
 /** An error's message without the file name and the place, which a finding has beside it. */

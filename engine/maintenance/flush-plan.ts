@@ -1,0 +1,95 @@
+/**
+ * Which logs a flush takes and up to where, packed for the way to the worker: ten thousand logs are four arrays and one text, not ten thousand objects
+ * that the owner's thread would have to clone.
+ */
+import { kindNumbers } from '../log/batch-kinds.ts'
+import type { LogicalLog } from '../log/logical-log.ts'
+import { PART_TOPIC } from '../segment/format.ts'
+
+const flagVersioned = 4
+const flagBody = 8
+const kindMask = 3
+const nameSeparator = '\u0000'
+
+/** What the worker needs to know of one log. */
+export interface FlushLog {
+  readonly id: number
+  readonly name: string
+  /** 1 topic, 2 store. */
+  readonly kind: number
+  readonly versioned: boolean
+  readonly body: boolean
+  /** Batches that end above it stay (carried elsewhere). */
+  readonly limit: number
+}
+
+/** Where a log's producer state at the head of its tail is to be had; logs without any are left out. */
+export interface FlushProducers {
+  readonly logId: number
+  readonly bytes?: Uint8Array
+  /** The last part, which has it, when the owner did not look yet. */
+  readonly path?: string
+  readonly part?: number
+}
+
+export interface PackedFlushLogs {
+  readonly ids: Float64Array
+  readonly limits: Float64Array
+  readonly flags: Uint8Array
+  readonly names: string
+  readonly producers: readonly FlushProducers[]
+}
+
+export class FlushPlan {
+  readonly #ids: number[] = []
+  readonly #limits: number[] = []
+  readonly #flags: number[] = []
+  readonly #names: string[] = []
+  readonly #producers: FlushProducers[] = []
+
+  get size(): number {
+    return this.#ids.length
+  }
+
+  /** Logs are added in ascending order of their ids. */
+  add(log: LogicalLog, limit: number): void {
+    const { versioned, body } = log.definition
+    this.#ids.push(log.id)
+    this.#limits.push(limit)
+    this.#flags.push(kindNumbers[log.kind] | (versioned === true ? flagVersioned : 0) | (body === true ? flagBody : 0))
+    this.#names.push(log.name)
+    const producers = log.producersAtFlushedEnd()
+    if (producers === null) return
+    if (producers !== undefined) {
+      this.#producers.push({ logId: log.id, bytes: producers })
+      return
+    }
+    const last = log.parts.findLast(part => part.type === PART_TOPIC)
+    if (last !== undefined) this.#producers.push({ logId: log.id, path: last.reader.path, part: last.part })
+  }
+
+  pack(): PackedFlushLogs {
+    return {
+      ids: Float64Array.from(this.#ids),
+      limits: Float64Array.from(this.#limits),
+      flags: Uint8Array.from(this.#flags),
+      names: this.#names.join(nameSeparator),
+      producers: this.#producers,
+    }
+  }
+}
+
+export function unpackFlushLogs(packed: PackedFlushLogs): FlushLog[] {
+  const names = packed.names.split(nameSeparator)
+  return Array.from(packed.ids, (id, i) => {
+    const flags = packed.flags[i] as number
+    return {
+      id,
+      name: names[i] as string,
+      kind: flags & kindMask,
+      versioned: (flags & flagVersioned) !== 0,
+      body: (flags & flagBody) !== 0,
+      limit: packed.limits[i] as number,
+    }
+  })
+}
