@@ -74,9 +74,13 @@ export class Model {
 
   /** The newest possible state that agrees with what is read; throws an Error that says what differs. */
   match(database: Database, survived: Survives): State {
+    return this.matchFrom(database, this.#least[survived], survived)
+  }
+
+  /** As `match`, where states from number `least` on are possible. */
+  matchFrom(database: Database, least: number, survived: string): State {
     const observed = new Map<string, ObservedLog>()
     for (const { name } of database.list()) observed.set(name, observeLog(database.log(name)))
-    const least = this.#least[survived]
     const differences: string[] = []
     for (let i = this.#states.length - 1; i >= least; i--) {
       const state = this.#states[i] as State
@@ -102,10 +106,16 @@ export class Model {
     this.#made = other.#made
   }
 
-  /** From here on `state` is what there is. */
+  /** From here on `state` is what there is; later ones never were. */
   settle(state: State): void {
-    this.#states = [state]
-    this.#least = { 'power loss': 0, 'process end': 0 }
+    const index = this.#states.lastIndexOf(state)
+    this.#states.length = index + 1
+    this.#least = { 'power loss': index, 'process end': index }
+  }
+
+  /** Number of the newest state. */
+  get newestNumber(): number {
+    return this.#states.length - 1
   }
 }
 
