@@ -185,10 +185,14 @@ export class Leases {
     }
   }
 
-  /** The database closes: leases end with it for the owner; files that copies may still read stay until the next opening. */
+  /**
+   * The database closes: leases end with it for the owner; files that copies may still read stay until the next opening. What is released later
+   * finds nothing to give back.
+   */
   close(): void {
     for (const state of this.#leases) state.ownerReleased = true
     this.collect()
+    this.#leases.clear()
   }
 }
 
