@@ -204,7 +204,9 @@ test('closing the database ends leases for the owner; copies read on, and the fi
     await db.seal()
     const kept = db.lease({ logs: ['a'] })
     const gone = db.lease({ logs: ['s'] })
-    const descriptions = [kept.share(), gone.share()] as const
+    const ends: (() => void)[] = []
+    const thread = { once: (_event: 'exit', listener: () => void) => ends.push(listener) }
+    const descriptions = [kept.share(thread), gone.share()] as const
     const leased = descriptions.flatMap(({ logs }) => logs.flatMap(log => log.parts.map(part => part.path.split('/').at(-1) as string)))
     const copy = await openLease(descriptions[0], environment.files)
     const other = await openLease(descriptions[1], environment.files)
@@ -216,6 +218,9 @@ test('closing the database ends leases for the owner; copies read on, and the fi
     expect(await segmentsOf(environment)).toEqual(expect.arrayContaining(leased))
     expect(() => kept.share()).toThrow(expect.objectContaining({ code: 'CLOSED' }))
     expect(momentOf(copy.log('a'))).toBe(before)
+    // Neither the owner nor the end of a thread finds anything to give back any more.
+    kept.release()
+    ends[0]?.()
     copy.release()
     other.release()
     const again = await openSim(environment)

@@ -9,7 +9,7 @@ interface Readable {
 }
 
 /** Reads `[start, end)` in pieces of `bytesMax`; throws when a read makes no progress. Checksums are filled, so that tail and segment agree. */
-export function momentOf(log: Readable, end: number = log.endOffset, bytesMax = 1 << 20): string {
+export function momentOf(log: Readable, end: number = log.endOffset, bytesMax: number = 1 << 20): string {
   const hash = createHash('sha1')
   let batches = 0
   for (let offset = log.startOffset; offset < end; ) {
