@@ -24,6 +24,7 @@ import { ioError, isVarveError, typedError, VarveError } from './errors.ts'
 import { type LeaseOptions, Leases, type OwnedLease } from './lease/leases.ts'
 import { carryBatches } from './log/carry.ts'
 import { LocalCommit } from './log/committer.ts'
+import { checkBound, checkObject, checkString } from './log/check-arguments.ts'
 import type { Commit, Committed, Committer, DefinedLog, Definitions, Durability, LogDefinition } from './log/log.ts'
 import type { LogicalLog } from './log/logical-log.ts'
 import { resolveDurability } from './log/operations.ts'
@@ -246,6 +247,7 @@ export class Database implements Committer, Definitions {
   }
   get(name: string): DefinedLog | undefined {
     this.#assertOpen()
+    checkString(name, 'name')
     return this.#catalog.definitionByName(name)
   }
   list(): DefinedLog[] {
@@ -256,7 +258,7 @@ export class Database implements Committer, Definitions {
   /** The log of that name; NOT_FOUND when none is defined. The same object each time. */
   log(name: string): LogicalLog {
     this.#assertOpen()
-    if (typeof name !== 'string') throw new TypeError('name must be a string')
+    checkString(name, 'name')
     const definition = this.#catalog.definitionByName(name)
     if (definition === undefined) throw new VarveError('NOT_FOUND', `no log is named ${name}`, { details: { log: name } })
     return this.#logs.get(definition.id) as LogicalLog
@@ -267,6 +269,7 @@ export class Database implements Committer, Definitions {
   commit(write: (commit: Commit) => void, options: { readonly durability?: Durability } = {}): Committed {
     this.#assertOpen()
     if (typeof write !== 'function') throw new TypeError('write must be a function')
+    checkObject(options, 'options')
     const durability = resolveDurability(options.durability, this.options.durability)
     const commit = new LocalCommit(this.#committerHost)
     write(commit)
@@ -305,6 +308,7 @@ export class Database implements Committer, Definitions {
    */
   async compactLog(name: string, options: { readonly deleteRetentionMs?: number } = {}): Promise<void> {
     const log = this.log(name)
+    checkObject(options, 'options')
     await this.#consolidator.compact(log, options.deleteRetentionMs)
   }
 
@@ -313,6 +317,9 @@ export class Database implements Committer, Definitions {
   /** A moment that worker threads can read; see `lease/leases.ts`. */
   lease(options: LeaseOptions = {}): OwnedLease {
     this.#assertOpen()
+    checkObject(options, 'options')
+    checkBound(options.bound)
+    if (options.logs !== undefined && !Array.isArray(options.logs)) throw new TypeError(`logs must be an array of names, got ${String(options.logs)}`)
     const logs =
       options.logs === undefined ? this.list().map(definition => this.log(definition.name)) : options.logs.map(name => this.log(name))
     return this.#leases.take(logs, options.bound ?? 'highWatermark')

@@ -88,6 +88,10 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
   for (const name of Object.keys(options)) {
     if (!(name in byteOptions) && !otherOptions.includes(name)) throw new TypeError(`unknown option: ${name}`)
   }
+  const { environment } = options
+  if (environment !== undefined && (environment === null || typeof environment !== 'object')) {
+    throw new TypeError(`environment must be an Environment, got ${String(environment)}`)
+  }
   const resolved: ResolvedOptions = {
     durability: oneOf(options, 'durability', ['sync', 'buffered', 'none'], 'sync'),
     createIfMissing: bool(options, 'createIfMissing', true),

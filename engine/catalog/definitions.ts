@@ -3,6 +3,7 @@
  * logs costs one sync. Implements `Definitions` for the local database.
  */
 import { VarveError } from '../errors.ts'
+import { checkObject, checkString } from '../log/check-arguments.ts'
 import type { DefinedLog, Definitions, LogDefinition } from '../log/log.ts'
 import { type Catalog, toRow } from './catalog.ts'
 import type { Manifest } from './manifest.ts'
@@ -58,6 +59,7 @@ export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
   }
 
   async redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog> {
+    checkString(name, 'name')
     if (options === null || typeof options !== 'object') throw new TypeError('options must be an object')
     const stored = this.#get(name)
     await this.#edit([{ key: rowKeys.log(stored.id), value: packRow({ ...toRow(stored), options }) }])
@@ -65,6 +67,7 @@ export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
   }
 
   async rename(from: string, to: string): Promise<DefinedLog> {
+    checkString(from, 'from')
     checkName(to)
     const stored = this.#get(from)
     if (this.#catalog.definitionByName(to) !== undefined)
@@ -75,6 +78,7 @@ export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
 
   async drop(names: readonly string[]): Promise<void> {
     if (!Array.isArray(names)) throw new TypeError('names must be an array')
+    for (const name of names) checkString(name, 'each of names')
     const stored = (names as readonly string[]).map(name => this.#get(name))
     const ids = stored.map(log => log.id)
     const rows: RowChange[] = []
@@ -132,6 +136,7 @@ function checkDefinition(definition: LogDefinition): void {
     if (!allowed.includes(value))
       throw new TypeError(`${option} of log ${definition.name} must be one of ${allowed.join(', ')}, got ${String(value)}`)
   }
+  if (definition.options !== undefined) checkObject(definition.options, `options of log ${definition.name}`)
   if (definition.kind === undefined) throw new TypeError(`kind of log ${definition.name} must be 'topic' or 'store'`)
   if (definition.kind === 'topic' && (definition.versioned === true || definition.body === true)) {
     throw new TypeError(`versioned and body are options of store logs, log ${definition.name} is a topic`)

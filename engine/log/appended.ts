@@ -1,34 +1,78 @@
-/** Answers of single-log writes, made of the commit they are. Promises stay lazy: nothing is created until somebody looks. */
+/**
+ * Answers of commits and appends. Promises stay lazy: an answer holds the ticket of its frame and creates nothing until somebody looks. Classes, so
+ * that the accessors are made once and not with each answer.
+ */
+import type { FrameTicket } from '../commit-log/ticket.ts'
 import { assert } from '../errors.ts'
-import type { Appended, Committed } from './log.ts'
+import type { Appended, Committed, Durability, Log } from './log.ts'
 
-/** Of a commit with one append. */
+/** One append of a commit, as the committer placed it. */
+interface PlacedAppend {
+  readonly log: Log
+  readonly baseOffset: number
+  readonly endOffset: number
+  readonly duplicate: boolean
+}
+
+export class CommitAnswer implements Committed {
+  readonly sequence: number
+  readonly appends: readonly PlacedAppend[]
+  readonly #ticket: FrameTicket
+  readonly #durability: Durability
+
+  constructor(sequence: number, appends: readonly PlacedAppend[], ticket: FrameTicket, durability: Durability) {
+    this.sequence = sequence
+    this.appends = appends
+    this.#ticket = ticket
+    this.#durability = durability
+  }
+
+  get written(): Promise<void> {
+    return this.#ticket.written
+  }
+  get durable(): Promise<void> {
+    return this.#ticket.durable
+  }
+  get acknowledged(): Promise<void> {
+    if (this.#durability === 'sync') return this.#ticket.durable
+    return this.#durability === 'buffered' ? this.#ticket.written : Promise.resolve()
+  }
+}
+
+class AppendAnswer implements Appended {
+  readonly baseOffset: number
+  readonly endOffset: number
+  readonly duplicate: boolean
+  readonly #committed: Committed
+
+  constructor(committed: Committed, baseOffset: number, endOffset: number, duplicate: boolean) {
+    this.#committed = committed
+    this.baseOffset = baseOffset
+    this.endOffset = endOffset
+    this.duplicate = duplicate
+  }
+
+  get written(): Promise<void> {
+    return this.#committed.written
+  }
+  get durable(): Promise<void> {
+    return this.#committed.durable
+  }
+  get acknowledged(): Promise<void> {
+    return this.#committed.acknowledged
+  }
+}
+
+/** Of a commit with one append; several ready batches answer as one. */
 export function appendedOf(committed: Committed): Appended {
-  const append = committed.appends[0]
-  assert(append !== undefined, 'a commit of an append has an answer')
-  // Several ready batches answer as one append.
-  const last = committed.appends.at(-1) ?? append
-  return answer(committed, append.baseOffset, last.endOffset, append.duplicate)
+  const { appends } = committed
+  const first = appends[0]
+  const last = appends[appends.length - 1]
+  assert(first !== undefined && last !== undefined, 'a commit of an append has an answer')
+  return new AppendAnswer(committed, first.baseOffset, last.endOffset, first.duplicate)
 }
 
 /** Of a commit without appends: both offsets are the log's end after it. */
 export function answerAt(committed: Committed, offset: number): Appended {
-  return answer(committed, offset, offset, false)
-}
-
-function answer(committed: Committed, baseOffset: number, endOffset: number, duplicate: boolean): Appended {
-  return {
-    baseOffset,
-    endOffset,
-    duplicate,
-    get written() {
-      return committed.written
-    },
-    get durable() {
-      return committed.durable
-    },
-    get acknowledged() {
-      return committed.acknowledged
-    },
-  }
+  return new AppendAnswer(committed, offset, offset, false)
 }

@@ -17,17 +17,27 @@ import type { AppendOperation, Operation, TruncateOperation } from './operations
 interface LogEnd {
   offset: number
   epoch: number
-  readonly producers: Map<number, { epoch: number; nextSequence: number }>
+  /** What this commit already has of each producer; made when there is one. */
+  producers: Map<number, { epoch: number; nextSequence: number }> | undefined
 }
 
 export class CommitChecker {
-  readonly #ends = new Map<LogicalLog, LogEnd>()
+  /** Most commits are of one log: the map is made for the second. */
+  #firstLog: LogicalLog | undefined
+  #firstEnd: LogEnd | undefined
+  #otherEnds: Map<LogicalLog, LogEnd> | undefined
 
   #endOf(log: LogicalLog): LogEnd {
-    let end = this.#ends.get(log)
-    if (end === undefined) {
-      end = { offset: log.endOffset, epoch: log.epoch, producers: new Map() }
-      this.#ends.set(log, end)
+    if (this.#firstLog === log && this.#firstEnd !== undefined) return this.#firstEnd
+    const known = this.#otherEnds?.get(log)
+    if (known !== undefined) return known
+    const end: LogEnd = { offset: log.endOffset, epoch: log.epoch, producers: undefined }
+    if (this.#firstLog === undefined) {
+      this.#firstLog = log
+      this.#firstEnd = end
+    } else {
+      this.#otherEnds ??= new Map()
+      this.#otherEnds.set(log, end)
     }
     return end
   }
@@ -69,7 +79,7 @@ export class CommitChecker {
       }
     }
     operation.epoch = epoch
-    if (log.kind === 'topic' && this.#checkProducer(operation, end.producers, count)) return
+    if (log.kind === 'topic' && this.#checkProducer(operation, end, count)) return
     operation.baseOffset = end.offset
     operation.endOffset = end.offset + count
     if (!Number.isSafeInteger(operation.endOffset)) throw new RangeError(`log ${log.name}: offsets end at 2^53`)
@@ -78,7 +88,7 @@ export class CommitChecker {
   }
 
   /** True when the batch is a resend: its old offsets are the answer. */
-  #checkProducer(operation: AppendOperation, seen: Map<number, { epoch: number; nextSequence: number }>, count: number): boolean {
+  #checkProducer(operation: AppendOperation, end: LogEnd, count: number): boolean {
     const { log, bytes } = operation
     let producer = operation.options.producer
     if (bytes !== undefined) {
@@ -88,7 +98,7 @@ export class CommitChecker {
       producer = { id, epoch: batchProducerEpoch(bytes, 0), sequence: batchBaseSequence(bytes, 0) }
     }
     if (producer === undefined) return false
-    const before = seen.get(producer.id)
+    const before = end.producers?.get(producer.id)
     if (before === undefined) {
       const duplicate = log.producers.check(producer, count)
       if (duplicate !== undefined) {
@@ -106,11 +116,12 @@ export class CommitChecker {
         },
       )
     }
-    seen.set(producer.id, { epoch: producer.epoch, nextSequence: (producer.sequence + count) % 2 ** 31 })
+    end.producers ??= new Map()
+    end.producers.set(producer.id, { epoch: producer.epoch, nextSequence: (producer.sequence + count) % 2 ** 31 })
     return false
   }
 
-  #checkTruncate(operation: TruncateOperation, end: { offset: number; epoch: number }): void {
+  #checkTruncate(operation: TruncateOperation, end: LogEnd): void {
     const { log, offset } = operation
     if (offset < log.highWatermark || offset > end.offset) {
       throw new RangeError(

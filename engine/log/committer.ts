@@ -3,9 +3,11 @@ import { estimateRecordBatchSize } from '../batch/record-batch-codec.ts'
 import { checkStoreBatch, storeBatchCount } from '../batch/store-batch.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import { ENTRY_HEADER_BYTES } from '../commit-log/format.ts'
-import { settledTicket } from '../commit-log/ticket.ts'
+import { type FrameTicket, settledTicket } from '../commit-log/ticket.ts'
 import type { Clock } from '../env/environment.ts'
 import { assert, VarveError } from '../errors.ts'
+import { CommitAnswer } from './appended.ts'
+import { checkOffset } from './check-arguments.ts'
 import { CommitChecker } from './commit-check.ts'
 import { CommitEncoder } from './commit-encode.ts'
 import type { AppendOptions, Commit, Committed, Durability, Log, StoreRecord, TopicRecord } from './log.ts'
@@ -13,7 +15,6 @@ import { LogicalLog } from './logical-log.ts'
 import {
   type AppendOperation,
   type CatalogRowChange,
-  checkOffset,
   checkOptions,
   checkRecords,
   newAppend,
@@ -213,20 +214,9 @@ export class LocalCommit implements Commit {
     if (this.#rows.length > 0) encoder.rows(this.#host.systemLog, this.#rows)
   }
 
-  #committed(ticket: { readonly written: Promise<void>; readonly durable: Promise<void> }, durability: Durability): Committed {
-    const sequence = this.#host.commitLog.sequence
-    return {
-      sequence,
-      appends: this.#appends.map(({ log, baseOffset, endOffset, duplicate }) => ({ log, baseOffset, endOffset, duplicate })),
-      get written() {
-        return ticket.written
-      },
-      get durable() {
-        return ticket.durable
-      },
-      get acknowledged() {
-        return durability === 'sync' ? ticket.durable : durability === 'buffered' ? ticket.written : Promise.resolve()
-      },
-    }
+  #committed(ticket: FrameTicket, durability: Durability): Committed {
+    // Not the operations themselves: an answer that is kept must not keep the records.
+    const appends = this.#appends.map(({ log, baseOffset, endOffset, duplicate }) => ({ log, baseOffset, endOffset, duplicate }))
+    return new CommitAnswer(this.#host.commitLog.sequence, appends, ticket, durability)
   }
 }

@@ -16,6 +16,7 @@ import { STATE_DEAD, STATE_WORD_MASK, STATE_WORD_SHIFT } from '../commit-log/are
 import { assert, VarveError } from '../errors.ts'
 import { answerAt, appendedOf } from './appended.ts'
 import { offsetForTimeInBatch } from './batch-kinds.ts'
+import { checkObject, checkOffset, checkReadOptions, checkWaitOptions } from './check-arguments.ts'
 import type {
   AbortedTransaction,
   Appended,
@@ -83,6 +84,13 @@ export interface LogStart {
   readonly resetLsn: number
   /** Leader epoch at `flushedEnd`, for store logs whose parts do not say. */
   readonly flushedEpoch: number
+}
+
+function checkMachine(machine: StateMachine): void {
+  checkObject(machine, 'machine')
+  for (const verb of ['apply', 'snapshot', 'restore'] as const) {
+    if (typeof machine[verb] !== 'function') throw new TypeError(`machine must have a function ${verb}`)
+  }
 }
 
 export class LogicalLog implements Log {
@@ -262,11 +270,13 @@ export class LogicalLog implements Log {
   }
 
   resetTo(offset: number, options: { readonly durability?: Durability } = {}): Appended {
+    checkObject(options, 'options')
     return answerAt(this.#host.resetLog(this, offset, options.durability), this.#endOffset)
   }
 
   advanceHighWatermark(offset: number): void {
     this.#host.assertOpen()
+    this.#assertNotDropped()
     if (!this.ownsHighWatermark) throw new TypeError(`log ${this.name}: only logs defined with highWatermark: 'owner' are advanced by hand`)
     if (!Number.isSafeInteger(offset) || offset < this.#ownerHighWatermark || offset > this.durableOffset) {
       throw new RangeError(
@@ -442,10 +452,9 @@ export class LogicalLog implements Log {
   #checkRead(offset: number, options: ReadOptions): number | undefined {
     this.#host.assertOpen()
     this.#assertNotDropped()
+    checkOffset(offset)
+    checkReadOptions(options)
     const { startOffset, endOffset } = this
-    if (!Number.isSafeInteger(offset) || offset < 0) throw new RangeError(`offset must be a non-negative integer, got ${offset}`)
-    const bytesMax = options.bytesMax ?? bytesMaxDefault
-    if (!(bytesMax > 0)) throw new RangeError(`bytesMax must be positive, got ${bytesMax}`)
     if (offset < startOffset || offset > endOffset) {
       throw new VarveError('OFFSET_OUT_OF_RANGE', `log ${this.name} holds offsets ${startOffset} to ${endOffset}, asked for ${offset}`, {
         details: { log: this.name, startOffset, endOffset, actual: offset },
@@ -457,6 +466,7 @@ export class LogicalLog implements Log {
 
   offsetForTime(timestamp: number): number | undefined {
     this.#host.assertOpen()
+    this.#assertNotDropped()
     if (!Number.isFinite(timestamp)) throw new RangeError(`timestamp must be a number of milliseconds, got ${timestamp}`)
     const bound = this.highWatermark
     const inParts = offsetForTimeInParts(this.parts, this.kind, timestamp, this.startOffset)
@@ -472,6 +482,8 @@ export class LogicalLog implements Log {
 
   endOffsetForEpoch(epoch: number): EpochEnd | undefined {
     this.#host.assertOpen()
+    this.#assertNotDropped()
+    checkOffset(epoch, 'epoch')
     const { tail } = this
     // Newest first: the first batch (from the end) whose epoch is not above the asked one ends the answer.
     let endOffset = this.#endOffset
@@ -486,6 +498,9 @@ export class LogicalLog implements Log {
 
   abortedTransactions(from: number, to: number): AbortedTransaction[] {
     this.#host.assertOpen()
+    this.#assertNotDropped()
+    checkOffset(from, 'from')
+    checkOffset(to, 'to')
     if (this.kind !== 'topic') return []
     void this.producers // builds #tailAborted
     const found = [
@@ -504,16 +519,22 @@ export class LogicalLog implements Log {
   }
 
   waitFor(offset: number, options: WaitOptions = {}): Promise<void> {
-    const bound = options.bound ?? 'highWatermark'
-    const { signal } = options
     try {
       this.#host.assertOpen()
       this.#assertNotDropped()
-      signal?.throwIfAborted()
+      checkOffset(offset)
+      checkWaitOptions(options)
+      options.signal?.throwIfAborted()
     } catch (error) {
       return Promise.reject(error)
     }
+    const { bound = 'highWatermark', signal } = options
     if (this.boundOffset(bound) > offset) return Promise.resolve()
+    if (this.#host.poisoned) {
+      return Promise.reject(
+        new VarveError('POISONED', `log ${this.name}: an earlier write failed, no bound moves until the database is reopened`),
+      )
+    }
     this.#host.watch(this)
     return this.#waiters.wait(offset, bound, signal)
   }
@@ -538,6 +559,8 @@ export class LogicalLog implements Log {
   /** Attaches the log's state machine, restores it and applies what is released. One a log. */
   attach(machine: StateMachine): void {
     this.#host.assertOpen()
+    this.#assertNotDropped()
+    checkMachine(machine)
     assert(this.#runner === undefined, 'a log has one state machine', this.name)
     this.#runner = new MachineRunner(this, machine)
     this.#host.watch(this)

@@ -3,7 +3,8 @@ import { storeBatchHeaderSize } from '../batch/store-batch.ts'
 import { storeRecordSize } from '../batch/store-record.ts'
 import { codecIdOf } from '../codec/compression.ts'
 import { VarveError } from '../errors.ts'
-import type { AppendOptions, Durability, StoreRecord, TopicRecord } from './log.ts'
+import { checkBoolean, checkObject, checkOffset } from './check-arguments.ts'
+import type { AppendOptions, Durability, HybridVersion, RecordHeader, StoreRecord, TopicRecord } from './log.ts'
 import type { LogicalLog } from './logical-log.ts'
 
 /** A changed row of the catalog; see catalog/rows.ts. */
@@ -77,7 +78,8 @@ export function topicBytesMax(operation: AppendOperation): number {
     if (record === null || typeof record !== 'object') throw new TypeError('a record must be an object with key and value')
     checkBytes(record.key, 'key')
     checkBytes(record.value, 'value')
-    const { timestamp } = record
+    const { timestamp, headers } = record
+    if (headers !== undefined) checkHeaders(headers)
     if (timestamp !== undefined && (!Number.isSafeInteger(timestamp) || timestamp < 0)) {
       throw new RangeError(`timestamp must be a non-negative integer of milliseconds, got ${timestamp}`)
     }
@@ -99,6 +101,7 @@ export function storeBytesMax(operation: AppendOperation): number {
     if (record.kind !== 'delete' && record.value === undefined) throw new TypeError(`a ${record.kind} needs a value`)
     if (record.expiry !== undefined && (!Number.isSafeInteger(record.expiry) || record.expiry <= 0))
       throw new RangeError(`expiry must be a positive integer of milliseconds, got ${record.expiry}`)
+    if (record.version !== undefined) checkVersion(record.version)
     size += storeRecordSize(
       Number.MAX_SAFE_INTEGER,
       record.key.byteLength,
@@ -110,21 +113,42 @@ export function storeBytesMax(operation: AppendOperation): number {
   return size
 }
 
+function checkHeaders(headers: readonly RecordHeader[]): void {
+  if (!Array.isArray(headers)) throw new TypeError(`headers must be an array, got ${String(headers)}`)
+  for (const header of headers as readonly RecordHeader[]) {
+    checkObject(header, 'each of headers')
+    if (typeof header.key !== 'string') throw new TypeError(`key of a header must be a string, got ${String(header.key)}`)
+    if (header.value !== null && !(header.value instanceof Uint8Array))
+      throw new TypeError('value of a header must be a Uint8Array or null')
+  }
+}
+
+function checkVersion(version: HybridVersion): void {
+  checkObject(version, 'version')
+  const { ms, counter, node } = version
+  const valid = isUnsigned(ms, 2 ** 48) && isUnsigned(counter, 2 ** 16) && isUnsigned(node, 2 ** 32)
+  if (!valid) throw new RangeError(`version must have ms, counter and node of 48, 16 and 32 bits, got ${ms}, ${counter}, ${node}`)
+}
+
+function isUnsigned(value: unknown, end: number): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) < end
+}
+
 function checkBytes(value: Uint8Array | string | null | undefined, option: string): void {
   if (value === undefined || value === null || typeof value === 'string' || value instanceof Uint8Array) return
   throw new TypeError(`${option} must be a Uint8Array, a string or null`)
 }
 
-export function checkOffset(offset: number): void {
-  if (!Number.isSafeInteger(offset) || offset < 0) throw new RangeError(`offset must be a non-negative integer, got ${offset}`)
-}
-
-export function checkOptions(options: AppendOptions): void {
+export function checkOptions(options: AppendOptions & { readonly keepOffsets?: boolean }): void {
+  checkObject(options, 'options')
   const { epoch, producer, expectedOffset } = options
-  if (expectedOffset !== undefined) checkOffset(expectedOffset)
+  if (expectedOffset !== undefined) checkOffset(expectedOffset, 'expectedOffset')
+  checkBoolean(options.transactional, 'transactional')
+  checkBoolean(options.keepOffsets, 'keepOffsets')
   if (epoch !== undefined && (!Number.isInteger(epoch) || epoch < 0 || epoch >= 2 ** 31))
     throw new RangeError(`epoch must be an integer from 0 to 2^31 - 1, got ${epoch}`)
   if (producer !== undefined) {
+    checkObject(producer, 'producer')
     const valid =
       Number.isSafeInteger(producer.id) &&
       producer.id >= 0 &&

@@ -1,0 +1,44 @@
+/** Checks of arguments that several public calls share: TypeError or RangeError whose message names the argument. */
+import type { ReadOptions, WaitOptions } from './log.ts'
+
+const bounds: readonly unknown[] = ['end', 'durable', 'highWatermark']
+
+export function checkObject(value: unknown, name: string): void {
+  if (value === null || typeof value !== 'object') throw new TypeError(`${name} must be an object, got ${String(value)}`)
+}
+
+export function checkString(value: unknown, name: string): void {
+  if (typeof value !== 'string') throw new TypeError(`${name} must be a string, got ${String(value)}`)
+}
+
+export function checkBoolean(value: unknown, name: string): void {
+  if (value !== undefined && typeof value !== 'boolean') throw new TypeError(`${name} must be true or false, got ${String(value)}`)
+}
+
+export function checkOffset(value: unknown, name: string = 'offset'): void {
+  if (!Number.isSafeInteger(value) || (value as number) < 0)
+    throw new RangeError(`${name} must be a non-negative integer, got ${String(value)}`)
+}
+
+export function checkBound(bound: unknown): void {
+  if (bound !== undefined && !bounds.includes(bound)) {
+    throw new TypeError(`bound must be 'end', 'durable' or 'highWatermark', got ${String(bound)}`)
+  }
+}
+
+export function checkReadOptions(options: ReadOptions): void {
+  checkObject(options, 'options')
+  checkBound(options.bound)
+  const { bytesMax } = options
+  if (bytesMax !== undefined && (typeof bytesMax !== 'number' || !(bytesMax > 0))) {
+    throw new RangeError(`bytesMax must be positive, got ${String(bytesMax)}`)
+  }
+  checkBoolean(options.fillChecksums, 'fillChecksums')
+}
+
+export function checkWaitOptions(options: WaitOptions): void {
+  checkObject(options, 'options')
+  checkBound(options.bound)
+  const { signal } = options
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError(`signal must be an AbortSignal, got ${String(signal)}`)
+}
