@@ -9,12 +9,12 @@
  */
 import { type FlushRow, rowKeys, unpackRow } from '../catalog/rows.ts'
 import { alignFrame, ENTRY_STORE_BATCH, ENTRY_TOPIC_BATCH } from '../commit-log/format.ts'
+import { batchBase } from '../log/batch-kinds.ts'
 import { differingKeys } from './catalog-check.ts'
 import { lostFrames } from './commit-log-files.ts'
 import { bestChain, type Cut, chainFrom, type FlushState, indexOfPoint, type KeptChain, pointByCoverage } from './repair-chain.ts'
 import { type Evidence, isUsable } from './repair-evidence.ts'
 import { type FooterResult, rowsFromFooters } from './repair-footers.ts'
-import { batchBase } from '../log/batch-kinds.ts'
 import { foldEdits, orderSystemLog, type SystemLog } from './system-log.ts'
 
 export type CatalogSource = 'sound' | 'system log' | 'view' | 'footers'
@@ -76,7 +76,12 @@ export async function chooseBase(evidence: Evidence, cut: Cut | undefined): Prom
     const kept = await from(partsFlush ?? origin)
     const system = together(kept)
     if (kept.begins && system.whole) {
-      const base = await settle(viewUsable && view.rows.size === 0 && view.applied === 0 && parts.end === 0 ? 'sound' : 'system log', foldEdits(system.batches), kept, system)
+      const base = await settle(
+        viewUsable && view.rows.size === 0 && view.applied === 0 && parts.end === 0 ? 'sound' : 'system log',
+        foldEdits(system.batches),
+        kept,
+        system,
+      )
       if (base !== undefined) return base
     }
   }
@@ -99,7 +104,10 @@ async function fromFooters(
   if (best !== undefined) {
     for (const chainFrame of best.chain.frames) {
       await best.entries.visit(chainFrame, ({ kind, logId, arena, start }) => {
-        const base = kind === ENTRY_TOPIC_BATCH || kind === ENTRY_STORE_BATCH ? batchBase(kind === ENTRY_TOPIC_BATCH ? 'topic' : 'store', arena.bytes, start) : Number.POSITIVE_INFINITY
+        const base =
+          kind === ENTRY_TOPIC_BATCH || kind === ENTRY_STORE_BATCH
+            ? batchBase(kind === ENTRY_TOPIC_BATCH ? 'topic' : 'store', arena.bytes, start)
+            : Number.POSITIVE_INFINITY
         starts.set(logId, Math.min(starts.get(logId) ?? Number.POSITIVE_INFINITY, base))
       })
     }

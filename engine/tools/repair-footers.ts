@@ -9,8 +9,17 @@
  *   - parts that a counting edit replaced are out
  *   - logs that were defined in the gap get name and kind from the footers; other options cannot be known
  */
-import { packRow, parseRowKey, rowKeys, type SegmentRow, unpackRow } from '../catalog/rows.ts'
-import { CATALOG_FORMAT, type DatabaseRow, type DefinitionRow, type IdsRow } from '../catalog/rows.ts'
+import {
+  CATALOG_FORMAT,
+  type DatabaseRow,
+  type DefinitionRow,
+  type IdsRow,
+  packRow,
+  parseRowKey,
+  rowKeys,
+  type SegmentRow,
+  unpackRow,
+} from '../catalog/rows.ts'
 import { kindOfNumber } from '../log/batch-kinds.ts'
 import { PART_BODY } from '../segment/format.ts'
 import { type Evidence, isUsable } from './repair-evidence.ts'
@@ -30,7 +39,11 @@ export interface FooterResult {
 }
 
 /** `inTail`: whether the commit log holds the log's records from this offset on. */
-export function rowsFromFooters(evidence: Evidence, system: SystemLog, inTail: (logId: number, firstOffset: number) => boolean): FooterResult {
+export function rowsFromFooters(
+  evidence: Evidence,
+  system: SystemLog,
+  inTail: (logId: number, firstOffset: number) => boolean,
+): FooterResult {
   const usable = [...evidence.segments.values()].filter(isUsable)
   const rows = foldEdits(system.all)
   const hole = system.holes[0]?.[0] ?? system.end
@@ -50,8 +63,7 @@ export function rowsFromFooters(evidence: Evidence, system: SystemLog, inTail: (
   for (const [base, members] of [...groups].sort((a, b) => a[0] - b[0])) {
     const named = members.filter(segment => rowMatches(rows, segment))
     const gap = members.filter(
-      segment =>
-        !named.includes(segment) && !removed.has(rowKeys.segment(segment.id)) && segment.facts.editId >= (idsBefore?.edit ?? 0),
+      segment => !named.includes(segment) && !removed.has(rowKeys.segment(segment.id)) && segment.facts.editId >= (idsBefore?.edit ?? 0),
     )
     counting.push(...named)
     if (gap.length === 0) continue
@@ -125,7 +137,12 @@ function setSegmentRows(rows: Map<string, Uint8Array>, counting: readonly Usable
     const parts = facts.directory.partCount
     if (gone.size >= parts && parts > 0) rows.delete(rowKeys.segment(id))
     else {
-      const row: SegmentRow = { bytes, footer: facts.footerChecksum, parts, dropped: [...gone].filter(part => part < parts).sort((a, b) => a - b) }
+      const row: SegmentRow = {
+        bytes,
+        footer: facts.footerChecksum,
+        parts,
+        dropped: [...gone].filter(part => part < parts).sort((a, b) => a - b),
+      }
       rows.set(rowKeys.segment(id), packRow(row))
     }
   }

@@ -7,10 +7,11 @@
  *      stays readable as a gap, as compaction leaves them; the log's start does not move, so that older records stay readable too
  *   4. all that differs from the base is one edit of the system log; when edits were lost, a snapshot of all rows
  */
-import { type Catalog, Catalog as CatalogClass } from '../catalog/catalog.ts'
+import type { Catalog } from '../catalog/catalog.ts'
 import { systemLogDefinition } from '../catalog/log-table.ts'
 import { Manifest } from '../catalog/manifest.ts'
 import { packRow, parseRowKey, type RowChange, rowKeys, type SegmentRow, SYSTEM_LOG_ID, unpackRow } from '../catalog/rows.ts'
+import { VarveError } from '../errors.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import { catalogOf, differingKeys, rowProblem, sameBytes } from './catalog-check.ts'
 import { coverageOf, joinRanges, typesOf, withoutKnown } from './coverage.ts'
@@ -48,12 +49,12 @@ export async function planRepair(evidence: Evidence): Promise<RepairPlan> {
   // Every round cuts more; a log of damaged frames is cut at its beginning in the end.
   const planned = await tryPlan(evidence, { lsn: 0, file: evidence.folder.path, position: 0, message: 'the commit log cannot be replayed' })
   if ('plan' in planned) return planned.plan
-  throw new Error(planned.cut.message)
+  throw new VarveError('INVARIANT', `the repair cannot be planned: ${planned.cut.message}`)
 }
 
 async function tryPlan(evidence: Evidence, cut: Cut | undefined): Promise<{ readonly plan: RepairPlan } | { readonly cut: Cut }> {
   const base = await chooseBase(evidence, cut)
-  const rows = new Map([...base.rows].filter(([key, value]) => rowProblem(key, value) === undefined))
+  const rows = knownRows(base.rows)
   const { point } = base.kept
   const flush = rows.get(rowKeys.flush)
   const flushLsn = flush === undefined ? -1 : unpackRow<{ lsn: number }>(rowKeys.flush, flush).lsn
@@ -103,6 +104,17 @@ async function tryPlan(evidence: Evidence, cut: Cut | undefined): Promise<{ read
   }
 }
 
+/** The rows that can be decoded. Throws NEWER_FORMAT for one that only a newer version knows. */
+function knownRows(rows: ReadonlyMap<string, Uint8Array>): Map<string, Uint8Array> {
+  const known = new Map<string, Uint8Array>()
+  for (const [key, value] of rows) {
+    const problem = rowProblem(key, value)
+    if (problem === undefined) known.set(key, value)
+    else if (problem.code === 'NEWER_FORMAT') throw new VarveError('NEWER_FORMAT', `${problem.message}; repair it with a newer version`)
+  }
+  return known
+}
+
 interface ReplayState {
   readonly catalog: Catalog
   readonly manifest: Manifest
@@ -112,7 +124,7 @@ interface ReplayState {
 async function replayOver(evidence: Evidence, base: Base, rows: ReadonlyMap<string, Uint8Array>): Promise<ReplayState> {
   const { files } = evidence.environment
   // The rows know all edits of the chain already.
-  const catalog: Catalog = rows.size === 0 ? new CatalogClass() : catalogOf(rows, Number.MAX_SAFE_INTEGER)
+  const catalog = catalogOf(rows, Number.MAX_SAFE_INTEGER)
   const manifest = new Manifest(files, evidence.folder.path)
   try {
     const sync = (): void => manifest.sync(catalog.segments())
@@ -163,7 +175,10 @@ function defineTailLogs(evidence: Evidence, base: Base, rows: Map<string, Uint8A
   rows.set(rowKeys.ids, packRow({ log: next, edit }))
 }
 
-function stateOf(rows: ReadonlyMap<string, Uint8Array>, logId: number): { startOffset: number; resetLsn: number; endOffset: number; epoch: number } {
+function stateOf(
+  rows: ReadonlyMap<string, Uint8Array>,
+  logId: number,
+): { startOffset: number; resetLsn: number; endOffset: number; epoch: number } {
   const row = rows.get(rowKeys.state(logId))
   const none = { startOffset: 0, resetLsn: 0, endOffset: 0, epoch: 0 }
   return row === undefined ? none : { ...none, ...unpackRow<object>(rowKeys.state(logId), row) }
@@ -206,7 +221,14 @@ function writeHoles(rows: Map<string, Uint8Array>, { replayed, catalog, manifest
     const named = segments.losses.filter(loss => loss.logId === id && loss.from !== undefined && loss.to !== undefined)
     const explained = named.map((loss): OffsetRange => [loss.from ?? 0, loss.to ?? 0])
     for (const [from, to] of withoutKnown(joinRanges(fresh), explained)) {
-      losses.push({ kind: 'offsets', log: name, logId: id, from, to, message: `log ${name} (${id}): offsets ${from} to ${to - 1} are in no file any more` })
+      losses.push({
+        kind: 'offsets',
+        log: name,
+        logId: id,
+        from,
+        to,
+        message: `log ${name} (${id}): offsets ${from} to ${to - 1} are in no file any more`,
+      })
     }
   }
   return losses
@@ -219,7 +241,13 @@ function commitLogLosses(base: Base, { replayed, catalog }: ReplayState, rows: R
     { kind: 'commit-log', file: damage.file, position: damage.position, message: `the commit log ends here now: ${damage.message}` },
   ]
   for (const { file, position, bytes } of lostPieces(base.kept)) {
-    losses.push({ kind: 'commit-log', file, position, bytes, message: `${bytes} bytes of the commit log are cut off, ${lost.length} readable frames in all` })
+    losses.push({
+      kind: 'commit-log',
+      file,
+      position,
+      bytes,
+      message: `${bytes} bytes of the commit log are cut off, ${lost.length} readable frames in all`,
+    })
   }
   for (const { logId, to, bytes } of describeLost(lost)) {
     const name = catalog.definition(logId)?.name ?? (logId === SYSTEM_LOG_ID ? '$system' : `of id ${logId}`)
@@ -239,8 +267,7 @@ function editOf(base: Base, rows: Map<string, Uint8Array>): { edit: RowChange[] 
   }
   const changed = differingKeys(base.rows, rows)
   if (changed.length === 0) return { edit: undefined, snapshot: false }
-  const rest = [...base.rows.keys()].some(key => parseRowKey(key) === undefined)
-  return { edit: changed.map(key => ({ key, value: rows.get(key) ?? null })), snapshot: rest }
+  return { edit: changed.map(key => ({ key, value: rows.get(key) ?? null })), snapshot: false }
 }
 
 function editsLoss(base: Base): RepairLoss {

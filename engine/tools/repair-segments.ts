@@ -2,8 +2,9 @@
  * Which segments a repair keeps, and which of their parts. A segment is set aside when what it says about itself is damaged or when nothing of it
  * counts any more; otherwise it stays where it is, and its damaged parts are dropped from its row. A copy of every damaged file goes aside.
  */
-import { type DefinitionRow, packRow, parseRowKey, type RowChange, rowKeys, type SegmentRow, unpackRow } from '../catalog/rows.ts'
+
 import { segmentFileName } from '../catalog/manifest.ts'
+import { type DefinitionRow, packRow, parseRowKey, type RowChange, rowKeys, type SegmentRow, unpackRow } from '../catalog/rows.ts'
 import { PART_BODY, PART_RUN } from '../segment/format.ts'
 import { sameBytes } from './catalog-check.ts'
 import type { Base } from './repair-base.ts'
@@ -76,16 +77,19 @@ class SegmentJudge implements SegmentJudgement {
       return
     }
     const damaged = [...segment.damagedParts].filter(part => !row.dropped.includes(part)).sort((a, b) => a - b)
-    if (segment.headerDamaged || (segment.findings.some(finding => finding.part === undefined) && damaged.length === 0)) {
-      this.headers.push(segment)
-      this.aside.push({ path, remove: false, reason: 'its header is damaged; it is written anew' })
-    }
-    if (damaged.length === 0) return
-    for (const part of damaged) this.#losePart(segment, part)
+    if (segment.headerDamaged) this.headers.push(segment)
     const dropped = [...row.dropped, ...damaged].sort((a, b) => a - b)
-    const nothingLeft = dropped.length === row.parts
-    this.changes.push({ key: rowKeys.segment(id), value: nothingLeft ? null : packRow({ ...row, dropped }) })
-    if (!segment.headerDamaged) this.aside.push({ path, remove: nothingLeft, reason: `damaged in ${damaged.length} of ${row.parts} parts` })
+    const nothingLeft = damaged.length > 0 && dropped.length === row.parts
+    if (damaged.length > 0) {
+      for (const part of damaged) this.#losePart(segment, part)
+      this.changes.push({ key: rowKeys.segment(id), value: nothingLeft ? null : packRow({ ...row, dropped }) })
+    }
+    if (!segment.headerDamaged && damaged.length === 0) return
+    const reasons = [
+      ...(segment.headerDamaged ? ['its header is damaged'] : []),
+      ...(damaged.length > 0 ? [`parts ${damaged.join(', ')} are damaged`] : []),
+    ]
+    this.aside.push({ path, remove: nothingLeft, reason: reasons.join('; ') })
   }
 
   #loseSegment(id: number, row: SegmentRow, path: string, what: string, segment: CheckedSegment | undefined): void {

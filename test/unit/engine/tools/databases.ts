@@ -62,8 +62,21 @@ export async function defineLogs(database: Database): Promise<void> {
   ])
 }
 
-/** Three rounds of 20 records a log in segments, 10 more in the tail, closed cleanly. */
-export async function makeDatabase(path: string = join(temporaryFolder(), 'data'), rounds = 3): Promise<string> {
+const templates = new Map<number, Promise<string>>()
+
+/** `rounds` times 20 records a log in segments, 10 more in the tail, closed cleanly. A copy of one that is made once. */
+export async function makeDatabase(rounds = 3): Promise<string> {
+  let template = templates.get(rounds)
+  if (template === undefined) {
+    template = makeTemplate(join(temporaryFolder(), 'data'), rounds)
+    templates.set(rounds, template)
+  }
+  const path = join(temporaryFolder(), 'data')
+  fs.cpSync(await template, path, { recursive: true })
+  return path
+}
+
+async function makeTemplate(path: string, rounds: number): Promise<string> {
   const database = await openSmall(path)
   await defineLogs(database)
   for (let round = 0; round < rounds; round++) {
