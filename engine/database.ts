@@ -23,8 +23,8 @@ import { createNodeEnvironment, resolveWorkerUrl } from './env/index.ts'
 import { ioError, isVarveError, typedError, VarveError } from './errors.ts'
 import { type LeaseOptions, Leases, type OwnedLease } from './lease/leases.ts'
 import { carryBatches } from './log/carry.ts'
-import { LocalCommit } from './log/committer.ts'
 import { checkBound, checkObject, checkString } from './log/check-arguments.ts'
+import { LocalCommit } from './log/committer.ts'
 import type { Commit, Committed, Committer, DefinedLog, Definitions, Durability, LogDefinition } from './log/log.ts'
 import type { LogicalLog } from './log/logical-log.ts'
 import { resolveDurability } from './log/operations.ts'
@@ -319,7 +319,8 @@ export class Database implements Committer, Definitions {
     this.#assertOpen()
     checkObject(options, 'options')
     checkBound(options.bound)
-    if (options.logs !== undefined && !Array.isArray(options.logs)) throw new TypeError(`logs must be an array of names, got ${String(options.logs)}`)
+    if (options.logs !== undefined && !Array.isArray(options.logs))
+      throw new TypeError(`logs must be an array of names, got ${String(options.logs)}`)
     const logs =
       options.logs === undefined ? this.list().map(definition => this.log(definition.name)) : options.logs.map(name => this.log(name))
     return this.#leases.take(logs, options.bound ?? 'highWatermark')
