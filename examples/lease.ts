@@ -14,13 +14,13 @@ async function owner(): Promise<void> {
 
   const lease = db.lease({ logs: ['events'] })
   const worker = new Worker(new URL(import.meta.url), { workerData: lease.share() })
-  await events.appendRecords([{ value: 'after the lease was taken' }]).durable
-  await db.seal() // what the lease needs stays, whatever the owner does
-  const counted = await new Promise<number>((resolve, reject) => {
+  const counted = new Promise<number>((resolve, reject) => {
     worker.once('message', resolve)
     worker.once('error', reject)
   })
-  console.log(`the worker counted ${counted} records, the owner has ${events.endOffset}`)
+  await events.appendRecords([{ value: 'after the lease was taken' }]).durable
+  await db.seal() // what the lease needs stays, whatever the owner does
+  console.log(`the worker counted ${await counted} records, the owner has ${events.endOffset}`)
   lease.release()
   await db.close()
   rmSync(folder, { recursive: true, force: true })
