@@ -89,3 +89,8 @@ export interface Sample {
 export function expectEqual(what: string, actual: unknown, expected: unknown): void {
   if (actual !== expected) throw new Error(`${what}: ${String(actual)}, expected ${String(expected)}`)
 }
+
+/** As `expectEqual`, for what need only be at least so much. */
+export function expectAtLeast(what: string, actual: number, least: number): void {
+  if (!(actual >= least)) throw new Error(`${what}: ${actual}, expected at least ${least}`)
+}

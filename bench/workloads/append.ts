@@ -5,6 +5,7 @@
 import type { LogicalLog } from '../../engine/index.ts'
 import { type Measurement, nextTurn } from '../measurement.ts'
 import { RecordSource, recordBytes } from '../records.ts'
+import { expectAtLeast } from '../workload.ts'
 import { expectRecords, openWithLogs, Window } from './database.ts'
 
 export interface BatchParameters {
@@ -36,6 +37,7 @@ export async function appendBatches(
     if (flush) await database.seal()
     return { operations: records, payloadBytes: records * recordBytes }
   })
+  if (flush) expectAtLeast('bytes in segments', database.stats().segments.liveBytes, records * recordBytes)
   expectRecords(logs, records)
   await database.close()
 }

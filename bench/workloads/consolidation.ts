@@ -2,6 +2,7 @@
 
 import type { Measurement } from '../measurement.ts'
 import { RecordSource, recordBytes } from '../records.ts'
+import { expectAtLeast } from '../workload.ts'
 import { expectRecords, fill, openWithLogs } from './database.ts'
 
 export interface ConsolidationParameters {
@@ -22,12 +23,16 @@ export async function consolidate(
     await fill(logs, source, records / segments / batch)
     await database.seal()
   }
+  const before = database.stats()
   await measurement.measure(async () => {
     const begun = measurement.begin()
     await database.consolidate()
     measurement.end(begun)
     return { operations: records, payloadBytes: records * recordBytes }
   })
+  const { segments: after, merge } = database.stats()
+  expectAtLeast('bytes merged', merge.bytesIn, records * recordBytes)
+  expectAtLeast('segments fewer by', before.segments.count - after.count, segments / 2)
   expectRecords(logs, records)
   await database.close()
 }

@@ -1,10 +1,10 @@
 /** Opening: after a kill with a long tail in the commit log, and after a clean close of much data. */
 
-import { type OpenOptions, open } from '../../index.ts'
+import { type Database, type OpenOptions, open } from '../../index.ts'
 import type { Measurement } from '../measurement.ts'
 import { RecordSource, recordBytes } from '../records.ts'
 import { ended, firstMessage, startScript } from '../scripts.ts'
-import { expectEqual } from '../workload.ts'
+import { expectAtLeast, expectEqual } from '../workload.ts'
 import { expectRecords, fill, openWithLogs } from './database.ts'
 
 /** One commit-log file that holds `records` records, so that none of them is flushed. */
@@ -25,18 +25,21 @@ export async function openAfterKill(measurement: Measurement, { records, batch }
   expectEqual('records of the victim', message.records, records)
   victim.kill('SIGKILL')
   await ended(victim)
-  await measureOpen(measurement, records, tailOptions(records))
+  const { cleanClose, bytes } = await measureOpen(measurement, records, tailOptions(records))
+  expectEqual('closed cleanly', cleanClose, false)
+  expectAtLeast('bytes recovered from the commit log', bytes, records * recordBytes)
 }
 
 export async function openAfterClose(measurement: Measurement, { records, batch }: OpenParameters): Promise<void> {
   const { database, logs } = await openWithLogs(measurement.folder, 1)
   await fill(logs, new RecordSource(batch), records / batch)
   await database.close()
-  await measureOpen(measurement, records, {})
+  const { cleanClose } = await measureOpen(measurement, records, {})
+  expectEqual('closed cleanly', cleanClose, true)
 }
 
-async function measureOpen(measurement: Measurement, records: number, options: OpenOptions): Promise<void> {
-  const opened: { database?: Awaited<ReturnType<typeof open>> } = {}
+async function measureOpen(measurement: Measurement, records: number, options: OpenOptions): Promise<Database['recovery']> {
+  const opened: { database?: Database } = {}
   await measurement.measure(async () => {
     const begun = measurement.begin()
     opened.database = await open(measurement.folder, options)
@@ -47,4 +50,5 @@ async function measureOpen(measurement: Measurement, records: number, options: O
   if (database === undefined) throw new Error('not open')
   expectRecords([database.log('log-0')], records)
   await database.close()
+  return database.recovery
 }
