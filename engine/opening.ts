@@ -264,6 +264,9 @@ export async function prepareFolder(folder: string, options: ResolvedOptions, en
     await files.makeDirectory(folder)
     for (const path of created.reverse()) await files.syncDirectory(parentOf(path))
   } catch (error) {
+    const code = (error as { code?: unknown }).code
+    if (code === 'ENOTDIR' || code === 'EEXIST')
+      throw new VarveError('NOT_A_DATABASE', `${folder}: a part of the path is a file`, { cause: error, details: { file: folder } })
     throw ioError(error, folder, 'creating the folder')
   }
 }

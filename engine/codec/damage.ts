@@ -13,11 +13,12 @@ export function damagedBytes(reason: string, position: number, details: ErrorDet
   return new VarveError('CORRUPT', `${reason} (at byte ${position})`, { cause, details: { ...details, position } })
 }
 
-/** Adds the file to a `CORRUPT` of a codec; `start` is where the decoded bytes begin in the file. Every other error is returned as it is. */
+/** Adds the file to a `CORRUPT` or `NEWER_FORMAT` of a codec; `start` is where the decoded bytes begin in the file. Every other error is returned as it is. */
 export function placeDamage(error: unknown, file: string, start: number): unknown {
-  if (!(error instanceof VarveError) || error.code !== 'CORRUPT' || error.details.file !== undefined) return error
+  if (!(error instanceof VarveError) || error.details.file !== undefined) return error
+  if (error.code !== 'CORRUPT' && error.code !== 'NEWER_FORMAT') return error
   const position = start + (error.details.position ?? 0)
-  return new VarveError('CORRUPT', `${file}: ${error.message}, at byte ${position} of the file`, {
+  return new VarveError(error.code, `${file}: ${error.message}, at byte ${position} of the file`, {
     cause: error,
     details: { ...error.details, file, position },
   })

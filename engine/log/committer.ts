@@ -128,8 +128,9 @@ export class LocalCommit implements Commit {
 
   /** Not part of `Commit`: a reset is a commit of its own. */
   resetTo(log: LogicalLog, offset: number): void {
+    const local = this.#own(log)
     checkOffset(offset)
-    this.#operations.push({ type: 'reset', log, offset })
+    this.#operations.push({ type: 'reset', log: local, offset })
   }
 
   /** Rows of the catalog, for the database itself. */
