@@ -1,33 +1,35 @@
 #!/usr/bin/env node
-/** The `varve` command. Results go to stdout, complaints to stderr; exit code 2 means that the command line was not understood. */
+/**
+ * The `varve` command: parses the command line, runs a verb, and turns whatever happens into an exit code (`exit-codes.ts`) and at most one line
+ * on stderr.
+ */
+import { CommanderError } from 'commander'
+import { exitCodeOf, exitCodes } from './exit-codes.ts'
+import { complain } from './output.ts'
+import { createProgram } from './program.ts'
 
-import { parseArgs } from 'node:util'
-import { version } from '../index.ts'
-
-const usage = `Usage: varve [options]
-
-  -h, --help     print this text
-  -v, --version  print the version
-`
-
-function main(): number {
-  let values: { help?: boolean; version?: boolean }
+async function main(args: readonly string[]): Promise<number> {
+  const json = args.includes('--json')
+  let exitCode: number = exitCodes.ok
+  const program = createProgram(code => {
+    exitCode = code
+  })
   try {
-    values = parseArgs({ options: { help: { type: 'boolean', short: 'h' }, version: { type: 'boolean', short: 'v' } } }).values
+    if (args.length === 0)
+      throw new CommanderError(exitCodes.usage, 'varve.noVerb', 'a verb is missing: `varve --help` tells what there is')
+    await program.parseAsync(args, { from: 'user' })
+    return exitCode
   } catch (error) {
-    process.stderr.write(`varve: ${(error as Error).message}\n${usage}`)
-    return 2
+    if (!(error instanceof CommanderError)) {
+      complain(error, { json })
+      return exitCodeOf(error)
+    }
+    // Help and version were printed, and are no errors.
+    if (error.exitCode === 0) return exitCodes.ok
+    const message = error.message.replace(/^error: /, '')
+    complain(new RangeError(message), { json })
+    return exitCodes.usage
   }
-  if (values.version === true) {
-    process.stdout.write(`${version}\n`)
-    return 0
-  }
-  if (values.help === true) {
-    process.stdout.write(usage)
-    return 0
-  }
-  process.stderr.write(usage)
-  return 2
 }
 
-process.exitCode = main()
+process.exitCode = await main(process.argv.slice(2))

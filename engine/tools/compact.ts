@@ -17,10 +17,14 @@ export interface CompactReport {
   readonly path: string
   /** Names of the logs that were compacted. */
   readonly logs: readonly string[]
+  /** Of all files. */
   readonly bytesBefore: number
   readonly bytesAfter: number
   readonly segmentsBefore: number
   readonly segmentsAfter: number
+  /** Of segments alone; the commit log keeps its files for reuse. */
+  readonly segmentBytesBefore: number
+  readonly segmentBytesAfter: number
 }
 
 /** Errors: those of `open`; NOT_FOUND for a name that is not defined. The signal is heard between two steps. */
@@ -63,9 +67,12 @@ export async function compact(path: string, options: CompactOptions = {}): Promi
     bytesAfter: after.bytes,
     segmentsBefore: before.segments,
     segmentsAfter: after.segments,
+    segmentBytesBefore: before.segmentBytes,
+    segmentBytesAfter: after.segmentBytes,
   }
 }
 
-function sizes(folder: Folder): { bytes: number; segments: number } {
-  return { bytes: folder.bytes, segments: folder.segments.length }
+function sizes(folder: Folder): { bytes: number; segments: number; segmentBytes: number } {
+  const { bytes, segments } = folder
+  return { bytes, segments: segments.length, segmentBytes: segments.reduce((sum, segment) => sum + segment.bytes, 0) }
 }
