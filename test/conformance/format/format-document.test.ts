@@ -9,6 +9,7 @@ import { CATALOG_FORMAT, SYSTEM_LOG_ID } from '../../../engine/catalog/rows.ts'
 import { compressionNames } from '../../../engine/codec/compression.ts'
 import { workedExamples } from './example.ts'
 
+const { UPDATE_FORMAT: update } = process.env
 const page = new URL('../../../docs/FORMAT.md', import.meta.url)
 const begins = '<!-- example begins -->\n'
 const ends = '\n<!-- example ends -->'
@@ -20,7 +21,7 @@ test('the worked examples are what the engine writes', async () => {
   const to = document.indexOf(ends)
   expect(from).toBeGreaterThan(begins.length)
   expect(to).toBeGreaterThanOrEqual(from - 1)
-  if (process.env['UPDATE_FORMAT'] === '1') {
+  if (update === '1') {
     document = `${document.slice(0, from)}${made}${document.slice(Math.max(to, from - 1))}`
     writeFileSync(page, document)
   }
