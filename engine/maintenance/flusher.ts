@@ -103,6 +103,7 @@ export class Flusher {
     if (target === undefined) return
     this.#forcedTo = Math.max(this.#forcedTo, target)
     while (this.#host.commitLog.tails.some(tail => tail.sealed && tail.arena.number <= target)) {
+      if (this.#stopped) throw new VarveError('CLOSED', 'the database is closed')
       this.#cancelRetry?.()
       this.#cancelRetry = undefined
       this.#lastError = undefined
