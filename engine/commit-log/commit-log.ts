@@ -40,6 +40,10 @@ import type { CommitLogObserver, CommitLogOptions, CommitLogStart, CommitSpace, 
 import { FrameTicket } from './ticket.ts'
 import { Waits } from './waits.ts'
 
+function stagedBytes(tail: TailFile): number {
+  return tail.staged.reduce((sum, staged) => sum + staged.arena.capacity, 0)
+}
+
 export class CommitLog {
   readonly #environment: Environment
   readonly #clock: Clock
@@ -217,7 +221,8 @@ export class CommitLog {
 
   /** Closes the commit, which took `sequences` commit sequences, and schedules what its word asks for. */
   end(durability: Durability, sequences: number): FrameTicket {
-    if (this.#stagedBuild !== undefined) this.#endStaged()
+    const isStaged = this.#stagedBuild !== undefined
+    if (isStaged) this.#endStaged()
     const building = this.#building
     assert(building !== undefined, 'a commit is being built')
     this.#building = undefined
@@ -234,6 +239,8 @@ export class CommitLog {
       frame.write = true
       this.#schedule()
     }
+    // Commit records are small: without this, staged memory would wait for its flush until thousands of them fill the arena.
+    if (isStaged && stagedBytes(frame.tail) > this.#options.tailBytesMax / 4) this.sealArena()
     return frame.ticket
   }
 
@@ -278,7 +285,13 @@ export class CommitLog {
   /** Resolves when less than half of each bound is used: a good moment to go on after BUSY. */
   drain(): Promise<void> {
     if (this.#poison !== undefined) return Promise.reject(this.#poisonedError())
-    return this.#crowded() ? this.#waits.forRoom() : Promise.resolve()
+    if (!this.#crowded()) return Promise.resolve()
+    if (this.#open !== undefined) {
+      // It may hold 'none' commits only, which nothing else would write.
+      this.#open.write = true
+      this.#schedule()
+    }
+    return this.#waits.forRoom()
   }
 
   /**
@@ -371,16 +384,7 @@ export class CommitLog {
       if (from + FRAME_HEADER_BYTES + bytesMax <= newest.arena.capacity) return newest
     }
     const size = this.#pool.nextSize(FRAME_HEADER_BYTES + bytesMax)
-    if (!internal && this.#tails.length > 1 && this.#tailBytes + size > this.#options.tailBytesMax) {
-      this.counters.stalls++
-      throw new VarveError(
-        'BUSY',
-        `${this.#tailBytes} bytes wait to be flushed (tailBytesMax ${this.#options.tailBytesMax}); await drain() and try again`,
-        {
-          details: { limit: 'tailBytesMax', actual: this.#tailBytes, expected: this.#options.tailBytesMax },
-        },
-      )
-    }
+    if (!internal && this.#tails.length > 1 && this.#tailBytes + size > this.#options.tailBytesMax) throw this.#busyTail()
     const failure = this.#pool.preparationFailure
     if (failure !== undefined) {
       this.#pool.prepare()
@@ -391,6 +395,17 @@ export class CommitLog {
       this.#sealTail(newest)
     }
     return this.#addTail(size)
+  }
+
+  #busyTail(): VarveError {
+    this.counters.stalls++
+    return new VarveError(
+      'BUSY',
+      `${this.#tailBytes} bytes wait to be flushed (tailBytesMax ${this.#options.tailBytesMax}); await drain() and try again`,
+      {
+        details: { limit: 'tailBytesMax', actual: this.#tailBytes, expected: this.#options.tailBytesMax },
+      },
+    )
   }
 
   #addTail(size: number): TailFile {
@@ -469,6 +484,7 @@ export class CommitLog {
         details: { limit: 'commitBytesMax', actual: bytesMax, expected: this.#options.commitBytesMax },
       })
     }
+    if (!internal && this.stalled && this.#tailBytes + bytes > this.#options.tailBytesMax) throw this.#busyTail()
     // The commit record gets a frame of its own, so that earlier commits do not wait for the staging file.
     const tail = this.#newestWithRoom(ENTRY_HEADER_BYTES + ENTRY_STAGED_BODY_BYTES, internal, this.#open)
     this.#queueOpen()
