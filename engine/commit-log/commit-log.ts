@@ -340,6 +340,10 @@ export class CommitLog {
         this.#touchEnd(frame)
         this.#schedule()
         await this.whenDurable(tail.endLsn)
+      } catch (error) {
+        // Nobody will write what is left: its promises must not wait for ever.
+        this.#fail(error, undefined)
+        throw error
       } finally {
         await this.#closeFiles()
       }
@@ -356,6 +360,7 @@ export class CommitLog {
       for (const staged of tail.staged) await staged.ready.catch(() => undefined) // settled by poison or written; nothing to close
     }
     await this.#pool.close()
+    this.#waits.fail(new VarveError('CLOSED', 'the database was closed'))
   }
 
   #whenIdle(): Promise<void> {
