@@ -176,7 +176,8 @@ export class CommitEncoder {
   #readyBatch(operation: AppendOperation, ready: Uint8Array): void {
     const { log, baseOffset, endOffset, epoch } = operation
     if (operation.options.keepOffsets === true) {
-      this.#admitted(log, this.#ready(log, ready))
+      // Its leader has admitted it; a follower, whose state may lag behind, has no say.
+      this.#ready(log, ready)
       return
     }
     if (log.kind === 'store') {

@@ -292,7 +292,10 @@ export interface Definitions {
  * `apply` must depend on nothing but its arguments and earlier calls (replicas must agree); it runs synchronously on the owner's thread.
  */
 export interface StateMachine {
-  /** Before an offset is assigned: throw to refuse the batch (REFUSED with the cause). Absent: everything is admitted. */
+  /**
+   * Before an offset is assigned: throw to refuse the batch (REFUSED with the cause). Absent: everything is admitted. Not asked for batches that
+   * come with their offsets (`keepOffsets`): their leader has admitted them. It sees the state as applied, without batches that still wait.
+   */
   admit?(batch: Uint8Array): void
   /** `bytes[start, end)` is one whole batch whose first record has `baseOffset`; valid during the call only. */
   apply(bytes: Uint8Array, start: number, end: number, baseOffset: number): void
