@@ -24,6 +24,8 @@ import {
 } from './operations.ts'
 
 const stateRowBytesMax = 256
+/** The key of its row must fit the catalog view. */
+const slotBytesMax = 200
 
 /** What the committer needs of its database. */
 export interface CommitterHost {
@@ -115,8 +117,9 @@ export class LocalCommit implements Commit {
 
   setMetadata(log: Log, slot: string, value: Uint8Array | undefined): void {
     const local = this.#own(log)
-    if (typeof slot !== 'string' || slot.length === 0 || slot.length > 200)
-      throw new TypeError('slot must be a string of 1 to 200 characters')
+    if (typeof slot !== 'string' || slot.length === 0 || Buffer.byteLength(slot) > slotBytesMax) {
+      throw new TypeError(`slot must be a string of 1 to ${slotBytesMax} bytes of UTF-8`)
+    }
     if (value !== undefined && !(value instanceof Uint8Array)) throw new TypeError('value must be a Uint8Array or undefined')
     if (value !== undefined && value.byteLength > 0x10000) {
       throw new VarveError('TOO_LARGE', `metadata ${slot} has ${value.byteLength} bytes, the limit is 65536`, {
@@ -156,7 +159,7 @@ export class LocalCommit implements Commit {
     const bytesMax = this.#bytesMax()
     if (bytesMax === 0) return this.#committed(settledTicket, durability)
 
-    const space = commitLog.begin(bytesMax, this.#internal)
+    const space = commitLog.begin(bytesMax, this.#internal || this.#makesRoom())
     const encoder = new CommitEncoder(commitLog, clock, space, durability)
     const baseSequence = commitLog.sequence
     try {
@@ -180,6 +183,16 @@ export class LocalCommit implements Commit {
     for (const { log, row, endOffset, epoch } of encoder.encoded) log.accept(space.arena, row, endOffset, epoch)
     if (this.#rows.length > 0) this.#host.applyRows(this.#rows)
     return this.#committed(ticket, durability)
+  }
+
+  /**
+   * Such commits pass the bounds of back-pressure: what fills a log above its high watermark is freed by truncating it (and replacing what was
+   * truncated), and by a vote for somebody who can confirm it.
+   */
+  #makesRoom(): boolean {
+    return (
+      this.#operations.every(operation => operation.type !== 'append') || this.#operations.some(operation => operation.type === 'truncate')
+    )
   }
 
   /** Upper bound of what will be encoded; also drops the parts of logs that are reset. */
