@@ -59,6 +59,7 @@ export class Database implements Committer, Definitions {
   readonly #definitions: LogDefinitions
   readonly #leases: Leases
   #nextSegmentId: number
+  #nextEditId = 0
   #closing: Promise<void> | undefined
   #closed = false
 
@@ -126,6 +127,7 @@ export class Database implements Committer, Definitions {
       },
       edit: (rows: readonly RowChange[]) => this.#edit(rows),
       takeSegmentIds: (count: number) => this.#takeSegmentIds(count),
+      takeEditId: () => this.#takeEditId(),
     }
     this.#flusher = new Flusher({
       ...shared,
@@ -414,6 +416,12 @@ export class Database implements Committer, Definitions {
       if (isVarveError(error, 'LOCKED')) this.#commitLog.fail(error)
       throw error
     }
+  }
+
+  /** Drawn before an edit's files are written, so that two edits under way cannot share one. */
+  #takeEditId(): number {
+    this.#nextEditId = Math.max(this.#nextEditId, this.#catalog.ids.edit)
+    return this.#nextEditId++
   }
 
   #takeSegmentIds(count: number): number[] {

@@ -47,7 +47,7 @@ export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
       }
       if (fresh.has(definition.name)) throw new TypeError(`log ${definition.name} is defined twice in one call`)
       fresh.set(definition.name, nextId)
-      rows.push({ key: rowKeys.log(nextId), value: packRow(definition) })
+      rows.push({ key: rowKeys.log(nextId), value: packRow(storedDefinition(definition)) })
       nextId++
     }
     if (rows.length > 0) rows.push({ key: rowKeys.ids, value: packRow({ ...this.#catalog.ids, log: nextId }) })
@@ -61,6 +61,7 @@ export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
   async redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog> {
     checkString(name, 'name')
     if (options === null || typeof options !== 'object') throw new TypeError('options must be an object')
+    checkPlain(options, 'options')
     const stored = this.#get(name)
     await this.#edit([{ key: rowKeys.log(stored.id), value: packRow({ ...toRow(stored), options }) }])
     return { ...stored, options }
@@ -125,10 +126,31 @@ function checkName(name: unknown): void {
   if (name.startsWith('$')) throw new TypeError(`name must not begin with $, got ${name}`)
 }
 
+/** The definition as it is stored: without options that are undefined. */
+function storedDefinition(definition: LogDefinition): LogDefinition {
+  return Object.fromEntries(Object.entries(definition).filter(([, value]) => value !== undefined)) as unknown as LogDefinition
+}
+
+/** What msgpack gives back as it was: null, booleans, numbers, strings, bytes, arrays and plain objects of these. */
+function checkPlain(value: unknown, path: string): void {
+  if (value === null || typeof value === 'boolean' || typeof value === 'number' || typeof value === 'string' || value instanceof Uint8Array)
+    return
+  if (Array.isArray(value)) {
+    for (const [index, item] of value.entries()) checkPlain(item, `${path}[${index}]`)
+    return
+  }
+  if (typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
+    for (const [name, item] of Object.entries(value)) checkPlain(item, `${path}.${name}`)
+    return
+  }
+  throw new TypeError(`${path} must be plain data (null, booleans, numbers, strings, bytes, arrays, objects)`)
+}
+
 function checkDefinition(definition: LogDefinition): void {
   if (definition === null || typeof definition !== 'object') throw new TypeError('a definition must be an object')
   checkName(definition.name)
   for (const [option, value] of Object.entries(definition)) {
+    if (option === 'options' && value !== undefined) checkPlain(value, 'options')
     if (option === 'name' || option === 'options') continue
     const allowed = allowedValues[option]
     if (allowed === undefined) throw new TypeError(`unknown option of log ${definition.name}: ${option}`)

@@ -35,7 +35,7 @@ export const FRAME_LSN = 32
 export const FRAME_DURABLE_LSN = 40
 /** Checksum of the frame before, 8 bytes; zeros in the very first frame and in a staged one. */
 export const FRAME_PREVIOUS_CHECKSUM = 48
-/** u64: commit sequence after the frame. */
+/** u64: commit sequence after the frame; in a staged frame, before it. */
 export const FRAME_SEQUENCE = 56
 /** u64: wall clock in ms when the frame was sealed. */
 export const FRAME_TIME = 64
@@ -44,6 +44,7 @@ export const FRAME_TIME = 64
 export const FRAME_FLAG_CLOSE = 1
 /** The only frame of a staging file. */
 export const FRAME_FLAG_STAGED = 2
+export const FRAME_FLAGS_KNOWN = 3
 
 /** Entry header without extensions. */
 export const ENTRY_HEADER_BYTES = 12
@@ -71,6 +72,7 @@ export const ENTRY_STAGED_BODY_BYTES = 24
 export const ENTRY_FLAG_CHECKSUM_OPEN = 1
 /** The batch stood in the log before and was appended again so that its old file could be recycled; it goes to its offset, not to the end. */
 export const ENTRY_FLAG_CARRIED = 2
+export const ENTRY_FLAGS_KNOWN = 3
 
 /** Largest number of bytes that one frame may have; bounds every length field before memory is reserved for it. */
 export const FRAME_BYTES_LIMIT = 0x4000_0000

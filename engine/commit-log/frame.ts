@@ -11,6 +11,7 @@ import {
   ENTRY_BODY_SIZE,
   ENTRY_EXTENSION_SIZE,
   ENTRY_FLAGS,
+  ENTRY_FLAGS_KNOWN,
   ENTRY_HEADER_BYTES,
   ENTRY_KIND,
   ENTRY_LOG_ID,
@@ -20,6 +21,7 @@ import {
   FRAME_DURABLE_LSN,
   FRAME_ENTRY_COUNT,
   FRAME_FLAGS,
+  FRAME_FLAGS_KNOWN,
   FRAME_HEADER_BYTES,
   FRAME_HEADER_SIZE,
   FRAME_LSN,
@@ -94,10 +96,16 @@ export function readFrame(buffer: FrameBuffer, start: number, limit: number): Fr
   if (headerBytes < FRAME_HEADER_BYTES || headerBytes > size) return undefined
   if (!xxh64Equals(bytes, start + FRAME_CHECKED_FROM, start + size, bytes, start + FRAME_CHECKSUM)) return undefined
   const version = view.getUint8(start + FRAME_VERSION_AT)
-  if (version > FRAME_VERSION) {
-    throw new VarveError('NEWER_FORMAT', `frame at byte ${start} has format version ${version}, this is ${FRAME_VERSION}`, {
-      details: { position: start, expected: FRAME_VERSION, actual: version },
-    })
+  if (version === 0) return undefined
+  const flags = view.getUint8(start + FRAME_FLAGS)
+  if (version > FRAME_VERSION || (flags & ~FRAME_FLAGS_KNOWN) !== 0) {
+    throw new VarveError(
+      'NEWER_FORMAT',
+      `frame at byte ${start} has format version ${version} and flags ${flags}, this version knows ${FRAME_VERSION}`,
+      {
+        details: { position: start, expected: FRAME_VERSION, actual: version },
+      },
+    )
   }
   const lsn = readU64(view, start + FRAME_LSN)
   const durableLsn = readU64(view, start + FRAME_DURABLE_LSN)
@@ -147,7 +155,13 @@ export function visitEntries(buffer: FrameBuffer, frame: Frame, visit: EntryVisi
     const bodyEnd = bodyStart + view.getUint32(at + ENTRY_BODY_SIZE, true)
     if (bodyEnd > frame.end) return 'entry body crosses the end of its frame'
     skipExtensions(bytes, at + ENTRY_HEADER_BYTES, bodyStart)
-    visit(view.getUint8(at + ENTRY_KIND), view.getUint8(at + ENTRY_FLAGS), view.getUint32(at + ENTRY_LOG_ID, true), bodyStart, bodyEnd)
+    const flags = view.getUint8(at + ENTRY_FLAGS)
+    if ((flags & ~ENTRY_FLAGS_KNOWN) !== 0) {
+      throw new VarveError('NEWER_FORMAT', `entry flags ${flags} are not known to this version (at byte ${at})`, {
+        details: { position: at, actual: flags },
+      })
+    }
+    visit(view.getUint8(at + ENTRY_KIND), flags, view.getUint32(at + ENTRY_LOG_ID, true), bodyStart, bodyEnd)
     at = bodyEnd
   }
   return at === frame.end ? undefined : 'bytes behind the last entry of a frame'

@@ -15,7 +15,7 @@
  * A crash during recovery leaves either the old files, or the old files and the complete new one: both recover to the same frames.
  */
 import type { Environment, Files } from '../env/environment.ts'
-import { assert, corrupt, ioError, VarveError } from '../errors.ts'
+import { corrupt, ioError, VarveError } from '../errors.ts'
 import { Arena } from './arena.ts'
 import { classifyFiles, closeLogFile, type LogFile, openLogFile } from './file-pool.ts'
 import {
@@ -25,6 +25,7 @@ import {
   ENTRY_STAGED_BODY_BYTES,
   FRAME_ALIGNMENT,
   FRAME_FLAG_CLOSE,
+  FRAME_FLAG_STAGED,
   FRAME_HEADER_BYTES,
   FRAME_MAGIC,
   FRAME_MAGIC_AT,
@@ -123,6 +124,11 @@ class ScannedFile {
     await this.load(position + FRAME_HEADER_BYTES)
     if (this.view.getUint32(position + FRAME_MAGIC_AT, true) !== FRAME_MAGIC) return undefined
     await this.load(position + Math.min(this.size, this.view.getUint32(position + FRAME_SIZE, true)))
+    return this.loadedFrameAt(position)
+  }
+
+  /** As `frameAt`, when all of the frame was loaded. */
+  loadedFrameAt(position: number): Frame | undefined {
     try {
       return readFrame(this, position, this.size)
     } catch (error) {
@@ -327,10 +333,11 @@ async function followChain(scanned: readonly ScannedFile[], point: FlushPoint, s
     }
     if (current === undefined) return { accepted, endLsn: lsn, durableLsn, sequence, checksum, closed: false, end: undefined }
     const frame: Frame | undefined = await current.frameAt(position)
-    if (frame === undefined || frame.lsn !== lsn || !equalBytes(frame.previousChecksum, checksum)) {
+    const isStaged = frame !== undefined && (frame.flags & FRAME_FLAG_STAGED) !== 0
+    if (frame === undefined || isStaged || frame.lsn !== lsn || !equalBytes(frame.previousChecksum, checksum)) {
       return { accepted, endLsn: lsn, durableLsn, sequence, checksum, closed: false, end: { file: current, position } }
     }
-    assert(frame.durableLsn <= frame.lsn, 'a frame knows only earlier ones as durable', frame.durableLsn, frame.lsn)
+    if (frame.durableLsn > frame.lsn) throw corrupt('a frame knows itself as durable before it was written', current.path, position)
     durableLsn = Math.max(durableLsn, frame.durableLsn)
     sequence = Math.max(sequence, frame.sequence)
     if ((frame.flags & FRAME_FLAG_CLOSE) !== 0)
@@ -344,13 +351,13 @@ async function followChain(scanned: readonly ScannedFile[], point: FlushPoint, s
 
 /** Step 3: a frame behind the break that knows the broken place as durable makes the break damage. */
 async function refuseDamage(scanned: readonly ScannedFile[], chain: Chain): Promise<void> {
-  if (chain.closed) return
   const breakFile = chain.end?.file
   for (const file of scanned) {
     if (file !== breakFile && chain.accepted.includes(file)) continue
     let position = file === breakFile ? (chain.end?.position ?? 0) : 0
+    await file.load(file.size)
     while (position + FRAME_HEADER_BYTES <= file.size) {
-      const frame = await file.frameAt(position)
+      const frame = file.loadedFrameAt(position)
       if (frame !== undefined && frame.lsn > chain.endLsn && frame.durableLsn > chain.endLsn) {
         throw corrupt(
           'the commit log is damaged: later frames prove that the bytes here were on the disk',

@@ -28,8 +28,8 @@ import type { AbortedTransaction, ProducerIdentity } from './log.ts'
 const batchesKept = 5
 const sequenceModulus = 2 ** 31
 const snapshotVersion = 1
-const producerHeaderBytes = 40
-const batchBytes = 32
+const producerHeaderBytes = 32
+const batchBytes = 24
 
 interface KeptBatch {
   readonly baseSequence: number
@@ -188,7 +188,14 @@ export class ProducerState {
   /** The state that `toBytes` wrote. Throws CORRUPT without a file; the caller places it. */
   static fromBytes(bytes: Uint8Array): ProducerState {
     const state = new ProducerState()
-    if (bytes.length < 8 || readI32(bytes, 0) !== snapshotVersion) throw damagedBytes('producer state has an unknown version', 0)
+    if (bytes.length < 8) throw damagedBytes('producer state is cut off', 0)
+    const version = readI32(bytes, 0)
+    if (version > snapshotVersion) {
+      throw new VarveError('NEWER_FORMAT', `producer state has version ${version}, this version knows ${snapshotVersion}`, {
+        details: { expected: snapshotVersion, actual: version },
+      })
+    }
+    if (version !== snapshotVersion) throw damagedBytes('producer state has an impossible version', 0, { actual: version })
     const count = readI32(bytes, 4)
     let at = 8
     for (let i = 0; i < count; i++) {

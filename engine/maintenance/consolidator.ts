@@ -38,6 +38,7 @@ export interface ConsolidatorHost {
   readonly closing: boolean
   edit(rows: readonly RowChange[]): Promise<void>
   takeSegmentIds(count: number): number[]
+  takeEditId(): number
   updateView(): Promise<void>
   deleteDoomed(): void
 }
@@ -239,7 +240,7 @@ export class Consolidator {
     const sourceIds = [...new Set(groups.flatMap(group => group.parts.map(part => part.segmentId)))]
     const own = groups.filter(group => group.bytes >= this.#host.ownSegmentBytes).length
     const segmentIds = this.#host.takeSegmentIds(own + 1)
-    const editId = catalog.ids.edit
+    const editId = this.#host.takeEditId()
     const input: MergeInput = {
       folder,
       databaseId: catalog.database?.id ?? new Uint8Array(8),

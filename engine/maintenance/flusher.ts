@@ -49,6 +49,8 @@ export interface FlusherHost {
   /** Appends the tail batches from index `from` on that lie in these arenas again, at the head. Returns how many. */
   carry(log: LogicalLog, from: number, arenas: ReadonlySet<number>): number
   takeSegmentIds(count: number): number[]
+  /** Never the same twice within one opening. */
+  takeEditId(): number
   /** Segment rows changed: something may be worth merging, something may be deleted. */
   segmentsChanged(): void
   /** Throws LOCKED when somebody else took the folder (its lock file was deleted by hand). */
@@ -194,7 +196,7 @@ export class Flusher {
     }
 
     let output: FlushOutput = { segments: [], producers: [] }
-    const editId = catalog.ids.edit
+    const editId = this.#host.takeEditId()
     if (plan.size > 0) {
       const big = Math.ceil(arenas.reduce((sum, arena) => sum + arena.used, 0) / this.#host.ownSegmentBytes)
       const segmentIds = this.#host.takeSegmentIds(Math.min(plan.size, big) + 1)
@@ -292,7 +294,7 @@ export class Flusher {
       }),
     }))
     rows.push({ key: rowKeys.flush, value: packRow({ lsn: last.endLsn, checksum: last.lastChecksum, sequence: last.lastSequence }) })
-    rows.push({ key: rowKeys.ids, value: packRow({ ...catalog.ids, edit: editId + 1 }) })
+    rows.push({ key: rowKeys.ids, value: packRow({ ...catalog.ids, edit: Math.max(catalog.ids.edit, editId + 1) }) })
     for (const [log, { count, generation }] of counts) {
       if (isVoid(log, generation)) continue
       const snapshot = log.takeSnapshot()

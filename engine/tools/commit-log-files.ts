@@ -176,7 +176,6 @@ export function cutChain(chain: Chain, count: number, point: FlushPoint, sequenc
  * frame need not be part of the chain; files before the one with the break hold the past and say nothing.
  */
 export function proofOfDamage(files: readonly LogFile[], chain: Chain): ChainFrame | undefined {
-  if (chain.closed) return undefined
   for (const file of files) {
     const from = file === chain.end?.file ? chain.end.position : 0
     if (chain.end !== undefined && file.number < chain.end.file.number) continue

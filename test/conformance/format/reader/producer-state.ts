@@ -18,10 +18,8 @@ export function readProducerState(bytes: Buffer): Producer[] {
   const producers = Array.from({ length: cursor.i32() }, () => {
     const [id, epoch, batchCount] = [cursor.u64(), cursor.i32(), cursor.i32()]
     const producer: Producer = { id, epoch, newestTime: cursor.u64(), openTransaction: cursor.u64(), batches: [] }
-    cursor.zeros(8)
     for (let i = 0; i < batchCount; i++) {
       const [baseSequence, lastSequence, baseOffset, endOffset] = [cursor.i32(), cursor.i32(), cursor.u64(), cursor.u64()]
-      cursor.zeros(8)
       producer.batches.push({ baseSequence, lastSequence, baseOffset, endOffset })
     }
     return producer
