@@ -196,7 +196,12 @@ async function recover(
   )
   let nextFileNumber = Math.max(0, ...found.commits, ...found.spares) + 1
   let arenaNumber = 1
-  const sources: { arena: Arena; path: string; frames: Frame[] }[] = []
+  // Arenas are numbered in the order of the log: a file's staged commits come before the next file. The flusher relies on it.
+  const sources: { arena: Arena; path: string; frames: Frame[]; nextStagedArena: number }[] = []
+  const addSource = (arena: Arena, path: string, frames: Frame[]): void => {
+    sources.push({ arena, path, frames, nextStagedArena: arenaNumber })
+    for (const frame of frames) arenaNumber += commitRecordsOf(arena, frame).length
+  }
   for (const file of chain.accepted) {
     const kept = file.frames.filter(frame => frame.lsn < chain.durableLsn)
     const last = kept.at(-1)
@@ -205,7 +210,7 @@ async function recover(
     const arena = new Arena(arenaNumber++, file.bytes, base, false)
     arena.used = last.end
     const endLsn = base + alignFrame(last.end)
-    sources.push({ arena, path: file.path, frames: kept })
+    addSource(arena, file.path, kept)
     tails.push(await openTail(environment, arena, file.path, file.number, file.size, endLsn, last))
   }
   let copiedBytes = 0
@@ -223,7 +228,7 @@ async function recover(
     }
     const path = `${folder}/${commitFileName(number)}`
     await writeFresh(files, folder, path, arena.bytes)
-    sources.push({ arena, path, frames })
+    addSource(arena, path, frames)
     tails.push(await openTail(environment, arena, path, number, size, chain.endLsn, frames.at(-1) as Frame))
   }
 
@@ -233,7 +238,7 @@ async function recover(
     for (const frame of source.frames) {
       const staged = new Map<number, { readonly file: StagedFile; readonly frame: Frame }>()
       for (const record of commitRecordsOf(source.arena, frame)) {
-        const read = await readStagedFile(files, folder, record.number, record.bytes, record.checksum, arenaNumber++, frame.lsn)
+        const read = await readStagedFile(files, folder, record.number, record.bytes, record.checksum, source.nextStagedArena++, frame.lsn)
         staged.set(record.number, { file: read.staged, frame: read.frame })
         stagedSeen.add(record.number)
         tails[index]?.staged.push(read.staged)
