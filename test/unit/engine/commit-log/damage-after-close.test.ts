@@ -11,6 +11,8 @@ test('frames behind a damaged one are proof of damage, also when a closing frame
     const db = await openSim(environment, { commitLogFileBytes: 16 * 1024, commitLogFileBytesFirst: 4 * 1024, closeTailBytesMax: 1 << 20 })
     await db.define([{ name: 'a', kind: 'topic' }])
     await db.close()
+    // The first file must stay: no flush gets through.
+    environment.disk.addFault({ kinds: ['create'], path: /segment-/, code: 'ENOSPC', times: 1000 })
     const again = await openSim(environment, {
       commitLogFileBytes: 16 * 1024,
       commitLogFileBytesFirst: 16 * 1024,
