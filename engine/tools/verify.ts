@@ -85,8 +85,7 @@ class Verification {
 
   async run(): Promise<VerifyReport> {
     const folder = this.#folder
-    const view = await readView(this.#environment, folder)
-    for (const { message } of view.problems) this.#add('error', view.path, undefined, message)
+    const view = await this.#readView()
     this.#progress.add(folder.catalogBytes ?? 0, view.path)
     const files = await loadLogFiles(this.#files, folder.commits, this.#progress)
     await this.#readSpares()
@@ -113,6 +112,15 @@ class Verification {
     } finally {
       manifest.close()
     }
+  }
+
+  /** Step 1. Without a segment everything lies in the commit log; a view that cannot be read was being created then, and opening does it again. */
+  async #readView(): Promise<ReadView> {
+    const view = await readView(this.#environment, this.#folder)
+    const unfinished = !view.readable && this.#folder.segments.length === 0
+    const what = unfinished ? ', and there is no segment yet: the next opening makes it' : ''
+    for (const { message } of view.problems) this.#add(unfinished ? 'info' : 'error', view.path, undefined, `${message}${what}`)
+    return unfinished ? { ...view, readable: true } : view
   }
 
   #report(catalog: Catalog): VerifyReport {
