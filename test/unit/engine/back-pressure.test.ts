@@ -259,6 +259,34 @@ test('close settles what waits: drains, acknowledgements, and appends that canno
   })
 })
 
+test('close ends a drain that waits for a flush, and an acknowledgement that no space is left to sync', async () => {
+  const environment = createSimEnvironment({ seed: 5, runners: taskRunners })
+  const { disk } = environment
+  await environment.drive(async () => {
+    const database = await openDatabase('/data', { ...small, environment })
+    await database.define([{ name: 'log', kind: 'topic' }])
+    const log = database.log('log')
+    disk.addFault({ path: 'segment-', kinds: ['create'], code: 'EIO', times: Number.POSITIVE_INFINITY })
+    let refused: unknown
+    const waiting: Promise<void>[] = []
+    for (let i = 0; refused === undefined; i++) {
+      if (i === 30) disk.capacityBytes = disk.usedBytes
+      try {
+        const { written, durable } = log.appendRecords([{ value: value(KiB) }], { durability: 'buffered' })
+        await written
+        waiting.push(durable)
+      } catch (error) {
+        refused = error
+      }
+    }
+    expect(['NO_SPACE', 'BUSY', 'POISONED']).toContain((refused as { code?: string }).code)
+    waiting.push(database.drain())
+    const settled = await Promise.allSettled([database.close(), ...waiting])
+    for (const each of settled) if (each.status === 'rejected') expect(isVarveError(each.reason), String(each.reason)).toBe(true)
+    expect(settled.length).toBe(waiting.length + 1)
+  })
+})
+
 test("the process's event loop turns while much is written", async () => {
   const { mkdtemp, rm } = await import('node:fs/promises')
   const folder = await mkdtemp(`${(await import('node:os')).tmpdir()}/varve-busy-`)
