@@ -7,7 +7,6 @@
 import { decodeRecords } from '../../engine/batch/record-batch-codec.ts'
 import { openStoreBatch, storeBatchBaseOffset } from '../../engine/batch/store-batch.ts'
 import { StoreRecordCursor } from '../../engine/batch/store-record.ts'
-import type { Database } from '../../engine/index.ts'
 import type { LogicalLog } from '../../engine/log/logical-log.ts'
 import { PART_RUN } from '../../engine/segment/format.ts'
 import { RunCursor } from '../../engine/segment/run-reader.ts'
@@ -54,12 +53,6 @@ export function observeLog(log: LogicalLog, readBytesMax: number = 1 << 20): Obs
     records: records.filter(record => record.offset >= startOffset),
     entries: log.kind === 'store' ? storeEntries(log) : [],
   }
-}
-
-export function observe(database: Database): Map<string, ObservedLog> {
-  const found = new Map<string, ObservedLog>()
-  for (const { name } of database.list()) found.set(name, observeLog(database.log(name)))
-  return found
 }
 
 function recordsOf(log: LogicalLog, bytes: Uint8Array, position: number): ObservedRecord[] {
