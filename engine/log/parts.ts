@@ -45,14 +45,21 @@ export function partRef(reader: SegmentReader, part: number): PartRef {
   }
 }
 
-/** Order of a log's parts: by offset, bodies and topics before runs of the same range, lower levels (newer runs) last. */
+const isReadable = (part: PartRef): boolean => part.type !== PART_RUN
+
+/**
+ * Order of a log's parts: topics and bodies first, by offset, so that their ends ascend; then runs, by offset. Bodies and runs are merged apart from
+ * each other, so a list of both by offset would not be in the order of its ends.
+ */
 export function comparePartRefs(left: PartRef, right: PartRef): number {
   return (
-    left.firstOffset - right.firstOffset || left.endOffset - right.endOffset || left.segmentId - right.segmentId || left.part - right.part
+    Number(isReadable(right)) - Number(isReadable(left)) ||
+    left.firstOffset - right.firstOffset ||
+    left.endOffset - right.endOffset ||
+    left.segmentId - right.segmentId ||
+    left.part - right.part
   )
 }
-
-const isReadable = (part: PartRef): boolean => part.type !== PART_RUN
 
 /** First readable part that holds something at or behind `offset`. */
 function findPart(parts: readonly PartRef[], offset: number): PartRef | undefined {
@@ -60,14 +67,12 @@ function findPart(parts: readonly PartRef[], offset: number): PartRef | undefine
   let high = parts.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if ((parts[middle] as PartRef).endOffset <= offset) low = middle + 1
+    const part = parts[middle] as PartRef
+    if (isReadable(part) && part.endOffset <= offset) low = middle + 1
     else high = middle
   }
-  for (; low < parts.length; low++) {
-    const part = parts[low] as PartRef
-    if (isReadable(part) && part.endOffset > offset) return part
-  }
-  return undefined
+  const part = parts[low]
+  return part !== undefined && isReadable(part) ? part : undefined
 }
 
 /** Batches from `offset` on out of one part; undefined when no part reaches that far. Across a gap of compaction `nextOffset` still moves on. */
