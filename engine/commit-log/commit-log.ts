@@ -36,7 +36,7 @@ import {
 import { sealFrame, writeEntryHeader } from './frame.ts'
 import { FrameOutput } from './frame-output.ts'
 import { discardStagedFile, writeStagedFile } from './staging.ts'
-import type { CommitLogObserver, CommitLogOptions, CommitLogStart, CommitSpace, PendingFrame, TailFile } from './tail-file.ts'
+import type { BoundsPassed, CommitLogObserver, CommitLogOptions, CommitLogStart, CommitSpace, PendingFrame, TailFile } from './tail-file.ts'
 import { FrameTicket } from './ticket.ts'
 import { Waits } from './waits.ts'
 
@@ -168,14 +168,14 @@ export class CommitLog {
   }
 
   /**
-   * Room for a commit of at most `bytesMax` bytes, entry headers included. `internal` commits (catalog edits, carried batches) pass the bounds,
-   * because they are what frees memory. Throws CLOSED, POISONED, BUSY, TOO_LARGE, NO_SPACE; then nothing has changed.
+   * Room for a commit of at most `bytesMax` bytes, entry headers included. Throws CLOSED, POISONED, BUSY, TOO_LARGE, NO_SPACE; then nothing has
+   * changed.
    */
-  begin(bytesMax: number, internal = false): CommitSpace {
+  begin(bytesMax: number, passes: BoundsPassed = 'none'): CommitSpace {
     assert(this.#building === undefined && this.#stagedBuild === undefined, 'one commit at a time')
     if (this.#closed) throw new VarveError('CLOSED', 'the database is closed')
     if (this.#poison !== undefined) throw this.#poisonedError()
-    if (!internal && this.#pendingBytes > 0 && this.#pendingBytes + bytesMax > this.#options.pendingBytesMax) {
+    if (passes !== 'both' && this.#pendingBytes > 0 && this.#pendingBytes + bytesMax > this.#options.pendingBytesMax) {
       throw new VarveError(
         'BUSY',
         `${this.#pendingBytes} bytes wait to be written (pendingBytesMax ${this.#options.pendingBytesMax}); await drain() and try again`,
@@ -184,8 +184,9 @@ export class CommitLog {
         },
       )
     }
-    if (bytesMax + FRAME_HEADER_BYTES > this.#options.frameBytesMax) return this.#beginStaged(bytesMax, internal)
-    const frame = this.#frameWithRoom(bytesMax, internal)
+    const passesTail = passes !== 'none'
+    if (bytesMax + FRAME_HEADER_BYTES > this.#options.frameBytesMax) return this.#beginStaged(bytesMax, passesTail)
+    const frame = this.#frameWithRoom(bytesMax, passesTail)
     this.#building = { frame, end: frame.end, entryCount: frame.entryCount, indexCount: frame.tail.arena.indexCount }
     return { arena: frame.tail.arena, position: frame.end }
   }
@@ -369,27 +370,27 @@ export class CommitLog {
 
   // --- frames and arenas -------------------------------------------------------------------------------------------------------------
 
-  #frameWithRoom(bytesMax: number, internal: boolean): PendingFrame {
+  #frameWithRoom(bytesMax: number, passesTail: boolean): PendingFrame {
     const open = this.#open
     if (open !== undefined) {
       const fits = open.end - open.start + bytesMax <= this.#options.frameBytesMax && open.end + bytesMax <= open.tail.arena.capacity
       if (fits) return open
-      const tail = this.#newestWithRoom(bytesMax, internal, open)
+      const tail = this.#newestWithRoom(bytesMax, passesTail, open)
       this.#queueOpen()
       return this.#openFrame(tail)
     }
-    return this.#openFrame(this.#newestWithRoom(bytesMax, internal))
+    return this.#openFrame(this.#newestWithRoom(bytesMax, passesTail))
   }
 
   /** The newest arena, or a new one when a frame of `bytesMax` more bytes does not fit behind `open` (or the last frame). */
-  #newestWithRoom(bytesMax: number, internal: boolean, open?: PendingFrame): TailFile {
+  #newestWithRoom(bytesMax: number, passesTail: boolean, open?: PendingFrame): TailFile {
     const newest = this.#tails.at(-1)
     if (newest !== undefined && !newest.sealed) {
       const from = alignFrame(open?.end ?? newest.arena.used)
       if (from + FRAME_HEADER_BYTES + bytesMax <= newest.arena.capacity) return newest
     }
     const size = this.#pool.nextSize(FRAME_HEADER_BYTES + bytesMax)
-    if (!internal && this.#tails.length > 1 && this.#tailBytes + size > this.#options.tailBytesMax) throw this.#busyTail()
+    if (!passesTail && this.#tails.length > 1 && this.#tailBytes + size > this.#options.tailBytesMax) throw this.#busyTail()
     const failure = this.#pool.preparationFailure
     if (failure !== undefined) {
       this.#pool.prepare()
@@ -482,16 +483,16 @@ export class CommitLog {
 
   // --- staging -----------------------------------------------------------------------------------------------------------------------
 
-  #beginStaged(bytesMax: number, internal: boolean): CommitSpace {
+  #beginStaged(bytesMax: number, passesTail: boolean): CommitSpace {
     const bytes = alignFrame(FRAME_HEADER_BYTES + bytesMax)
     if (bytesMax > this.#options.commitBytesMax) {
       throw new VarveError('TOO_LARGE', `a commit of up to ${bytesMax} bytes exceeds commitBytesMax (${this.#options.commitBytesMax})`, {
         details: { limit: 'commitBytesMax', actual: bytesMax, expected: this.#options.commitBytesMax },
       })
     }
-    if (!internal && this.stalled && this.#tailBytes + bytes > this.#options.tailBytesMax) throw this.#busyTail()
+    if (!passesTail && this.stalled && this.#tailBytes + bytes > this.#options.tailBytesMax) throw this.#busyTail()
     // The commit record gets a frame of its own, so that earlier commits do not wait for the staging file.
-    const tail = this.#newestWithRoom(ENTRY_HEADER_BYTES + ENTRY_STAGED_BODY_BYTES, internal, this.#open)
+    const tail = this.#newestWithRoom(ENTRY_HEADER_BYTES + ENTRY_STAGED_BODY_BYTES, passesTail, this.#open)
     this.#queueOpen()
     const frame = this.#openFrame(tail)
     this.#building = { frame, end: frame.end, entryCount: 0, indexCount: tail.arena.indexCount }

@@ -51,6 +51,12 @@ export interface PendingFrame {
   readonly ticket: FrameTicket
 }
 
+/**
+ * Which bounds a commit passes: both for what the database itself writes to free memory (catalog edits, carried batches), 'tail' for what lets an owner
+ * move its high watermark, without which a tail full of unconfirmed records could never be flushed.
+ */
+export type BoundsPassed = 'none' | 'tail' | 'both'
+
 /** Where the caller of `begin` may encode; valid until `end` or `abort`. */
 export interface CommitSpace {
   readonly arena: Arena

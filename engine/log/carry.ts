@@ -28,7 +28,7 @@ export function carryBatches(commitLog: CommitLog, log: LogicalLog, from: number
     const position = tail.position(i)
     const open = (tail.state(i) & STATE_CHECKSUM_OPEN) !== 0
     const store = (tail.state(i) & STATE_STORE) !== 0
-    const space = commitLog.begin(ENTRY_HEADER_BYTES + bytes, true)
+    const space = commitLog.begin(ENTRY_HEADER_BYTES + bytes, 'both')
     const body = space.position + ENTRY_HEADER_BYTES
     space.arena.bytes.set(source.subarray(position, position + bytes), body)
     const flags = ENTRY_FLAG_CARRIED | (open ? ENTRY_FLAG_CHECKSUM_OPEN : 0)

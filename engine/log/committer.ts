@@ -159,7 +159,7 @@ export class LocalCommit implements Commit {
     const bytesMax = this.#bytesMax()
     if (bytesMax === 0) return this.#committed(settledTicket, durability)
 
-    const space = commitLog.begin(bytesMax, this.#internal || this.#makesRoom())
+    const space = commitLog.begin(bytesMax, this.#internal ? 'both' : this.#unblocks() ? 'tail' : 'none')
     const encoder = new CommitEncoder(commitLog, clock, space, durability)
     const baseSequence = commitLog.sequence
     try {
@@ -186,13 +186,18 @@ export class LocalCommit implements Commit {
   }
 
   /**
-   * Such commits pass the bounds of back-pressure: what fills a log above its high watermark is freed by truncating it (and replacing what was
-   * truncated), and by a vote for somebody who can confirm it.
+   * True for what an owner needs to move its high watermark when the tail is full of records above it: votes and other metadata, truncations and what
+   * replaces the truncated, batches that a leader sends, and the first batch of a new leader.
    */
-  #makesRoom(): boolean {
-    return (
-      this.#operations.every(operation => operation.type !== 'append') || this.#operations.some(operation => operation.type === 'truncate')
-    )
+  #unblocks(): boolean {
+    let appends = 0
+    for (const operation of this.#operations) {
+      if (operation.type === 'truncate') return true
+      if (operation.type !== 'append') continue
+      const { log, options, epoch } = operation
+      if (!log.ownsHighWatermark || !(options.keepOffsets === true || epoch > log.epoch)) appends++
+    }
+    return appends === 0
   }
 
   /** Upper bound of what will be encoded; also drops the parts of logs that are reset. */
