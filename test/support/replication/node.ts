@@ -137,13 +137,17 @@ export class ClusterNode {
 
   #meet(process: Process, error: unknown): void {
     if (this.#process !== process || !process.environment.isAlive) return
-    if (isVarveError(error, 'BUSY')) {
+    if (process.db?.poison !== undefined) {
+      this.counters.poisoned++
+      this.#options.trace(`${this.id} is poisoned`)
+      this.kill('process')
+      this.#options.died(this)
+    } else if (isVarveError(error, 'BUSY')) {
       this.counters.busy++
     } else if (isVarveError(error, 'REFUSED')) {
       this.counters.refused++
-    } else if (isVarveError(error, 'POISONED') || isVarveError(error, 'IO')) {
-      this.counters.poisoned++
-      this.#options.trace(`${this.id} is poisoned`)
+    } else if (isVarveError(error, 'IO')) {
+      // Opening failed.
       this.kill('process')
       this.#options.died(this)
     } else if (!isVarveError(error, 'CLOSED')) {

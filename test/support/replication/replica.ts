@@ -138,8 +138,7 @@ export class Replica {
     else if (message.kind === 'append-request') this.#append(from, message)
     else if (message.term !== this.term) return
     else if (message.kind === 'vote-answer') this.#count(from, message.granted)
-    else if (this.#leadership?.answered(from, message) === true) this.#replicate(true)
-    else if (message.conflict !== undefined) this.#replicate(false)
+    else this.#replicate(this.#leadership?.answered(from, message) === true)
   }
 
   #vote(from: number, { term, lastEpoch, endOffset }: VoteRequest): void {
