@@ -106,13 +106,13 @@ export class Tail {
     return low
   }
 
-  /** How many batches from the head lie in arenas up to that number; for tails in order of arenas (nothing was carried). */
-  countUpToArena(number: number): number {
+  /** How many batches from the head lie below that LSN; for tails in order of commits (nothing was carried). */
+  countBelow(lsn: number): number {
     let low = 0
     let high = this.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (arenaNumberOf(this.slot(middle)) <= number) low = middle + 1
+      if (this.lsn(middle) < lsn) low = middle + 1
       else high = middle
     }
     return low

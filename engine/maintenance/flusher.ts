@@ -186,9 +186,8 @@ export class Flusher {
 
     const plan = new FlushPlan()
     const counts = new Map<LogicalLog, FlushedCount>()
-    const lastArena = Math.max(...numbers)
     for (const log of touched) {
-      const count = this.#countOf(log, numbers, lastArena)
+      const count = this.#countOf(log, numbers, last.endLsn)
       this.counters.carriedBatches += log.ownsHighWatermark ? this.#host.carry(log, count, numbers) : 0
       if (count === 0) continue
       counts.set(log, { count, generation: log.generation })
@@ -269,10 +268,10 @@ export class Flusher {
   }
 
   /** How many batches from the head of the log's tail are flushed with these arenas. */
-  #countOf(log: LogicalLog, numbers: ReadonlySet<number>, lastArena: number): number {
+  #countOf(log: LogicalLog, numbers: ReadonlySet<number>, endLsn: number): number {
     const { tail } = log
-    // Everything in these arenas is durable. Without an owner it is released too, and lies in order of arenas.
-    if (!log.ownsHighWatermark) return tail.countUpToArena(lastArena)
+    // Everything in these arenas is durable. Without an owner it is released too, and lies in order of commits (arenas of staged commits do not).
+    if (!log.ownsHighWatermark) return tail.countBelow(endLsn)
     const flushable = log.flushable()
     let count = 0
     while (count < flushable && numbers.has(arenaNumberOf(tail.slot(count)))) count++
