@@ -215,8 +215,9 @@ export class Cluster {
   }
 
   #restartLater(node: ClusterNode): void {
+    const { starts } = node.counters
     this.#scheduler.after(this.#rough ? 5 + this.#random.below(300) : 5, () => {
-      if (node.isDown) node.start()
+      if (node.isDown && node.counters.starts === starts) node.start()
     })
   }
 

@@ -53,7 +53,7 @@ export function drawPlan(random: SimRandom): Plan {
         [0.5, 30],
       ]),
     },
-    roughMs: 3000 + random.below(2000),
+    roughMs: 2000 + random.below(1500),
     commandEveryMs: pick([4, 10, 25]),
     faultEveryMs: pick([150, 400, 800]),
     commandBytesMax: pick([60, 400, 1500]),
