@@ -11,10 +11,11 @@ import { type FlushRow, rowKeys, unpackRow } from '../catalog/rows.ts'
 import { alignFrame, ENTRY_STORE_BATCH, ENTRY_TOPIC_BATCH } from '../commit-log/format.ts'
 import { batchBase } from '../log/batch-kinds.ts'
 import { differingKeys } from './catalog-check.ts'
-import { lostFrames } from './commit-log-files.ts'
+import { loadLogFiles, lostFrames } from './commit-log-files.ts'
 import { bestChain, type Cut, chainFrom, type FlushState, indexOfPoint, type KeptChain, pointByCoverage } from './repair-chain.ts'
 import { type Evidence, isUsable } from './repair-evidence.ts'
 import { type FooterResult, rowsFromFooters } from './repair-footers.ts'
+import { uncoveredSegments } from './repair-orphans.ts'
 import { foldEdits, orderSystemLog, type SystemLog } from './system-log.ts'
 
 export type CatalogSource = 'sound' | 'system log' | 'view' | 'footers'
@@ -43,9 +44,11 @@ export async function chooseBase(evidence: Evidence, cut: Cut | undefined): Prom
   /** The base with a chain that begins at the flush point of its rows; undefined when that point does not lie on the chain. */
   const settle = async (source: CatalogSource, rows: ReadonlyMap<string, Uint8Array>, kept: KeptChain, system: SystemLog) => {
     const point = flushOf(rows) ?? origin
-    if (point.lsn === kept.point.lsn) return { source, rows, kept, system, footers: undefined }
-    if (indexOfPoint(kept.chain, point) === undefined) return undefined
-    return { source, rows, kept: await from(point), system, footers: undefined }
+    if (point.lsn !== kept.point.lsn && indexOfPoint(kept.chain, point) === undefined) return undefined
+    const settled = point.lsn === kept.point.lsn ? kept : await from(point)
+    // With a view its word stands; without one, a segment that only a lost edit can have named calls for the footers.
+    if (source === 'system log' && uncoveredSegments(evidence, rows, settled).length > 0) return undefined
+    return { source, rows, kept: settled, system, footers: undefined }
   }
 
   const parts = orderSystemLog(partEdits)
@@ -76,12 +79,10 @@ export async function chooseBase(evidence: Evidence, cut: Cut | undefined): Prom
     const kept = await from(partsFlush ?? origin)
     const system = together(kept)
     if (kept.begins && system.whole) {
-      const base = await settle(
-        viewUsable && view.rows.size === 0 && view.applied === 0 && parts.end === 0 ? 'sound' : 'system log',
-        foldEdits(system.batches),
-        kept,
-        system,
-      )
+      const rows = foldEdits(system.batches)
+      // Nothing was ever flushed: the view has nothing to say yet.
+      const isNew = viewUsable && view.rows.size === 0 && flushOf(rows) === undefined
+      const base = await settle(isNew ? 'sound' : 'system log', foldEdits(system.batches), kept, system)
       if (base !== undefined) return base
     }
   }
@@ -100,20 +101,8 @@ async function fromFooters(
   best: KeptChain | undefined,
   from: (point: FlushState) => Promise<KeptChain>,
 ): Promise<Base> {
-  const starts = new Map<number, number>()
-  if (best !== undefined) {
-    for (const chainFrame of best.chain.frames) {
-      await best.entries.visit(chainFrame, ({ kind, logId, arena, start }) => {
-        const base =
-          kind === ENTRY_TOPIC_BATCH || kind === ENTRY_STORE_BATCH
-            ? batchBase(kind === ENTRY_TOPIC_BATCH ? 'topic' : 'store', arena.bytes, start)
-            : Number.POSITIVE_INFINITY
-        starts.set(logId, Math.min(starts.get(logId) ?? Number.POSITIVE_INFINITY, base))
-      })
-    }
-  }
   const system = orderSystemLog([...evidence.partEdits, ...(best?.edits ?? [])])
-  const footers = rowsFromFooters(evidence, system, (logId, first) => (starts.get(logId) ?? Number.POSITIVE_INFINITY) <= first)
+  const footers = rowsFromFooters(evidence, system, (logId, first) => (best?.logs.get(logId)?.from ?? Number.POSITIVE_INFINITY) <= first)
   const ends = new Map<number, number>()
   let sequence = flushOf(footers.rows)?.sequence ?? 1
   for (const segment of evidence.segments.values()) {
@@ -126,7 +115,10 @@ async function fromFooters(
       ends.set(logId, Math.max(ends.get(logId) ?? 0, directory.endOffset(part)))
     }
   }
-  const point = best === undefined ? freshPoint(evidence, sequence) : await pointByCoverage(best, id => ends.get(id) ?? 0, sequence)
+  const point =
+    best === undefined
+      ? await freshPoint(evidence, flushOf(footers.rows)?.lsn ?? 0, sequence)
+      : await pointByCoverage(best, id => ends.get(id) ?? 0, sequence)
   const kept = await from(point)
   return { source: 'footers', rows: footers.rows, kept: best === undefined ? withEverythingLost(evidence, kept) : kept, system, footers }
 }
@@ -143,10 +135,12 @@ function withEverythingLost(evidence: Evidence, kept: KeptChain): KeptChain {
 }
 
 /** A place for the log to go on where nothing can be taken for its continuation: above every LSN seen, behind a checksum that nobody has. */
-function freshPoint(evidence: Evidence, sequence: number): FlushState {
-  let lsn = 0
+async function freshPoint(evidence: Evidence, lsnMin: number, sequence: number): Promise<FlushState> {
+  let lsn = lsnMin
   let last = sequence
-  for (const file of evidence.logFiles) {
+  // Frames in spare files too: when such a file is used again, they must lie below what is written.
+  const spares = await loadLogFiles(evidence.environment.files, evidence.folder.spares)
+  for (const file of [...evidence.logFiles, ...spares]) {
     for (const frame of file.all) {
       lsn = Math.max(lsn, frame.lsn + alignFrame(frame.end) - frame.start)
       last = Math.max(last, frame.sequence)

@@ -5,11 +5,10 @@
  *      a batch that does not parse, a staged file that is missing or another
  *   2. `bestChain` finds the chain without a flush point: of all files that begin with a frame, the one from which the log's end is reached
  *   3. `pointByCoverage` finds the flush point in such a chain: behind the last frame with a batch that the segments hold already
- *   4. `describeLost` names what lies behind the cut: logs, offsets, bytes
+ *   4. `describeFrames` names what lies behind the cut: logs, offsets, bytes
  * A frame that a newer version wrote ends the repair.
  */
 import { alignFrame, ENTRY_FLAG_CARRIED, ENTRY_STORE_BATCH, ENTRY_TOPIC_BATCH } from '../commit-log/format.ts'
-import { visitEntries } from '../commit-log/frame.ts'
 import type { FlushPoint } from '../commit-log/recovery.ts'
 import type { Files } from '../env/environment.ts'
 import { VarveError } from '../errors.ts'
@@ -31,6 +30,8 @@ export interface KeptChain {
   /** Why it ends where it ends, when that is damage; undefined for a clean end and for a torn tail. */
   readonly damage: { readonly file: string; readonly position: number; readonly message: string } | undefined
   readonly lost: readonly ChainFrame[]
+  /** The logs in it, staged commits included. */
+  readonly logs: ReadonlyMap<number, FrameRange>
   /** It holds a frame at the flush point, or nothing above it exists. */
   readonly begins: boolean
 }
@@ -81,6 +82,7 @@ export async function chainFrom(
     chain,
     entries: kept,
     edits: await editsOfChain(chain, kept),
+    logs: await describeFrames(chain.frames, kept),
     damage,
     lost: damage === undefined ? [] : lostFrames(logFiles, chain),
     begins: chain.frames.length > 0 || lostFrames(logFiles, chain).length === 0,
@@ -145,37 +147,38 @@ export async function pointByCoverage(kept: KeptChain, flushedEnd: (logId: numbe
   }
 }
 
-export interface LostRange {
-  readonly logId: number
+/** What frames hold of one log. */
+export interface FrameRange {
   readonly kind: 'topic' | 'store'
   readonly from: number
+  /** Exclusive. */
   readonly to: number
   readonly bytes: number
 }
 
-/** Step 4, what can still be read of it: offsets of each log in the lost frames. */
-export function describeLost(lost: readonly ChainFrame[]): LostRange[] {
-  const ranges = new Map<number, { logId: number; kind: 'topic' | 'store'; from: number; to: number; bytes: number }>()
-  for (const { file, frame } of lost) {
+/** Step 4, what can still be read of it: offsets of each log in these frames and in the staged commits that they name, by log id. */
+export async function describeFrames(frames: readonly ChainFrame[], entries: ChainEntries): Promise<Map<number, FrameRange>> {
+  const ranges = new Map<number, FrameRange>()
+  for (const chainFrame of frames) {
     try {
-      visitEntries(file, frame, (kind, _flags, logId, start, end) => {
-        const batchKind = kind === ENTRY_TOPIC_BATCH ? 'topic' : kind === ENTRY_STORE_BATCH ? 'store' : undefined
-        if (batchKind === undefined) return
-        const from = batchBase(batchKind, file.bytes, start)
-        const to = batchEnd(batchKind, file.bytes, start)
-        const known = ranges.get(logId)
-        if (known === undefined) ranges.set(logId, { logId, kind: batchKind, from, to, bytes: end - start })
-        else {
-          known.from = Math.min(known.from, from)
-          known.to = Math.max(known.to, to)
-          known.bytes += end - start
-        }
+      await entries.visit(chainFrame, ({ kind: entryKind, logId, arena, start, end }) => {
+        const kind = entryKind === ENTRY_TOPIC_BATCH ? 'topic' : entryKind === ENTRY_STORE_BATCH ? 'store' : undefined
+        if (kind === undefined) return
+        const from = batchBase(kind, arena.bytes, start)
+        const to = batchEnd(kind, arena.bytes, start)
+        const known = ranges.get(logId) ?? { kind, from, to, bytes: 0 }
+        ranges.set(logId, {
+          kind,
+          from: Math.min(known.from, from),
+          to: Math.max(known.to, to),
+          bytes: known.bytes + end - start,
+        })
       })
     } catch (error) {
       if (!(error instanceof VarveError)) throw error
     }
   }
-  return [...ranges.values()].sort((a, b) => a.logId - b.logId)
+  return ranges
 }
 
 /** Pieces of files that hold the lost frames, and what is between them: `[position, position + bytes)` of each file. */

@@ -16,11 +16,11 @@ import type { LogicalLog } from '../log/logical-log.ts'
 import { catalogOf, differingKeys, rowProblem, sameBytes } from './catalog-check.ts'
 import { coverageOf, joinRanges, typesOf, withoutKnown } from './coverage.ts'
 import { type Base, chooseBase } from './repair-base.ts'
-import { type Cut, describeLost, lostPieces } from './repair-chain.ts'
+import { type Cut, describeFrames, lostPieces } from './repair-chain.ts'
 import { type Evidence, isUsable } from './repair-evidence.ts'
 import type { RepairLoss } from './repair-report.ts'
 import { judgeSegments, type SegmentJudgement } from './repair-segments.ts'
-import { type Replayed, replayChain } from './replay.ts'
+import { ChainEntries, type Replayed, replayChain } from './replay.ts'
 import { lostSlot, type OffsetRange, packRanges, snapshotKey, unpackRanges } from './system-log.ts'
 
 const cutsMax = 64
@@ -80,7 +80,7 @@ async function tryPlan(evidence: Evidence, cut: Cut | undefined): Promise<{ read
     const failed = cutOf(replay)
     if (failed !== undefined) return { cut: failed }
     losses.push(...writeHoles(rows, replay, segments))
-    losses.push(...commitLogLosses(base, replay, rows))
+    losses.push(...(await commitLogLosses(evidence, base, replay, rows)))
     const systemLog = replay.replayed.logs.get(SYSTEM_LOG_ID) as LogicalLog
     const { edit, snapshot } = editOf(base, rows)
     if (snapshot) losses.push(editsLoss(base))
@@ -160,12 +160,10 @@ function frameLsn(replayed: Replayed, frame: number): number {
 /** Logs whose batches lie in the commit log, and whose definition is lost altogether. */
 function defineTailLogs(evidence: Evidence, base: Base, rows: Map<string, Uint8Array>, notes: string[]): void {
   if (base.source !== 'footers') return
-  const kinds = new Map<number, 'topic' | 'store'>()
-  for (const batch of describeLost(base.kept.chain.frames)) kinds.set(batch.logId, batch.kind)
   const ids = rows.get(rowKeys.ids)
   let next = ids === undefined ? 1 : unpackRow<{ log: number }>(rowKeys.ids, ids).log
   const firstUnknown = evidence.partEdits.length > 0 ? next : 1
-  for (const [id, kind] of kinds) {
+  for (const [id, { kind }] of base.kept.logs) {
     if (id === SYSTEM_LOG_ID || id < firstUnknown || rows.has(rowKeys.log(id))) continue
     rows.set(rowKeys.log(id), packRow({ name: `recovered-${id}`, kind }))
     notes.push(`log ${id} is known from the commit log only: it is named recovered-${id}`)
@@ -234,7 +232,12 @@ function writeHoles(rows: Map<string, Uint8Array>, { replayed, catalog, manifest
   return losses
 }
 
-function commitLogLosses(base: Base, { replayed, catalog }: ReplayState, rows: ReadonlyMap<string, Uint8Array>): RepairLoss[] {
+async function commitLogLosses(
+  evidence: Evidence,
+  base: Base,
+  { replayed, catalog }: ReplayState,
+  rows: ReadonlyMap<string, Uint8Array>,
+): Promise<RepairLoss[]> {
   const { damage, lost } = base.kept
   if (damage === undefined) return []
   const losses: RepairLoss[] = [
@@ -249,7 +252,8 @@ function commitLogLosses(base: Base, { replayed, catalog }: ReplayState, rows: R
       message: `${bytes} bytes of the commit log are cut off, ${lost.length} readable frames in all`,
     })
   }
-  for (const { logId, to, bytes } of describeLost(lost)) {
+  const entries = new ChainEntries(evidence.environment.files, evidence.folder.path)
+  for (const [logId, { to, bytes }] of await describeFrames(lost, entries)) {
     const name = catalog.definition(logId)?.name ?? (logId === SYSTEM_LOG_ID ? '$system' : `of id ${logId}`)
     const from = (rows.has(rowKeys.log(logId)) || logId === SYSTEM_LOG_ID ? replayed.logs.get(logId)?.endOffset : undefined) ?? 0
     if (to <= from) continue

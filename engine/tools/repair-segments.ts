@@ -9,6 +9,7 @@ import { PART_BODY, PART_RUN } from '../segment/format.ts'
 import { sameBytes } from './catalog-check.ts'
 import type { Base } from './repair-base.ts'
 import { type Evidence, isUsable } from './repair-evidence.ts'
+import { uncoveredSegments } from './repair-orphans.ts'
 import type { RepairLoss } from './repair-report.ts'
 import type { CheckedSegment, SegmentFacts } from './segment-check.ts'
 
@@ -50,7 +51,10 @@ class SegmentJudge implements SegmentJudgement {
       named.add(parsed.id)
       this.#judgeNamed(parsed.id, unpackRow<SegmentRow>(key, value), databaseId)
     }
-    for (const segment of this.#evidence.segments.values()) if (!named.has(segment.id)) this.#judgeUnnamed(segment, base)
+    const uncovered = uncoveredSegments(this.#evidence, this.#rows, base.kept)
+    for (const segment of this.#evidence.segments.values()) {
+      if (!named.has(segment.id)) this.#judgeUnnamed(segment, base, uncovered.includes(segment.id))
+    }
     return this
   }
 
@@ -128,16 +132,19 @@ class SegmentJudge implements SegmentJudgement {
 
   /**
    * Leftovers of unfinished edits are left to the next opening, which sweeps them, unless edits were lost: then one of those may have named the
-   * file, and it goes aside.
+   * file, and it goes aside. Records that no other file holds are lost with it.
    */
-  #judgeUnnamed(segment: CheckedSegment, base: Base): void {
+  #judgeUnnamed(segment: CheckedSegment, base: Base, uncovered: boolean): void {
     const lostEdits = base.kept.damage !== undefined || base.source === 'footers'
-    if (!lostEdits) return
+    if (!lostEdits && !uncovered) return
     this.aside.push({ path: segment.path, remove: true, reason: 'no edit that is left names it' })
-    if (base.source === 'footers' && !isUsable(segment)) {
-      const message = `segment ${segment.id} is damaged: ${segment.findings[0]?.message.replace(`${segment.path}: `, '') ?? 'unreadable'}`
-      const position = segment.findings[0]?.position ?? 0
-      this.losses.push({ kind: 'segment', file: segment.path, position, bytes: segment.bytes, message })
-    }
+    const isDamaged = base.source === 'footers' && !isUsable(segment)
+    if (!uncovered && !isDamaged) return
+    const finding = segment.findings[0]
+    const what = isDamaged
+      ? `is damaged: ${finding?.message.replace(`${segment.path}: `, '') ?? 'unreadable'}`
+      : 'was named by an edit that is lost'
+    const message = `segment ${segment.id} ${what}; it holds records that no other file has`
+    this.losses.push({ kind: 'segment', file: segment.path, position: finding?.position ?? 0, bytes: segment.bytes, message })
   }
 }

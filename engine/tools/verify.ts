@@ -98,10 +98,11 @@ class Verification {
       const chain = followChain(files, point, point.sequence)
       const damaged = this.#checkChainEnd(view, files, chain)
       const replayed = await replayChain(this.#files, folder.path, chain, catalog, manifest, syncManifest)
+      // Segments before logs: a hole in a log is often what a damaged segment leaves.
+      this.#checkSegments(viewSegments, catalog)
       for (const { file, position, message } of replayed.problems) this.#add('error', file, position, message)
       await this.#checkFrames(chain, replayed)
       for (const message of contradictions(catalog)) this.#add('error', view.path, undefined, message)
-      this.#checkSegments(viewSegments, catalog)
       if (!view.readable) this.#checkUnnamedSegments(catalog)
       findUnnamed(folder, catalog, chain, replayed.entries.stagedSeen, files, view.readable, this.#add)
       if (view.readable) {
