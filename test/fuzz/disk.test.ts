@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const childPath = resolve('test/fuzz/disk-child.mjs')
-const casesPerBatch = Number(process.env.VARVE_FUZZ_DISK_CASES ?? 25)
+const casesPerBatch = Number(process.env.VARVE_FUZZ_DISK_CASES ?? 20)
 const firstSeed = Number(process.env.VARVE_FUZZ_DISK_SEED ?? 1)
 
 let root = ''
