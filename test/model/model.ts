@@ -1,0 +1,70 @@
+/**
+ * The model test of one seed: a random program over a simulated machine that now and then closes, is killed or loses power, at rest or at any
+ * disk operation, also while it opens. After each opening, and every few steps, everything readable is compared with the model.
+ */
+import { step } from '../support/operations.ts'
+import { type EndKind, World } from '../support/world.ts'
+
+export interface SeedReport {
+  readonly seed: number
+  readonly steps: number
+  readonly opens: number
+}
+
+/** Runs one seed; throws an Error with the seed and the end of the trace. */
+export async function runModel(seed: number, steps = 150): Promise<SeedReport> {
+  const world = new World(seed)
+  try {
+    await runWorld(world, steps)
+    return { seed, steps: world.counters.steps, opens: world.counters.opens }
+  } catch (error) {
+    throw failureOf(world, error)
+  }
+}
+
+export function failureOf(world: World, error: unknown): Error {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  const cause = error instanceof Error && error.cause instanceof Error ? `\ncaused by ${error.cause.stack}` : ''
+  const { options, durabilities } = world.swarm
+  return new Error(
+    `seed ${world.seed} failed: ${text}${cause}\n--- options ${JSON.stringify({ ...options, durabilities })}\n--- last steps\n${world.trace.join('\n')}`,
+  )
+}
+
+async function runWorld(world: World, steps: number): Promise<void> {
+  const { random } = world
+  await world.open()
+  for (let left = steps; left > 0; ) {
+    const count = Math.min(left, 5 + random.below(60))
+    left -= count
+    const how = random.below(10)
+    const kind: EndKind = random.chance(0.5) ? 'power' : 'kill'
+    // Half of the ends come in the middle of things.
+    const cancel = how < 5 ? world.endAt(random.below(200), kind) : undefined
+    for (let i = 0; i < count && world.isAlive; i++) await world.run(() => step(world))
+    if (world.isAlive) world.compareAll()
+    const isClosed = world.isAlive && how >= 7 && (await world.close())
+    cancel?.()
+    if (world.isAlive || (isClosed && random.chance(0.5))) world.end(kind)
+    await reopen(world)
+  }
+  await world.run(() => world.database.flush())
+  world.compareAll()
+  if (await world.close()) {
+    world.restart()
+    await world.open()
+    await world.close()
+  }
+}
+
+/** Opens again, sometimes dying on the way. */
+export async function reopen(world: World): Promise<void> {
+  const { random } = world
+  for (let deaths = random.chance(0.3) ? 1 + random.below(2) : 0; ; deaths--) {
+    world.restart()
+    const cancel = deaths > 0 ? world.endAt(random.below(30), random.chance(0.5) ? 'power' : 'kill') : undefined
+    const isOpen = await world.open()
+    cancel?.()
+    if (isOpen) return
+  }
+}
