@@ -75,7 +75,8 @@ export class ProducerState {
     }
     const last = producer.batches.at(-1)
     if (identity.epoch > producer.epoch || last === undefined) {
-      if (identity.epoch > producer.epoch && identity.sequence !== 0) throw outOfOrder(identity, 0)
+      // Without a batch of its epoch a producer is known by a marker that fenced its predecessor: it begins anew too.
+      if (identity.sequence !== 0) throw outOfOrder(identity, 0)
       return undefined
     }
     const lastSequence = addSequence(identity.sequence, count - 1)
