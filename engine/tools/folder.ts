@@ -160,3 +160,8 @@ export class Progress {
     this.#listener?.({ done: Math.min(this.#done, this.#total), total: this.#total, file })
   }
 }
+
+/** Lets the process hear signals and draw between two long blocking steps. */
+export function breathe(environment: Environment): Promise<void> {
+  return new Promise(resolve => environment.timers.soon(resolve))
+}

@@ -8,8 +8,7 @@
  * A view that is older than the segments (a copy put back) is no better than none.
  */
 import { type FlushRow, rowKeys, unpackRow } from '../catalog/rows.ts'
-import { alignFrame, ENTRY_STORE_BATCH, ENTRY_TOPIC_BATCH } from '../commit-log/format.ts'
-import { batchBase } from '../log/batch-kinds.ts'
+import { alignFrame } from '../commit-log/format.ts'
 import { differingKeys } from './catalog-check.ts'
 import { loadLogFiles, lostFrames } from './commit-log-files.ts'
 import { bestChain, type Cut, chainFrom, type FlushState, indexOfPoint, type KeptChain, pointByCoverage } from './repair-chain.ts'

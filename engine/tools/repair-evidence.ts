@@ -9,7 +9,7 @@ import { VarveError } from '../errors.ts'
 import { SegmentReader } from '../segment/reader.ts'
 import { type ReadView, readView } from './catalog-check.ts'
 import { type LogFile, loadLogFiles } from './commit-log-files.ts'
-import type { Folder, Progress } from './folder.ts'
+import { breathe, type Folder, type Progress } from './folder.ts'
 import { type CheckedSegment, checkSegment, type SegmentFacts } from './segment-check.ts'
 import { editsOfSegments, type SystemBatch } from './system-log.ts'
 
@@ -42,6 +42,7 @@ export async function gatherEvidence(environment: Environment, folder: Folder, p
   const readers = new Map<number, SegmentReader>()
   try {
     for (const { number, path, bytes } of folder.segments) {
+      await breathe(environment)
       const checked = checkSegment(files, number, path, bytes)
       const unknown = checked.findings.find(finding => finding.message.includes('not known to this version'))
       if (unknown !== undefined) throw newerFormat(path, unknown.message)

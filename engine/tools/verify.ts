@@ -17,7 +17,7 @@ import { VarveError } from '../errors.ts'
 import { SegmentReader } from '../segment/reader.ts'
 import { catalogOf, contradictions, differingKeys, type ReadView, readView } from './catalog-check.ts'
 import { type Chain, followChain, type LogFile, loadLogFiles, proofOfDamage, readWhole } from './commit-log-files.ts'
-import { type Folder, Progress, type ProgressListener, type ToolOptions, withFolder } from './folder.ts'
+import { breathe, type Folder, Progress, type ProgressListener, type ToolOptions, withFolder } from './folder.ts'
 import { checkEntry, plainMessage, type Replayed, replayChain } from './replay.ts'
 import { checkSegment } from './segment-check.ts'
 import { editsOfChain, editsOfSegments, foldEdits, orderSystemLog } from './system-log.ts'
@@ -99,11 +99,11 @@ class Verification {
       const damaged = this.#checkChainEnd(view, files, chain)
       const replayed = await replayChain(this.#files, folder.path, chain, catalog, manifest, syncManifest)
       // Segments before logs: a hole in a log is often what a damaged segment leaves.
-      this.#checkSegments(viewSegments, catalog)
+      await this.#checkSegments(viewSegments, catalog)
       for (const { file, position, message } of replayed.problems) this.#add('error', file, position, message)
       await this.#checkFrames(chain, replayed)
       for (const message of contradictions(catalog)) this.#add('error', view.path, undefined, message)
-      if (!view.readable) this.#checkUnnamedSegments(catalog)
+      if (!view.readable) await this.#checkUnnamedSegments(catalog)
       findUnnamed(folder, catalog, chain, replayed.entries.stagedSeen, files, view.readable, this.#add)
       if (view.readable) {
         verifyLogs(catalog, replayed.logs, manifest, folder.path, this.#add)
@@ -242,7 +242,7 @@ class Verification {
   }
 
   /** Step 3. */
-  #checkSegments(viewSegments: readonly (readonly [number, SegmentRow])[], catalog: Catalog): void {
+  async #checkSegments(viewSegments: readonly (readonly [number, SegmentRow])[], catalog: Catalog): Promise<void> {
     const rows = new Map<number, SegmentRow>([...viewSegments, ...catalog.segments()])
     const present = new Map(this.#folder.segments.map(file => [file.number, file]))
     for (const [id, row] of [...rows].sort((a, b) => a[0] - b[0])) {
@@ -252,6 +252,7 @@ class Verification {
         this.#add('error', path, undefined, `segment ${id}, which the catalog names, is missing`)
         continue
       }
+      await breathe(this.#environment)
       const live = catalog.segment(id)
       const expected = { segmentId: id, bytes: row.bytes, footerChecksum: row.footer }
       const checked = checkSegment(this.#files, id, path, file.bytes, expected)
@@ -281,9 +282,10 @@ class Verification {
   }
 
   /** Without a view nothing names segments; they are checked by themselves. */
-  #checkUnnamedSegments(catalog: Catalog): void {
+  async #checkUnnamedSegments(catalog: Catalog): Promise<void> {
     for (const { number, path, bytes } of this.#folder.segments) {
       if (catalog.segment(number) !== undefined) continue
+      await breathe(this.#environment)
       const checked = checkSegment(this.#files, number, path, bytes)
       this.#progress.add(bytes, path)
       this.#records += checked.records

@@ -1,4 +1,5 @@
 /** Goal: `stats` counts what is there without opening the database; `compact` gives space back and loses nothing. */
+import fs from 'node:fs'
 import { expect, test } from 'vitest'
 import { compact, stats, verify } from '../../../../engine/index.ts'
 import { flip, makeDatabase, openSmall, segmentsOf, valuesOf } from './databases.ts'
@@ -32,7 +33,9 @@ test('stats refuses damage and databases in use', async () => {
   const database = await openSmall(path)
   await expect(stats(path)).rejects.toMatchObject({ code: 'LOCKED' })
   await database.close()
-  flip(segmentsOf(path)[0] as string, 0 + (await stats(path)).segments.bytes / 3)
+  const segment = segmentsOf(path)[0] as string
+  flip(segment, fs.statSync(segment).size - 20)
+  await expect(stats(path)).rejects.toMatchObject({ code: 'CORRUPT', details: { file: segment } })
   await expect(stats(`${path}/absent`)).rejects.toMatchObject({ code: 'NOT_A_DATABASE' })
 })
 
