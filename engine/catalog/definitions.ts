@@ -100,7 +100,9 @@ export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
   /** As `dropPartsRows` for whatever parts `isDropped` names. */
   droppedRows(isDropped: (reader: import('../segment/reader.ts').SegmentReader, part: number) => boolean): RowChange[] {
     const rows: RowChange[] = []
-    for (const { id, reader, row } of this.#manifest.live()) {
+    // By the catalog, which knows edits that are not durable yet, and of them segments that are not live yet.
+    for (const [id, row] of this.#catalog.segments()) {
+      const reader = this.#manifest.openReader(id)
       const dropped = new Set(row.dropped)
       const before = dropped.size
       for (let part = 0; part < reader.directory.partCount; part++) if (isDropped(reader, part)) dropped.add(part)

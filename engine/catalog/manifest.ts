@@ -118,6 +118,13 @@ export class Manifest {
     return this.#segments.get(id)?.reader
   }
 
+  /** Reader of a segment that a row of the catalog names; it may not be live yet. */
+  openReader(id: number): SegmentReader {
+    const reader = this.reader(id) ?? this.#prepared.get(id)
+    assert(reader !== undefined, 'a segment is opened before its row is made', id)
+    return reader
+  }
+
   /** Live parts of a log, in offset order. */
   partsOf(logId: number): PartRef[] {
     const found: PartRef[] = []
