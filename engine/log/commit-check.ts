@@ -12,6 +12,7 @@ import { assert, VarveError } from '../errors.ts'
 import { batchEnd, batchLength } from './batch-kinds.ts'
 import type { LogicalLog } from './logical-log.ts'
 import type { AppendOperation, Operation, TruncateOperation } from './operations.ts'
+import type { ProducerState } from './producer-state.ts'
 
 /** Where a log ends as far as a commit has been checked. */
 interface LogEnd {
@@ -19,6 +20,10 @@ interface LogEnd {
   epoch: number
   /** What this commit already has of each producer; made when there is one. */
   producers: Map<number, { epoch: number; nextSequence: number }> | undefined
+  /** What this commit truncates, and the producers as that leaves them; made when a producer's batch follows. */
+  truncated: TruncateOperation | undefined
+  producersLeft: ProducerState | undefined
+  appended: boolean
 }
 
 export class CommitChecker {
@@ -31,7 +36,14 @@ export class CommitChecker {
     if (this.#firstLog === log && this.#firstEnd !== undefined) return this.#firstEnd
     const known = this.#otherEnds?.get(log)
     if (known !== undefined) return known
-    const end: LogEnd = { offset: log.endOffset, epoch: log.epoch, producers: undefined }
+    const end: LogEnd = {
+      offset: log.endOffset,
+      epoch: log.epoch,
+      producers: undefined,
+      truncated: undefined,
+      producersLeft: undefined,
+      appended: false,
+    }
     if (this.#firstLog === undefined) {
       this.#firstLog = log
       this.#firstEnd = end
@@ -85,6 +97,7 @@ export class CommitChecker {
     if (!Number.isSafeInteger(operation.endOffset)) throw new RangeError(`log ${log.name}: offsets end at 2^53`)
     end.offset = operation.endOffset
     end.epoch = epoch
+    end.appended = true
   }
 
   /** True when the batch is a resend: its old offsets are the answer. */
@@ -100,7 +113,9 @@ export class CommitChecker {
     if (producer === undefined) return false
     const before = end.producers?.get(producer.id)
     if (before === undefined) {
-      const duplicate = log.producers.check(producer, count)
+      const { truncated } = end
+      if (truncated !== undefined) end.producersLeft ??= log.producersBelow(truncated.boundary, truncated.head)
+      const duplicate = (end.producersLeft ?? log.producers).check(producer, count)
       if (duplicate !== undefined) {
         operation.baseOffset = duplicate.baseOffset
         operation.endOffset = duplicate.endOffset
@@ -128,7 +143,7 @@ export class CommitChecker {
         `log ${log.name}: cannot truncate to ${offset}, not between the high watermark ${log.highWatermark} and the end ${end.offset}`,
       )
     }
-    if (end.offset !== log.endOffset) throw new TypeError(`log ${log.name}: truncate before appending in one commit`)
+    if (end.appended) throw new TypeError(`log ${log.name}: truncate before appending in one commit`)
     end.offset = offset
     const index = log.tail.find(offset)
     if (index < log.tail.length && log.tail.baseOffset(index) < offset) {
@@ -138,6 +153,7 @@ export class CommitChecker {
     // The epoch may fall with the suffix that carried it.
     const last = operation.boundary < offset ? index : index - 1
     end.epoch = last >= 0 ? Math.max(0, log.tail.epoch(last)) : log.epochOfParts()
+    end.truncated = operation
   }
 }
 

@@ -54,7 +54,9 @@ export class LocalCommit implements Commit {
   readonly #host: CommitterHost
   readonly #operations: Operation[] = []
   readonly #rows: CatalogRowChange[] = []
-  readonly #appends: AppendOperation[] = []
+  /** First and last batch of each append. */
+  readonly #appends: { readonly first: AppendOperation; last: AppendOperation }[] = []
+  #trims: Map<LogicalLog, number> | undefined
   #closed = false
   readonly #internal: boolean
 
@@ -75,7 +77,7 @@ export class LocalCommit implements Commit {
         : newAppend(local, options, { storeRecords: records as readonly StoreRecord[] })
     operation.bytesMax = ENTRY_HEADER_BYTES + (local.kind === 'topic' ? topicBytesMax(operation) : storeBytesMax(operation))
     this.#operations.push(operation)
-    this.#appends.push(operation)
+    this.#appends.push({ first: operation, last: operation })
   }
 
   appendBatches(log: Log, bytes: Uint8Array, options: AppendOptions & { readonly keepOffsets?: boolean } = {}): void {
@@ -83,8 +85,9 @@ export class LocalCommit implements Commit {
     if (!(bytes instanceof Uint8Array) || bytes.byteLength === 0)
       throw new TypeError('bytes must be a non-empty Uint8Array of whole batches')
     checkOptions(options)
-    // One operation a batch, so that each gets its own entry; together they answer as one append if there is one.
+    // One operation a batch, so that each gets its own entry; together they answer as one append.
     let expectedOffset = options.expectedOffset
+    let append: { readonly first: AppendOperation; last: AppendOperation } | undefined
     for (let at = 0; at < bytes.byteLength; ) {
       const size =
         local.kind === 'topic' ? validateRecordBatch(bytes, at, bytes.byteLength, true) : checkStoreBatch(bytes, at, bytes.byteLength) - at
@@ -95,7 +98,8 @@ export class LocalCommit implements Commit {
       expectedOffset = undefined
       operation.bytesMax = ENTRY_HEADER_BYTES + size + (local.kind === 'store' ? storeBatchCount(bytes, at) * 8 : 0)
       this.#operations.push(operation)
-      this.#appends.push(operation)
+      if (append === undefined) this.#appends.push((append = { first: operation, last: operation }))
+      else append.last = operation
       at += size
     }
   }
@@ -112,7 +116,10 @@ export class LocalCommit implements Commit {
     if (offset > local.highWatermark) {
       throw new RangeError(`log ${local.name}: cannot trim to ${offset}, above the high watermark ${local.highWatermark}`)
     }
-    if (offset > local.trimmedTo) this.#rows.push(this.#host.stateRow(local, { startOffset: offset }))
+    if (offset <= Math.max(local.trimmedTo, this.#trims?.get(local) ?? 0)) return
+    this.#trims ??= new Map()
+    this.#trims.set(local, offset)
+    this.#rows.push(this.#host.stateRow(local, { startOffset: offset }))
   }
 
   setMetadata(log: Log, slot: string, value: Uint8Array | undefined): void {
@@ -235,7 +242,12 @@ export class LocalCommit implements Commit {
 
   #committed(ticket: FrameTicket, durability: Durability): Committed {
     // Not the operations themselves: an answer that is kept must not keep the records.
-    const appends = this.#appends.map(({ log, baseOffset, endOffset, duplicate }) => ({ log, baseOffset, endOffset, duplicate }))
+    const appends = this.#appends.map(({ first, last }) => ({
+      log: first.log,
+      baseOffset: first.baseOffset,
+      endOffset: last.endOffset,
+      duplicate: first.duplicate && last.duplicate,
+    }))
     return new CommitAnswer(this.#host.commitLog.sequence, appends, ticket, durability)
   }
 }

@@ -231,6 +231,16 @@ export class LogicalLog implements Log {
     return this.#producers
   }
 
+  /** State of the producers as a truncation to the batch boundary `offset` would leave it, with `head` appended behind it. */
+  producersBelow(offset: number, head: Uint8Array | undefined): ProducerState {
+    const stored = this.#flushedProducerBytes()
+    const state = stored === null ? new ProducerState() : ProducerState.fromBytes(stored)
+    const { tail } = this
+    for (let i = 0; i < tail.length && tail.endOffset(i) <= offset; i++) state.applyBatch(tail.arena(i).bytes, tail.position(i))
+    if (head !== undefined) state.applyBatch(head, 0)
+    return state
+  }
+
   #flushedProducerBytes(): Uint8Array | null {
     if (this.#flushedProducers === undefined) this.#flushedProducers = producerStateOfParts(this.parts) ?? null
     return this.#flushedProducers
