@@ -22,6 +22,8 @@ import type { ResolvedOptions } from './options.ts'
 
 export const catalogFolderName: string = 'catalog'
 export const lockFileName: string = 'lock'
+/** The file that a catalog view keeps its rows in, in every environment. */
+const catalogFileName = 'data.mdb'
 
 /** What happens before there is a database object: everything that only opening needs. */
 export class Opening {
@@ -104,6 +106,7 @@ export class Opening {
     const { files } = this.#environment
     const names = await files.list(this.#folder)
     await this.#loadView(names)
+    await this.#settle()
     this.manifest.sync(this.catalog.segments())
     const replay = this.logs.replay(arena => `${this.#folder} (commit log, arena ${arena.number})`)
     this.recovered = await recoverCommitLog(
@@ -129,6 +132,7 @@ export class Opening {
     )
     this.manifest.sync(this.catalog.segments())
     this.#dropFlushed()
+    if (this.catalog.database === undefined) await this.#settleFolder()
     const segmentIds = names.map(parseSegmentName).filter(id => id !== undefined)
     if (this.catalog.database === undefined && segmentIds.length > 0) {
       throw new VarveError('CORRUPT', `${this.#folder}: the catalog is missing, but there are segments; run \`varve repair\``, {
@@ -165,6 +169,37 @@ export class Opening {
     } catch (error) {
       if (!isVarveError(error, 'CORRUPT') || names.some(name => parseSegmentName(name) !== undefined)) throw error
       await catalogs.remove(this.catalogFolder)
+    }
+  }
+
+  /**
+   * A process that was killed may have left a view and names that the operating system shows and the disk does not have. What follows builds
+   * on them (files of the past are recycled and deleted), so they are made durable first.
+   */
+  async #settle(): Promise<void> {
+    const { files } = this.#environment
+    const path = `${this.catalogFolder}/${catalogFileName}`
+    try {
+      if ((await files.stat(path)) !== undefined) {
+        const file = await files.open(path, 'write')
+        try {
+          await file.sync()
+        } finally {
+          await file.close()
+        }
+        await files.syncDirectory(this.catalogFolder)
+      }
+      await files.syncDirectory(this.#folder)
+    } catch (error) {
+      throw ioError(error, path, 'making the catalog durable')
+    }
+  }
+
+  /** Before the first commit: the folder may be older than its name on the disk, whoever made it. */
+  async #settleFolder(): Promise<void> {
+    for (let path = this.#folder; parentOf(path) !== path; path = parentOf(path)) {
+      // A parent that may not be opened was not made by us; its names are the business of whoever made it.
+      await this.#environment.files.syncDirectory(parentOf(path)).catch(() => undefined)
     }
   }
 
