@@ -149,9 +149,10 @@ export class LogTable {
 
   #recoverReset(log: LogicalLog, offset: number, frame: Frame | undefined): void {
     log.resetState(offset)
-    // Trims behind this reset are not shown again when the view has them already.
+    // Its rows follow in the frame. When the view has them already they are not applied again, and neither are trims behind this reset.
+    const inView = (this.get(SYSTEM_LOG_ID)?.endOffset ?? 0) < this.#catalog.viewApplied
     const state = this.#catalog.state(log.id)
-    if (state !== undefined && state.resetLsn === frame?.lsn) log.setStartOffset(state.startOffset)
+    if (inView && state !== undefined && state.resetLsn === frame?.lsn) log.setStartOffset(state.startOffset)
   }
 
   #recoverBatch(
