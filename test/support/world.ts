@@ -10,6 +10,7 @@
 import { type Database, openDatabase } from '../../engine/database.ts'
 import type { CrashOptions } from '../../engine/env/index.ts'
 import { createSimEnvironment, SimDisk, type SimEnvironment, SimRandom, type SimScheduler, SimStopped } from '../../engine/env/index.ts'
+import { isVarveError } from '../../engine/errors.ts'
 import type { LeaseDescription, OwnedLease } from '../../engine/lease/leases.ts'
 import { taskRunners } from '../../engine/maintenance/tasks.ts'
 import { check, compareLog, equal } from './compare.ts'
@@ -50,6 +51,8 @@ export class World {
   /** Promises of operations that go on in the background. */
   background: Set<Promise<void>> = new Set()
   failure: unknown
+  /** Work that goes on may end with CLOSED. */
+  #isClosing = false
   leases: HeldLease[] = []
   trace: string[] = []
   /** Counts names, so that they are never used twice. */
@@ -149,7 +152,8 @@ export class World {
   watch(promise: Promise<unknown>): void {
     const { environment } = this
     promise.catch(error => {
-      if (environment.isAlive && environment === this.environment) this.failure ??= error
+      const isEnded = this.#isClosing && isVarveError(error, 'CLOSED')
+      if (environment.isAlive && environment === this.environment && !isEnded) this.failure ??= error
     })
   }
 
@@ -257,6 +261,7 @@ export class World {
     this.leases = []
     this.#database = undefined
     this.failure = undefined
+    this.#isClosing = false
     this.environment = this.#newEnvironment(this.environment.scheduler)
   }
 
@@ -264,16 +269,13 @@ export class World {
   async close(): Promise<boolean> {
     this.note('close')
     this.counters.closes++
-    // Whatever still runs may end in an error: the database is closing.
-    for (const promise of this.background) promise.catch(() => undefined)
     const { background } = this
     this.background = new Set()
     this.leases = []
+    this.#isClosing = true
     const alive = await this.run(async () => {
-      const { failure } = this
       await this.database.close()
       await Promise.allSettled(background)
-      this.failure = failure
     })
     if (!alive) return false
     this.durableSequence = (this.history.at(-1) as HistoryEntry).sequence
