@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import { createSimEnvironment, type SimDisk, type SimEnvironment } from '../../../engine/env/index.ts'
 import { type Appended, type Database, isVarveError, type LogicalLog, type OpenOptions, openDatabase } from '../../../engine/index.ts'
 import { taskRunners } from '../../../engine/maintenance/tasks.ts'
+import { observeLog } from '../../fault/observe.ts'
 
 const KiB = 1024
 const small: OpenOptions = {
@@ -89,7 +90,7 @@ test('tailBytesMax: BUSY while nothing can be flushed, readable all the while, a
     }
     expect(error).toMatchObject({ code: 'BUSY', details: { limit: 'tailBytesMax' } })
     expect(database.stats().flush.failures).toBeGreaterThan(0)
-    expect(log.read(0, { bytesMax: 10 * 1024 * KiB }).positions.length).toBe(accepted)
+    expect(observeLog(log).records.length).toBe(accepted)
     const drained = database.drain()
     await pause(environment, 3000)
     expect(await stateOf(drained)).toBe('waits')
@@ -174,7 +175,7 @@ test('a full disk refuses with a typed error, keeps what was acknowledged, and i
       }
     }
     expect(['NO_SPACE', 'POISONED']).toContain((error as { code: string }).code)
-    expect(log.read(0, { bytesMax: 1024 * KiB }).positions.length).toBe(accepted)
+    expect(observeLog(log).records.length).toBe(accepted)
     disk.capacityBytes = Number.POSITIVE_INFINITY
     if (database.poison === undefined) {
       await pause(environment, 2000)
