@@ -306,6 +306,8 @@ export class LogicalLog implements Log {
     this.#endOffset = endOffset
     this.#epoch = Math.max(epoch, 0)
     this.#foldProducers(this.tail.length - 1)
+    // The end has moved, and with the word 'none' the high watermark too: nothing else will say so.
+    if (this.#waiters.count > 0) this.#waiters.settle(bound => this.boundOffset(bound))
   }
 
   /** Recovery met a batch. Returns what is wrong with it, or undefined. */
@@ -404,6 +406,11 @@ export class LogicalLog implements Log {
     this.#ackedIndex = Math.max(0, this.#ackedIndex - count)
     if (this.#tailAborted.length > 0) this.#tailAborted = this.#tailAborted.filter(entry => entry.lastOffset >= this.#flushedEnd)
     this.#flushedProducers = producers
+  }
+
+  /** Parts are about to be dropped, and with them perhaps the last that tells the newest epoch. */
+  keepEpoch(): void {
+    this.#flushedEpoch = this.epochOfParts()
   }
 
   /** Parts were replaced by others with the same records (consolidation), or dropped. */

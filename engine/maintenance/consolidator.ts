@@ -157,6 +157,7 @@ export class Consolidator {
       rows.push({ key: rowKeys.segment(id), value: dropped.size === directory.partCount ? null : packRow(withDropped(row, dropped)) })
     }
     if (rows.length === 0) return
+    for (const log of ends.keys()) log.keepEpoch()
     for (const [log, end] of ends) rows.push(this.#stateRow(catalog, log, { endOffset: end }))
     await this.#replace(rows, [...ends.keys()])
   }
