@@ -314,9 +314,11 @@ export class Consolidator {
 
   async #replace(rows: readonly RowChange[], logs: readonly LogicalLog[]): Promise<void> {
     const { manifest, catalog } = this.#host
-    await this.#host.edit(rows)
+    const durable = this.#host.edit(rows)
+    // In the turn of the edit, so that nobody sees rows and parts that do not agree.
     manifest.sync(catalog.segments())
     for (const log of new Set(logs)) if (!log.dropped) log.partsChanged()
+    await durable
     await this.#host.updateView()
     this.#host.deleteDoomed()
   }

@@ -212,13 +212,16 @@ export class Flusher {
       output = await executor.run<FlushOutput>({ kind: 'flush', input })
       await this.#host.manifest.prepare(output.segments)
     }
-    await this.#host.edit(this.#rows(output.segments, last, editId, counts))
-
-    const producers = new Map(output.producers.map(entry => [entry.logId, entry.bytes]))
-    this.#host.manifest.sync(catalog.segments())
-    for (const [log, { count, generation }] of counts) {
-      if (!log.dropped && log.generation === generation) log.flushed(count, producers.get(log.id) ?? null)
+    const durable = this.#host.edit(this.#rows(output.segments, last, editId, counts))
+    if (catalog.flush.lsn === last.endLsn) {
+      // In the turn of the edit, so that nobody sees rows, parts and tails that do not agree. What the segments hold is durable either way.
+      const producers = new Map(output.producers.map(entry => [entry.logId, entry.bytes]))
+      this.#host.manifest.sync(catalog.segments())
+      for (const [log, { count, generation }] of counts) {
+        if (!log.dropped && log.generation === generation) log.flushed(count, producers.get(log.id) ?? null)
+      }
     }
+    await durable
     this.counters.flushes++
     this.counters.flushedBytes += output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
   }
