@@ -14,7 +14,7 @@
 import { assert } from '../../errors.ts'
 import { type CrashOptions, CrashPlan, type CrashReport, describeChange } from './crash.ts'
 import { type Fault, FaultList, type FaultRule, type FaultVerdict } from './faults.ts'
-import { FileState } from './file-state.ts'
+import { FileState, sectorBytes } from './file-state.ts'
 import type { SimFiles } from './files.ts'
 import { type DiskOperation, defaultLatencies, isMutating, type Latencies, type PreparedOperation, systemError } from './operation.ts'
 import { SimRandom } from './random.ts'
@@ -305,13 +305,19 @@ export class SimDisk {
       try {
         const { bytes } = flight.operation
         const isCut = mayBePartial && bytes !== undefined && this.#random.chance(0.3)
-        const cut = isCut ? { bytes: bytes.subarray(0, this.#random.below(bytes.length + 1)) } : {}
+        const cut = isCut ? { bytes: this.#firstSectors(bytes, flight.operation.position ?? 0) } : {}
         this.#apply({ ...flight.operation, ...cut, dsync: false }, flight.mark)
       } catch {
         // It would have failed; nobody is left to be told.
       }
     }
     return landed
+  }
+
+  /** What a killed process has written of `bytes`: whole sectors, since the system copies within a page without being interrupted. */
+  #firstSectors(bytes: Uint8Array, position: number): Uint8Array {
+    const end = Math.floor((position + this.#random.below(bytes.length + 1)) / sectorBytes) * sectorBytes
+    return bytes.subarray(0, Math.max(0, end - position))
   }
 }
 
