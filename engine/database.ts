@@ -399,9 +399,13 @@ export class Database implements Committer, Definitions {
     return committed
   }
 
-  /** Commits rows as one edit of the system log. */
+  /** Commits rows as one edit of the system log; without rows, waits until the edits so far are durable. */
   async #edit(rows: readonly RowChange[]): Promise<void> {
-    if (rows.length === 0) return
+    if (rows.length === 0) {
+      const systemLog = this.#logs.get(SYSTEM_LOG_ID) as LogicalLog
+      if (systemLog.durableOffset < systemLog.endOffset) await this.#commitLog.syncAll()
+      return
+    }
     const commit = new LocalCommit(this.#committerHost, true)
     commit.addRows(rows)
     commit.run('sync')

@@ -25,6 +25,7 @@ const nameLengthMax = 400
 export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
   readonly #catalog: Catalog
   readonly #manifest: Manifest
+  /** Commits an edit; with no rows, waits until earlier ones are durable. */
   readonly #edit: (rows: readonly RowChange[]) => Promise<void>
 
   constructor(catalog: Catalog, manifest: Manifest, edit: (rows: readonly RowChange[]) => Promise<void>) {
@@ -50,6 +51,7 @@ export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
       rows.push({ key: rowKeys.log(nextId), value: packRow(storedDefinition(definition)) })
       nextId++
     }
+    // A name that is there already may be of a call that is not durable yet.
     if (rows.length > 0) rows.push({ key: rowKeys.ids, value: packRow({ ...this.#catalog.ids, log: nextId }) })
     const durable = this.#edit(rows)
     // The answer is that of this edit, whatever later ones do before it is durable.

@@ -58,6 +58,25 @@ describe('definitions', () => {
     })
   })
 
+  test('a second definition of the same log waits for the first to be durable', async () => {
+    const environment = newEnvironment(55)
+    await environment.drive(async () => {
+      const db = await openSim(environment)
+      const before = db.stats().commitLog.durableLsn
+      const first = db.define([{ name: 'a', kind: 'topic' }])
+      await db.define([{ name: 'a', kind: 'topic' }])
+      expect(db.stats().commitLog.durableLsn).toBeGreaterThan(before)
+      await first
+    })
+    environment.disk.crash()
+    const again = newEnvironment(56, environment.disk)
+    await again.drive(async () => {
+      const db = await openSim(again)
+      expect(db.get('a')).toBeDefined()
+      await db.close()
+    })
+  })
+
   test('ids are never used again, names are', async () => {
     const environment = newEnvironment(54)
     await environment.drive(async () => {
