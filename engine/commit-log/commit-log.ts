@@ -75,6 +75,8 @@ export class CommitLog {
   #writtenLsn: number
   #durableLsn: number
   #pendingBytes = 0
+  /** Size of the last commit that found too much waiting: `drain` waits until there is room for it. 0 when there is. */
+  #refusedBytes = 0
   #lastChecksum: Uint8Array
   #poison: VarveError | undefined
   #closed = false
@@ -176,6 +178,7 @@ export class CommitLog {
     if (this.#closed) throw new VarveError('CLOSED', 'the database is closed')
     if (this.#poison !== undefined) throw this.#poisonedError()
     if (passes !== 'both' && this.#pendingBytes > 0 && this.#pendingBytes + bytesMax > this.#options.pendingBytesMax) {
+      this.#refusedBytes = bytesMax
       throw new VarveError(
         'BUSY',
         `${this.#pendingBytes} bytes wait to be written (pendingBytesMax ${this.#options.pendingBytesMax}); await drain() and try again`,
@@ -287,12 +290,15 @@ export class CommitLog {
   drain(): Promise<void> {
     if (this.#poison !== undefined) return Promise.reject(this.#poisonedError())
     if (!this.#crowded()) return Promise.resolve()
-    if (this.#open !== undefined) {
-      // It may hold 'none' commits only, which nothing else would write.
-      this.#open.write = true
-      this.#schedule()
-    }
+    this.#writeWaiting()
     return this.#waits.forRoom()
+  }
+
+  /** Writes the open frame: it may hold 'none' commits only, which nothing else would write. */
+  #writeWaiting(): void {
+    if (this.#open === undefined) return
+    this.#open.write = true
+    this.#schedule()
   }
 
   /**
@@ -646,7 +652,10 @@ export class CommitLog {
   }
 
   #crowded(): boolean {
-    return this.#pendingBytes > this.#options.pendingBytesMax / 2 || this.stalled
+    const { pendingBytesMax } = this.#options
+    const pending = this.#pendingBytes
+    if (pending === 0 || pending + this.#refusedBytes <= pendingBytesMax) this.#refusedBytes = 0
+    return pending > pendingBytesMax / 2 || this.#refusedBytes > 0 || this.stalled
   }
 
   #settleDrain(): void {
