@@ -144,6 +144,8 @@ export class ClusterNode {
       this.#options.died(this)
     } else if (isVarveError(error, 'BUSY')) {
       this.counters.busy++
+      // What waits may be words that nobody asked to write: draining writes them.
+      process.db?.drain().catch(() => undefined) // poisoned meanwhile, which the next write says
     } else if (isVarveError(error, 'REFUSED')) {
       this.counters.refused++
     } else if (isVarveError(error, 'IO')) {
