@@ -180,14 +180,16 @@ describe('ends of processes', () => {
   })
 
   test('a killed process loses nothing that was written, and in-flight writes may be there, wholly or in part', () => {
-    const { file } = openNew('/a', 4, '.')
-    file.writeSync(text('W'), 3)
-    void file.write(text('123'), 0)
+    const { file } = openNew('/a', 4 * 512, '.')
+    file.writeSync(text('W'), 3 * 512)
+    // One character a sector: within a sector a write is not cut.
+    void file.write(text('1'.repeat(512) + '2'.repeat(512) + '3'.repeat(512)), 0)
     const seen = new Set<string>()
     for (let seed = 0; seed < 100; seed++) {
       const copy = disk.fork(seed)
       copy.processKill()
-      seen.add(new TextDecoder().decode(copy.file('/a').cachedBytes()))
+      const cached = new TextDecoder().decode(copy.file('/a').cachedBytes())
+      seen.add(cached.replace(/(.)\1{511}/g, '$1').replace(/\.{511}$/, ''))
     }
     expect([...seen].sort()).toEqual(['...W', '1..W', '12.W', '123W'])
   })
