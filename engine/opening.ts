@@ -174,19 +174,32 @@ export class Opening {
 
   /**
    * A process that was killed may have left a view and names that the operating system shows and the disk does not have. What follows builds
-   * on them (files of the past are recycled and deleted), so they are made durable first.
+   * on them (files of the past are recycled and deleted), so they are made durable first. A sync of the view would not do: where one has failed
+   * before, the system holds the bytes for clean and does not write them again. So the view is copied.
    */
   async #settle(): Promise<void> {
     const { files } = this.#environment
     const path = `${this.catalogFolder}/${catalogFileName}`
+    const copy = `${path}.tmp`
     try {
-      if ((await files.stat(path)) !== undefined) {
-        const file = await files.open(path, 'write')
+      const stat = await files.stat(path)
+      if (stat !== undefined) {
+        const bytes = new Uint8Array(stat.size)
+        const file = await files.open(path, 'read')
         try {
-          await file.sync()
+          await file.read(bytes, 0)
         } finally {
           await file.close()
         }
+        if ((await files.stat(copy)) !== undefined) await files.remove(copy)
+        const fresh = await files.open(copy, 'create')
+        try {
+          await fresh.write(bytes, 0)
+          await fresh.sync()
+        } finally {
+          await fresh.close()
+        }
+        await files.rename(copy, path)
         await files.syncDirectory(this.catalogFolder)
       }
       await files.syncDirectory(this.#folder)
