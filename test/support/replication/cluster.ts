@@ -222,8 +222,12 @@ export class Cluster {
   }
 
   #failWrites(node: ClusterNode): void {
-    const fault = node.disk.addFault({ kinds: ['write', 'sync'], code: 'EIO', skip: this.#random.below(10), partial: true })
-    this.#scheduler.after(200, () => {
+    // The simulated catalog counts on whole sectors: its writes fail without leaving a part.
+    const isCatalog = this.#random.chance(0.2)
+    const path = isCatalog ? 'catalog' : /commit-|segment-|staged-|spare-/
+    const skip = this.#random.below(isCatalog ? 3 : 10)
+    const fault = node.disk.addFault({ kinds: ['write', 'sync'], path, code: 'EIO', skip, partial: !isCatalog })
+    this.#scheduler.after(isCatalog ? 600 : 200, () => {
       this.#counters.failedWrites += fault.fired
       fault.remove()
     })

@@ -167,7 +167,13 @@ export class ClusterNode {
   async close(): Promise<void> {
     const db = this.db
     this.#retire()
-    await db?.close()
+    try {
+      await db?.close()
+    } catch (error) {
+      // A file that could not be prepared while writes failed: the closing frame has no place then, everything else is durable.
+      if (!isVarveError(error, 'IO')) throw error
+      this.#options.trace(`${this.id} closed without its closing frame`)
+    }
   }
 
   #retire(): void {
