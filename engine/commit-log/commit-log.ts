@@ -4,9 +4,9 @@
  * How a commit travels:
  *   1. `begin` finds room in the open frame of the newest arena (or opens a frame, or an arena); the caller encodes entries there.
  *   2. `end` closes the commit. If its word asks for the disk, a write is scheduled for the end of this turn.
- *   3. One write is under way at a time. When it ends, the frame that gathered meanwhile is sealed (header, checksum) and written: group
- *      commit. A frame with a 'sync' commit goes through O_DSYNC; when un-synced bytes lie before it, through write and fdatasync, since
- *      O_DSYNC covers its own range only.
+ *   3. While a write is under way, a frame gathers what arrives. When it ends, that frame is sealed (header, checksum) and written: group
+ *      commit. A frame that has grown large meanwhile overlaps it. A frame with a 'sync' commit goes through O_DSYNC; when un-synced bytes
+ *      lie before it, through write and fdatasync, since O_DSYNC covers its own range only.
  *   4. Completion moves `writtenLsn` and `durableLsn` and settles the frame's ticket.
  * A full arena is sealed: its frames become durable, its owner flushes it to segments and gives it back with `release`.
  *
@@ -15,7 +15,7 @@
  *
  * Owned by the database; logs and the committer append through it on the owner's thread. Files come from the pool, one ahead.
  *
- * Invariants: frames are written in LSN order, one at a time; durableLsn <= writtenLsn <= endLsn; after the first failed write or sync
+ * Invariants: frames are sealed and settled in LSN order; durableLsn <= writtenLsn <= endLsn; after the first failed write or sync
  * nothing is written again (poison). Bounds: `pendingBytesMax` for what waits to be written, `tailBytesMax` for arenas not flushed yet.
  */
 import type { Clock, Environment } from '../env/environment.ts'
@@ -44,6 +44,18 @@ function stagedBytes(tail: TailFile): number {
   return tail.staged.reduce((sum, staged) => sum + staged.arena.capacity, 0)
 }
 
+/** Writes under way at a time: the second one keeps the disk busy while the thread seals and settles. */
+const flightsMax = 2
+/** A frame overlaps another only when it is large (or an eighth of the largest): small ones gain more by gathering. */
+const overlapBytes = 256 * 1024
+const spareBuffersMax = 6
+
+interface Flight {
+  readonly frame: PendingFrame
+  readonly overlaps: boolean
+  done: boolean
+}
+
 export class CommitLog {
   readonly #environment: Environment
   readonly #clock: Clock
@@ -52,6 +64,7 @@ export class CommitLog {
   readonly #pool: FilePool
   readonly #observer: CommitLogObserver
   readonly #tag: Uint8Array
+  readonly #overlapBytesMin: number
 
   /** Arenas not flushed yet, oldest first. The last one takes new frames, if it is not sealed. */
   readonly #tails: TailFile[]
@@ -62,8 +75,8 @@ export class CommitLog {
 
   #open: PendingFrame | undefined
   #queue: PendingFrame[] = []
-  /** The frame whose write is under way. */
-  #writing: PendingFrame | undefined
+  /** Frames whose writes are under way, oldest first; at most two. */
+  readonly #inFlight: Flight[] = []
   #scheduled = false
   /** Frames written and not yet durable, in order. */
   #undurable: PendingFrame[] = []
@@ -105,6 +118,7 @@ export class CommitLog {
     this.#options = options
     this.#observer = observer
     this.#tag = start.tag
+    this.#overlapBytesMin = Math.min(overlapBytes, options.frameBytesMax / 8)
     this.#tails = start.tails
     this.#tailBytes = start.tails.reduce(
       (sum, tail) => tail.staged.reduce((part, staged) => part + staged.arena.capacity, sum + tail.arena.capacity),
@@ -241,7 +255,7 @@ export class CommitLog {
     if (durability === 'sync') frame.sync = true
     if (durability !== 'none') {
       frame.write = true
-      this.#schedule()
+      if (this.#inFlight.length === 0 || frame.end - frame.start >= this.#overlapBytesMin) this.#schedule()
     }
     // Commit records are small: without this, staged memory would wait for its flush until thousands of them fill the arena.
     if (isStaged && stagedBytes(frame.tail) > this.#options.tailBytesMax / 4) this.sealArena()
@@ -321,7 +335,7 @@ export class CommitLog {
     assert(this.#tails[0] === tail && tail.sealed, 'the oldest arena is released first')
     this.#tails.shift()
     this.#tailBytes -= tail.staged.reduce((sum, staged) => sum + staged.arena.capacity, tail.arena.capacity)
-    if (tail.arena.leases === 0 && this.#spareBuffers.length < 2) this.#spareBuffers.push(tail.arena.bytes.buffer as SharedArrayBuffer)
+    if (tail.arena.leases === 0) this.#keepBuffer(tail.arena.bytes.buffer as SharedArrayBuffer)
     this.relieve()
     const file = tail.file ?? (await tail.ready)
     const cleaning = [
@@ -330,6 +344,13 @@ export class CommitLog {
       () => this.#pool.recycle(file.number, file.path, file.size),
     ]
     for (const clean of cleaning) await clean().catch(() => undefined) // see above
+  }
+
+  /** Memory that was touched once costs no page faults again; what is kept counts towards `tailBytesMax`. */
+  #keepBuffer(buffer: SharedArrayBuffer): void {
+    const kept = this.#spareBuffers.reduce((sum, spare) => sum + spare.byteLength, 0)
+    const fits = this.#tailBytes + kept + buffer.byteLength <= this.#options.tailBytesMax
+    if (fits && this.#spareBuffers.length < spareBuffersMax) this.#spareBuffers.push(buffer)
   }
 
   /** Writes what waits, then a closing frame, and closes the files. After poison it only closes the files. */
@@ -349,7 +370,7 @@ export class CommitLog {
         await this.whenDurable(tail.endLsn)
       } catch (error) {
         // Nobody will write what is left: its promises must not wait for ever.
-        this.#fail(error, undefined)
+        this.#fail(error)
         throw error
       } finally {
         await this.#closeFiles()
@@ -371,7 +392,7 @@ export class CommitLog {
   }
 
   #whenIdle(): Promise<void> {
-    return this.#writing === undefined ? Promise.resolve() : this.#waits.forIdle()
+    return this.#inFlight.length === 0 ? Promise.resolve() : this.#waits.forIdle()
   }
 
   // --- frames and arenas -------------------------------------------------------------------------------------------------------------
@@ -540,7 +561,7 @@ export class CommitLog {
 
   /** At the end of this turn, so that all appends of the turn share a frame. */
   #schedule(): void {
-    if (this.#scheduled || this.#writing !== undefined || this.#poison !== undefined) return
+    if (this.#scheduled || this.#inFlight.length === flightsMax || this.#poison !== undefined) return
     this.#scheduled = true
     queueMicrotask(this.#pumpSoon)
   }
@@ -550,32 +571,66 @@ export class CommitLog {
     this.#pump()
   }
 
+  /**
+   * Starts the next write, if one may start. Usually one is under way at a time and everything else gathers in the next frame; a frame that is large
+   * already may overlap it, so that the disk does not wait for the thread. Both are O_DSYNC then, and count in order: a frame is settled when all
+   * before it are, and recovery takes none behind one that is missing.
+   */
   #pump(): void {
-    if (this.#writing !== undefined || this.#poison !== undefined) return
+    if (this.#poison !== undefined) return
     assert(this.#building === undefined, 'no commit is half built when a write starts')
-    if (this.#queue.length === 0 && this.#open?.write === true) this.#queueOpen()
-    const frame = this.#queue.shift()
-    if (frame === undefined) return
-    this.#writing = frame
+    const open = this.#open
+    if (
+      this.#queue.length === 0 &&
+      open?.write === true &&
+      (this.#inFlight.length === 0 || open.end - open.start >= this.#overlapBytesMin)
+    ) {
+      this.#queueOpen()
+    }
+    const frame = this.#queue[0]
+    if (frame === undefined || !this.#mayStart(frame)) return
+    this.#queue.shift()
+    const flight: Flight = { frame, overlaps: this.#overlaps(frame), done: false }
+    this.#inFlight.push(flight)
     if (this.#options.sync === 'inline' && this.#queue.length === 0 && frame.tail.file !== undefined && frame.staged.length === 0) {
-      this.#writeInline(frame, frame.tail.file)
+      this.#writeInline(flight, frame.tail.file)
       return
     }
-    this.#write(frame).then(this.#writeEnded, this.#writeFailed)
+    this.#write(frame).then(
+      () => this.#writeEnded(flight),
+      error => this.#writeFailed(flight, error),
+    )
+    if (this.#queue.length > 0) this.#schedule()
   }
 
-  #writeEnded = (): void => {
-    this.#writing = undefined
-    this.#waits.idle()
+  #mayStart(frame: PendingFrame): boolean {
+    const before = this.#inFlight[0]
+    if (before === undefined) return true
+    return (
+      this.#inFlight.length < flightsMax && before.overlaps && frame.end - frame.start >= this.#overlapBytesMin && this.#overlaps(frame)
+    )
+  }
+
+  /** True for a frame that goes out through O_DSYNC and waits for nothing else. */
+  #overlaps(frame: PendingFrame): boolean {
+    return frame.sync && frame.staged.length === 0 && frame.tail.file?.dsync !== undefined && this.#output.isClean
+  }
+
+  #writeEnded(flight: Flight): void {
+    flight.done = true
+    while (this.#inFlight[0]?.done === true) {
+      const ended = this.#inFlight.shift() as Flight
+      if (this.#poison === undefined) this.#completed(ended.frame)
+    }
+    if (this.#inFlight.length === 0) this.#waits.idle()
     // What was settled just now may append at once: give it this turn, so that it shares the next frame.
     if (this.#queue.length > 0 || this.#open?.write === true) this.#schedule()
   }
 
-  #writeFailed = (error: unknown): void => {
-    const frame = this.#writing
-    this.#writing = undefined
-    this.#fail(error, frame)
-    this.#waits.idle()
+  /** The write ended badly; another one under way may still end, and no longer counts. */
+  #writeFailed(flight: Flight, error: unknown): void {
+    this.#fail(error)
+    this.#writeEnded(flight)
   }
 
   #seal(frame: PendingFrame): Uint8Array {
@@ -600,18 +655,17 @@ export class CommitLog {
     const file = frame.tail.file ?? (await frame.tail.ready)
     for (const staged of frame.staged) await staged.ready
     await this.#output.write(file, this.#seal(frame), frame.start, frame.sync)
-    this.#completed(frame)
   }
 
-  #writeInline(frame: PendingFrame, file: LogFile): void {
+  #writeInline(flight: Flight, file: LogFile): void {
+    const { frame } = flight
     try {
       this.#output.writeSync(file, this.#seal(frame), frame.start, frame.sync)
     } catch (error) {
-      this.#writeFailed(error)
+      this.#writeFailed(flight, error)
       return
     }
-    this.#completed(frame)
-    this.#writeEnded()
+    this.#writeEnded(flight)
   }
 
   #completed(frame: PendingFrame): void {
@@ -666,18 +720,18 @@ export class CommitLog {
 
   /** Poisons the writer for a reason that lies outside it. */
   fail(cause: VarveError): void {
-    this.#fail(cause, undefined)
+    this.#fail(cause)
   }
 
   /** The first failure ends this writer: what is in memory and not on the disk may or may not be there, only a reopen can tell. */
-  #fail(cause: unknown, failed: PendingFrame | undefined): void {
+  #fail(cause: unknown): void {
     if (this.#poison !== undefined) return
     const error = ioError(cause, this.#folder, 'writing the commit log')
     this.#poison = error
-    const frames = [...this.#undurable, ...this.#queue, ...(this.#open === undefined ? [] : [this.#open])]
+    const flights = this.#inFlight.map(flight => flight.frame)
+    const frames = [...this.#undurable, ...flights, ...this.#queue, ...(this.#open === undefined ? [] : [this.#open])]
     const poisoned = this.#poisonedError()
     this.#waits.letGo()
-    failed?.ticket.fail(poisoned)
     for (const frame of frames) frame.ticket.fail(poisoned)
     this.#queue = []
     this.#undurable = []

@@ -11,6 +11,11 @@ export class FrameOutput {
   /** Files with bytes that may not be on the disk. */
   readonly #unsynced = new Set<LogFile>()
 
+  /** True when everything written so far is on the disk. */
+  get isClean(): boolean {
+    return this.#unsynced.size === 0
+  }
+
   /** Resolves when the system has the bytes, and with `sync` when the disk has them and all before them. */
   async write(file: LogFile, bytes: Uint8Array, position: number, sync: boolean): Promise<void> {
     if (sync && this.#unsynced.size === 0 && file.dsync !== undefined) {
