@@ -4,37 +4,16 @@
  */
 import { encodeRecordBatch } from '../../engine/batch/record-batch-codec.ts'
 import { isVarveError } from '../../engine/errors.ts'
-import { openLease } from '../../engine/lease/open-lease.ts'
-import type { Commit, Durability, StoreRecord, TopicRecord } from '../../engine/log/log.ts'
+import type { Commit, StoreRecord, TopicRecord } from '../../engine/log/log.ts'
 import type { LogicalLog } from '../../engine/log/logical-log.ts'
-import { encodeStoreBatch, modelOfSlice, modelOfStore, modelOfTopic, randomStoreRecords, randomTopicRecords } from './batches.ts'
-import { check, compareContent, equal } from './compare.ts'
-import {
-  appended,
-  findBatch,
-  isOwner,
-  type LogModel,
-  type ModelBatch,
-  type ModelRecord,
-  newestEpoch,
-  newLog,
-  reset,
-  trimmed,
-  truncated,
-  withLog,
-  withMetadata,
-  withoutLogs,
-} from './log-model.ts'
+import { drawAppend, drawRecords, durabilityOf, type Expected, pickLog, readBack } from './appends.ts'
+import { encodeStoreBatch } from './batches.ts'
+import { check, equal } from './compare.ts'
+import { findBatch, isOwner, type LogModel, newestEpoch, reset, trimmed, truncated, withLog, withMetadata } from './log-model.ts'
 import { produce } from './produce.ts'
 import type { OperationName } from './swarm.ts'
+import { type Actions, pause, upkeep } from './upkeep.ts'
 import type { World } from './world.ts'
-
-export interface Expected {
-  readonly base: number
-  readonly end: number
-  readonly epoch: number
-  readonly records: readonly ModelRecord[]
-}
 
 /** Does one thing. Background work and failures are the world's. */
 export async function step(world: World): Promise<void> {
@@ -42,7 +21,7 @@ export async function step(world: World): Promise<void> {
   const { operations } = world.swarm
   const name = world.state.size === 0 ? 'define' : (operations[world.random.below(operations.length)] as OperationName)
   try {
-    await actions[name](world)
+    await actions[name]?.(world)
   } catch (error) {
     if (!isVarveError(error, 'BUSY')) throw error
     world.note(`${name}: busy`)
@@ -51,67 +30,7 @@ export async function step(world: World): Promise<void> {
   }
 }
 
-export function pickLog(world: World, suits: (model: LogModel) => boolean = () => true): LogModel | undefined {
-  const found = [...world.state.values()].filter(suits)
-  return found.length === 0 ? undefined : found[world.random.below(found.length)]
-}
-
-export function durabilityOf(world: World): Durability {
-  const { durabilities } = world.swarm
-  return durabilities[world.random.below(durabilities.length)] as Durability
-}
-
-/** Now and then far more than a frame holds. */
-function drawRecords(world: World, model: LogModel): { records: (TopicRecord | StoreRecord)[]; model: ModelRecord[] } {
-  const { random, swarm } = world
-  const count = 1 + random.below(swarm.recordsMax)
-  const bytesMax = random.chance(0.03) ? 6000 : swarm.recordBytesMax
-  if (model.definition.kind === 'topic') {
-    const records = randomTopicRecords(random, count, bytesMax, world.environment.clock.now())
-    return { records, model: records.map(modelOfTopic) }
-  }
-  const records = randomStoreRecords(random, count, bytesMax)
-  return { records, model: records.map(modelOfStore) }
-}
-
-/** Reads back what was appended behind `kept`, compares it with the input, and gives the log with it. */
-export function readBack(log: LogicalLog, kept: LogModel, expected: readonly Expected[]): LogModel {
-  const batches: ModelBatch[] = []
-  const end = expected.at(-1)?.end ?? kept.end
-  for (let offset = kept.end; offset < end; ) {
-    const slice = log.read(offset, { bound: 'end', fillChecksums: true })
-    check(slice.nextOffset > offset, `log ${log.name}: what was appended can be read`, offset, end)
-    batches.push(...modelOfSlice(slice))
-    offset = slice.nextOffset
-  }
-  equal(batches.length, expected.length, `log ${log.name}: appended batches`)
-  for (const [index, batch] of batches.entries()) {
-    const { base, end: batchEnd, epoch, records } = expected[index] as Expected
-    const facts = (b: Expected): string => JSON.stringify([b.base, b.end, b.epoch, b.records])
-    equal(facts(batch), facts({ base, end: batchEnd, epoch, records }), `log ${log.name}: batch at ${base} as it was given`)
-  }
-  return appended(kept, batches)
-}
-
-/** Draws one write to a log into a commit; the returned function gives the log after it. */
-function drawAppend(world: World, model: LogModel, commit: Commit, ends: Map<number, Expected[]>): void {
-  const { random, database } = world
-  const log = database.log(model.definition.name)
-  const before = ends.get(model.definition.id) ?? []
-  const base = before.at(-1)?.end ?? model.end
-  const lastEpoch = before.at(-1)?.epoch ?? newestEpoch(model)
-  const epoch = random.chance(0.1) ? lastEpoch + 1 + random.below(2) : lastEpoch
-  const drawn = drawRecords(world, model)
-  const expected = { base, end: base + drawn.records.length, epoch, records: drawn.model }
-  commit.appendRecords(log, drawn.records as TopicRecord[], {
-    ...(epoch === lastEpoch ? {} : { epoch }),
-    ...(random.chance(0.2) ? { expectedOffset: base } : {}),
-    ...(model.definition.kind === 'topic' && random.chance(0.1) ? { compression: 'gzip' as const } : {}),
-  })
-  ends.set(model.definition.id, [...before, expected])
-}
-
-const actions: { readonly [name in OperationName]: (world: World) => Promise<void> | void } = {
+const writes: Actions = {
   append: world => {
     const model = pickLog(world) as LogModel
     const ends = new Map<number, Expected[]>()
@@ -273,107 +192,6 @@ const actions: { readonly [name in OperationName]: (world: World) => Promise<voi
     world.follow(sequence, answer)
   },
 
-  define: world => {
-    const { random, database } = world
-    if (world.state.size >= world.swarm.logsMax) return
-    const name = `log${world.names++}`
-    const shape = random.below(6)
-    const owner = random.chance(0.4) ? { highWatermark: 'owner' as const } : {}
-    const definition =
-      shape < 3
-        ? { name, kind: 'topic' as const, ...owner, ...(shape === 0 ? { cleanup: 'compact' as const } : {}) }
-        : { name, kind: 'store' as const, ...owner, ...(shape === 3 ? { body: true } : {}) }
-    world.start(
-      async () =>
-        void (await edit(
-          world,
-          () => database.define([definition]),
-          () => {
-            const stored = database.get(name)
-            check(stored !== undefined, 'a defined log is there at once', name)
-            return withLog(world.state, newLog(stored))
-          },
-        )),
-    )
-    world.note(`define ${JSON.stringify(definition)}`)
-  },
-
-  drop: world => {
-    const model = world.state.size > 1 ? pickLog(world) : undefined
-    if (model === undefined) return
-    world.note(`drop ${model.definition.name}`)
-    const { database } = world
-    world.start(() =>
-      edit(
-        world,
-        () => database.drop([model.definition.name]),
-        () => withoutLogs(world.state, [model.definition.id]),
-      ),
-    )
-  },
-
-  rename: world => {
-    const model = pickLog(world) as LogModel
-    const name = `log${world.names++}`
-    world.note(`rename ${model.definition.name} to ${name}`)
-    const { database } = world
-    world.start(() =>
-      edit(
-        world,
-        () => database.rename(model.definition.name, name),
-        () => withLog(world.state, { ...model, definition: { ...model.definition, name } }),
-      ),
-    )
-  },
-
-  sync: async world => {
-    world.note('sync')
-    const ends = [...world.state.values()].map(({ definition, end }) => ({ log: world.database.log(definition.name), end }))
-    const sequence = world.history.at(-1)?.sequence ?? 0
-    await world.database.flush()
-    world.durableSequence = Math.max(world.durableSequence, sequence)
-    for (const { log, end } of ends)
-      if (!log.dropped)
-        check(log.durableOffset >= Math.min(end, log.endOffset), 'flush makes all durable', log.name, log.durableOffset, end)
-  },
-
-  seal: world => runLong(world, 'seal', () => world.database.seal()),
-  consolidate: world => runLong(world, 'consolidate', () => world.database.consolidate()),
-  compact: world => {
-    const model = pickLog(world, ({ definition }) => definition.kind === 'store' || definition.cleanup === 'compact')
-    if (model === undefined) return
-    const deleteRetentionMs = world.random.chance(0.5) ? 0 : 1000
-    runLong(world, `compact ${model.definition.name}`, () => world.database.compactLog(model.definition.name, { deleteRetentionMs }))
-  },
-
-  lease: world => {
-    if (world.leases.length > 3) return
-    const owned = world.database.lease({ bound: world.random.chance(0.5) ? 'end' : 'durable' })
-    world.note('lease')
-    world.leases.push({ owned, description: structuredClone(owned.share()), state: world.state })
-  },
-
-  /** Reads what a lease keeps, as another thread would, and gives it back. */
-  releaseLease: async world => {
-    const held = world.leases.splice(world.random.below(Math.max(1, world.leases.length)), 1)[0]
-    if (held === undefined) return
-    world.note('read and release a lease')
-    const lease = await openLease(held.description, world.environment.files)
-    for (const model of held.state.values()) {
-      const leased = lease.log(model.definition.name)
-      const { startOffset, endOffset } = leased
-      check(endOffset <= model.end && startOffset >= model.start, `lease of ${model.definition.name}`, startOffset, endOffset, model.end)
-      const batch = model.batches[findBatch(model.batches, endOffset)]
-      const end = batch !== undefined && batch.base < endOffset ? batch.base : endOffset
-      if (startOffset < end) {
-        const read = (offset: number): ReturnType<typeof leased.read> => leased.read(offset, { fillChecksums: true })
-        compareContent(read, model, startOffset, end, `lease of ${model.definition.name}`)
-      }
-    }
-    lease.release()
-    held.owned.release()
-  },
-
   /** A commit that must fail as a whole, at its end. */
   refuse: world => {
     const { database, random } = world
@@ -403,24 +221,7 @@ const actions: { readonly [name in OperationName]: (world: World) => Promise<voi
   },
 }
 
-export function pause(world: World, ms: number): Promise<void> {
-  return new Promise(resolve => void world.environment.scheduler.after(ms, resolve))
-}
-
-/** An edit takes effect in memory at the call, and is durable when it resolves. */
-async function edit(world: World, run: () => Promise<unknown>, after: () => ReturnType<typeof withoutLogs>): Promise<void> {
-  const done = run()
-  const sequence = world.record(after())
-  await done
-  world.durableSequence = Math.max(world.durableSequence, sequence)
-}
-
-/** Work that goes on in the background; a log that is dropped or a database that closes meanwhile may end it. */
-function runLong(world: World, name: string, run: () => Promise<void>): void {
-  if (world.background.size > 6) return
-  world.note(name)
-  world.start(run)
-}
+const actions: Actions = { ...writes, ...upkeep }
 
 /** True when the high watermark lies inside a batch: truncating there is refused by offset, not by batch. */
 function isCut(model: LogModel, log: LogicalLog): boolean {

@@ -4,10 +4,10 @@
 import { encodeRecordBatch } from '../../engine/batch/record-batch-codec.ts'
 import { isVarveError } from '../../engine/errors.ts'
 import type { ProducerIdentity } from '../../engine/log/log.ts'
+import { durabilityOf, pickLog, readBack } from './appends.ts'
 import { modelOfTopic, randomTopicRecords } from './batches.ts'
 import { check, equal } from './compare.ts'
 import { isCompacted, type LogModel, newestEpoch, producersOf, withLog } from './log-model.ts'
-import { durabilityOf, pickLog, readBack } from './operations.ts'
 import type { World } from './world.ts'
 
 export function produce(world: World): void {

@@ -26,6 +26,7 @@ const operationWeights = {
   lease: 3,
   releaseLease: 3,
   refuse: 2,
+  killWorker: 1,
   pause: 8,
   settle: 6,
 } as const

@@ -53,6 +53,8 @@ export class World {
   failure: unknown
   /** Work that goes on may end with CLOSED. */
   #isClosing = false
+  /** Background work may end with TASK_FAILED. */
+  workerWasKilled = false
   leases: HeldLease[] = []
   trace: string[] = []
   /** Counts names, so that they are never used twice. */
@@ -152,7 +154,7 @@ export class World {
   watch(promise: Promise<unknown>): void {
     const { environment } = this
     promise.catch(error => {
-      const isEnded = this.#isClosing && isVarveError(error, 'CLOSED')
+      const isEnded = (this.#isClosing && isVarveError(error, 'CLOSED')) || (this.workerWasKilled && isVarveError(error, 'TASK_FAILED'))
       if (environment.isAlive && environment === this.environment && !isEnded) this.failure ??= error
     })
   }
