@@ -104,7 +104,7 @@ export class Replica {
   /** Takes a ballot: on the way to the disk first, since a full disk or too much waiting may refuse it. */
   #cast(ballot: Ballot): void {
     const sealed = writeBallot(this.#log.metadata, ballot)
-    sealed.catch(() => undefined) // the writer is poisoned, which the next write says
+    sealed.catch(error => this.#fails(error)) // never durable: this process may say nothing any more
     this.#sealed = sealed
     if (ballot.term > this.#ballot.term) {
       this.#follow()
@@ -112,6 +112,14 @@ export class Replica {
       this.#releasedEnd = 0
     }
     this.#ballot = ballot
+  }
+
+  /** The disk has failed: whoever runs the replica must end the process, since a silent replica keeps its log from moving. */
+  #fails(error: unknown): void {
+    if (this.#stopped) return
+    this.#options.guard(() => {
+      throw error
+    })
   }
 
   #follow(): void {
@@ -200,7 +208,7 @@ export class Replica {
       () => {
         if (!this.#stopped) guard(run)
       },
-      () => undefined, // closed or poisoned: whoever writes next hears of it
+      error => this.#fails(error),
     )
   }
 
