@@ -7,6 +7,7 @@ export type {
   Committed,
   CompactOptions,
   CompactReport,
+  CompressionName,
   DatabaseStats,
   DefinedLog,
   DumpItem,
@@ -16,6 +17,8 @@ export type {
   ErrorDetails,
   FileStats,
   LeaseDescription,
+  LeasedLog,
+  LeaseOptions,
   LogDefinition,
   LogRecord,
   LogSlice,
@@ -34,6 +37,7 @@ export type {
   VerifyFinding,
   VerifyOptions,
   VerifyReport,
+  WaitOptions,
 } from './engine/index.ts'
 export {
   compact,

@@ -40,5 +40,5 @@ const byCode: { readonly [code in ErrorCode]?: number } = {
 export function exitCodeOf(error: unknown): number {
   if (isVarveError(error)) return byCode[error.code] ?? exitCodes.internal
   if (error instanceof Error && error.name === 'AbortError') return exitCodes.interrupted
-  return error instanceof RangeError ? exitCodes.usage : exitCodes.internal
+  return error instanceof RangeError || error instanceof TypeError ? exitCodes.usage : exitCodes.internal
 }

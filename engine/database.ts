@@ -23,10 +23,10 @@ import { createNodeEnvironment, resolveWorkerUrl } from './env/index.ts'
 import { ioError, isVarveError, typedError, VarveError } from './errors.ts'
 import { type LeaseOptions, Leases, type OwnedLease } from './lease/leases.ts'
 import { carryBatches } from './log/carry.ts'
-import { checkBound, checkObject, checkString } from './log/check-arguments.ts'
+import { checkBound, checkNames, checkObject, checkString } from './log/check-arguments.ts'
 import { LocalCommit } from './log/committer.ts'
 import type { Commit, Committed, Committer, DefinedLog, Definitions, Durability, LogDefinition } from './log/log.ts'
-import type { LogicalLog } from './log/logical-log.ts'
+import type { LogHost, LogicalLog } from './log/logical-log.ts'
 import { resolveDurability } from './log/operations.ts'
 import { Consolidator } from './maintenance/consolidator.ts'
 import { Flusher } from './maintenance/flusher.ts'
@@ -42,6 +42,13 @@ export async function openDatabase(folder: string, options: OpenOptions = {}): P
   return await Database.open(folder, resolved, environment)
 }
 
+const commitOptionNames: ReadonlySet<string> = new Set(['durability'])
+const leaseOptionNames: ReadonlySet<string> = new Set(['logs', 'bound'])
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}
+
 export class Database implements Committer, Definitions {
   readonly path: string
   readonly options: ResolvedOptions
@@ -53,6 +60,7 @@ export class Database implements Committer, Definitions {
   readonly #catalog: Catalog
   readonly #manifest: Manifest
   readonly #logs: LogTable
+  readonly #logHost: LogHost
   readonly #commitLog: CommitLog
   readonly #flusher: Flusher
   readonly #consolidator: Consolidator
@@ -96,6 +104,7 @@ export class Database implements Committer, Definitions {
     this.#catalog = opening.catalog
     this.#manifest = opening.manifest
     this.#logs = opening.logs
+    this.#logHost = opening.logHost
     this.#nextSegmentId = opening.nextSegmentId
     const { recovered } = opening
     const pool = new FilePool(environment, folder, {
@@ -272,9 +281,15 @@ export class Database implements Committer, Definitions {
     this.#assertOpen()
     if (typeof write !== 'function') throw new TypeError('write must be a function')
     checkObject(options, 'options')
+    checkNames(options, commitOptionNames)
     const durability = resolveDurability(options.durability, this.options.durability)
     const commit = new LocalCommit(this.#committerHost)
-    write(commit)
+    const returned: unknown = write(commit)
+    if (isThenable(returned)) {
+      // What it does later fails with CLOSED; that is told here.
+      returned.then(undefined, () => undefined)
+      throw new TypeError('write must be synchronous: a commit ends with its callback, and this one returned a promise')
+    }
     return commit.run(durability)
   }
 
@@ -320,6 +335,7 @@ export class Database implements Committer, Definitions {
   lease(options: LeaseOptions = {}): OwnedLease {
     this.#assertOpen()
     checkObject(options, 'options')
+    checkNames(options, leaseOptionNames)
     checkBound(options.bound)
     if (options.logs !== undefined && !Array.isArray(options.logs))
       throw new TypeError(`logs must be an array of names, got ${String(options.logs)}`)
@@ -368,6 +384,9 @@ export class Database implements Committer, Definitions {
       },
       get clock() {
         return database.environment.clock
+      },
+      get logHost() {
+        return database.#logHost
       },
       get systemLog() {
         return database.#logs.get(SYSTEM_LOG_ID) as LogicalLog

@@ -17,7 +17,7 @@ import { type RecoveredCommitLog, recoverCommitLog } from './commit-log/recovery
 import type { Environment } from './env/environment.ts'
 import { assert, corrupt, ioError, isVarveError, VarveError } from './errors.ts'
 import type { Committed, Committer, Durability } from './log/log.ts'
-import type { LogicalLog } from './log/logical-log.ts'
+import type { LogHost, LogicalLog } from './log/logical-log.ts'
 import type { ResolvedOptions } from './options.ts'
 
 export const catalogFolderName: string = 'catalog'
@@ -30,6 +30,7 @@ export class Opening {
   readonly catalog: Catalog = new Catalog()
   readonly manifest: Manifest
   readonly logs: LogTable
+  readonly logHost: LogHost
   readonly catalogFolder: string
   readonly #folder: string
   readonly #options: ResolvedOptions
@@ -50,37 +51,34 @@ export class Opening {
     this.catalogFolder = `${folder}/${catalogFolderName}`
     this.manifest = new Manifest(environment.files, folder)
     const opening = this
-    this.logs = new LogTable(
-      {
-        arenaOf: number => opening.#arenaOf(number),
-        get durableLsn() {
-          return opening.#commitLog?.durableLsn ?? Number.MAX_SAFE_INTEGER
-        },
-        get writtenLsn() {
-          return opening.#commitLog?.writtenLsn ?? Number.MAX_SAFE_INTEGER
-        },
-        get poisoned() {
-          return opening.#commitLog?.poison !== undefined
-        },
-        assertOpen: () => {
-          if (opening.#commitLog?.isClosed === true) throw new VarveError('CLOSED', 'the database is closed')
-        },
-        commit: (write, commitOptions) => (opening.#commit as Committer['commit'])(write, commitOptions),
-        metadataOf: logId => opening.catalog.metadata(logId),
-        resetLog: (log, offset, durability) => {
-          assert(opening.#resetLog !== undefined, 'the database is open')
-          return opening.#resetLog(log, offset, durability)
-        },
-        partsOf: logId => opening.manifest.partsOf(logId),
-        watch: log => {
-          opening.logs.watched.add(log)
-        },
-        released: () => opening.#released(),
-        fail: error => opening.#commitLog?.fail(error),
+    this.logHost = {
+      arenaOf: number => opening.#arenaOf(number),
+      get durableLsn() {
+        return opening.#commitLog?.durableLsn ?? Number.MAX_SAFE_INTEGER
       },
-      this.catalog,
-      this.manifest,
-    )
+      get writtenLsn() {
+        return opening.#commitLog?.writtenLsn ?? Number.MAX_SAFE_INTEGER
+      },
+      get poisoned() {
+        return opening.#commitLog?.poison !== undefined
+      },
+      assertOpen: () => {
+        if (opening.#commitLog?.isClosed === true) throw new VarveError('CLOSED', 'the database is closed')
+      },
+      commit: (write, commitOptions) => (opening.#commit as Committer['commit'])(write, commitOptions),
+      metadataOf: logId => opening.catalog.metadata(logId),
+      resetLog: (log, offset, durability) => {
+        assert(opening.#resetLog !== undefined, 'the database is open')
+        return opening.#resetLog(log, offset, durability)
+      },
+      partsOf: logId => opening.manifest.partsOf(logId),
+      watch: log => {
+        opening.logs.watched.add(log)
+      },
+      released: () => opening.#released(),
+      fail: error => opening.#commitLog?.fail(error),
+    }
+    this.logs = new LogTable(this.logHost, this.catalog, this.manifest)
   }
 
   #arenaOf(number: number): Arena {
@@ -159,6 +157,15 @@ export class Opening {
    */
   async #loadView(names: readonly string[]): Promise<void> {
     const { catalogs } = this.#environment
+    if (!names.includes(catalogFolderName) && names.some(name => parseSegmentName(name) !== undefined)) {
+      throw new VarveError(
+        'CORRUPT',
+        `${this.catalogFolder}: the catalog is missing, but there are segments; run \`varve repair ${this.#folder}\``,
+        {
+          details: { file: this.catalogFolder },
+        },
+      )
+    }
     try {
       const view = await catalogs.open(this.catalogFolder)
       try {

@@ -164,6 +164,9 @@ function checkDefinition(definition: LogDefinition): void {
   }
   if (definition.options !== undefined) checkObject(definition.options, `options of log ${definition.name}`)
   if (definition.kind === undefined) throw new TypeError(`kind of log ${definition.name} must be 'topic' or 'store'`)
+  if (definition.kind === 'store' && definition.cleanup === 'compact') {
+    throw new TypeError(`cleanup 'compact' is an option of topic logs, log ${definition.name} is a store`)
+  }
   if (definition.kind === 'topic' && (definition.versioned === true || definition.body === true)) {
     throw new TypeError(`versioned and body are options of store logs, log ${definition.name} is a topic`)
   }

@@ -7,6 +7,11 @@ export function checkObject(value: unknown, name: string): void {
   if (value === null || typeof value !== 'object') throw new TypeError(`${name} must be an object, got ${String(value)}`)
 }
 
+/** A misspelt option must not be a silent default. */
+export function checkNames(options: object, known: ReadonlySet<string>): void {
+  for (const name in options) if (!known.has(name)) throw new TypeError(`unknown option: ${name}`)
+}
+
 export function checkString(value: unknown, name: string): void {
   if (typeof value !== 'string') throw new TypeError(`${name} must be a string, got ${String(value)}`)
 }
@@ -26,8 +31,12 @@ export function checkBound(bound: unknown): void {
   }
 }
 
+const readOptionNames: ReadonlySet<string> = new Set(['bound', 'bytesMax', 'fillChecksums'])
+const waitOptionNames: ReadonlySet<string> = new Set(['bound', 'signal'])
+
 export function checkReadOptions(options: ReadOptions): void {
   checkObject(options, 'options')
+  checkNames(options, readOptionNames)
   checkBound(options.bound)
   const { bytesMax } = options
   if (bytesMax !== undefined && (typeof bytesMax !== 'number' || !(bytesMax > 0))) {
@@ -38,6 +47,7 @@ export function checkReadOptions(options: ReadOptions): void {
 
 export function checkWaitOptions(options: WaitOptions): void {
   checkObject(options, 'options')
+  checkNames(options, waitOptionNames)
   checkBound(options.bound)
   const { signal } = options
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError(`signal must be an AbortSignal, got ${String(signal)}`)

@@ -11,7 +11,7 @@ import { checkOffset } from './check-arguments.ts'
 import { CommitChecker } from './commit-check.ts'
 import { CommitEncoder } from './commit-encode.ts'
 import type { AppendOptions, Commit, Committed, Durability, Log, StoreRecord, TopicRecord } from './log.ts'
-import { LogicalLog } from './logical-log.ts'
+import { type LogHost, LogicalLog } from './logical-log.ts'
 import {
   type AppendOperation,
   type CatalogRowChange,
@@ -32,6 +32,8 @@ export interface CommitterHost {
   readonly commitLog: CommitLog
   readonly clock: Clock
   readonly systemLog: LogicalLog
+  /** The host of this database's logs: a log of another one must not be written here. */
+  readonly logHost: LogHost
   /** Rows that a metadata change, a trim or a reset stand for. */
   metadataRow(log: LogicalLog, slot: string, value: Uint8Array | undefined): CatalogRowChange
   stateRow(
@@ -150,7 +152,7 @@ export class LocalCommit implements Commit {
 
   #own(log: Log): LogicalLog {
     if (this.#closed) throw new VarveError('CLOSED', 'a commit ends with its callback')
-    if (!(log instanceof LogicalLog)) throw new TypeError('log must be a log of this database')
+    if (!(log instanceof LogicalLog) || !log.isOf(this.#host.logHost)) throw new TypeError('log must be a log of this database')
     if (log.dropped) throw new VarveError('NOT_FOUND', `log ${log.name} was dropped`, { details: { log: log.name } })
     return log
   }

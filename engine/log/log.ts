@@ -33,8 +33,8 @@ export interface RecordHeader {
 /** A record to append to a topic log. Strings are stored as UTF-8. */
 export interface TopicRecord {
   readonly key?: Uint8Array | string | null
-  /** null is a tombstone where the log is compacted by key. */
-  readonly value?: Uint8Array | string | null
+  /** null: none; a tombstone where the log is compacted by key. */
+  readonly value: Uint8Array | string | null
   /** Milliseconds since 1970. Default: the clock at append. */
   readonly timestamp?: number
   readonly headers?: readonly RecordHeader[]

@@ -148,6 +148,10 @@ export class LogicalLog implements Log {
     }
   }
 
+  isOf(host: LogHost): boolean {
+    return this.#host === host
+  }
+
   get name(): string {
     return this.#definition.name
   }
@@ -256,12 +260,12 @@ export class LogicalLog implements Log {
   // --- writing -----------------------------------------------------------------------------------------------------------------------
 
   appendRecords(records: readonly TopicRecord[] | readonly StoreRecord[], options: AppendOptions = {}): Appended {
-    const committed = this.#host.commit(commit => commit.appendRecords(this, records, options), options)
+    const committed = this.#host.commit(commit => commit.appendRecords(this, records, options), wordOf(options))
     return appendedOf(committed)
   }
 
   appendBatches(bytes: Uint8Array, options: AppendOptions & { readonly keepOffsets?: boolean } = {}): Appended {
-    const committed = this.#host.commit(commit => commit.appendBatches(this, bytes, options), options)
+    const committed = this.#host.commit(commit => commit.appendBatches(this, bytes, options), wordOf(options))
     return appendedOf(committed)
   }
 
@@ -604,4 +608,9 @@ export class LogicalLog implements Log {
   #assertNotDropped(): void {
     if (this.#dropped) throw new VarveError('NOT_FOUND', `log ${this.name} was dropped`, { details: { log: this.name } })
   }
+}
+
+/** Of an append's options those that are its commit's. */
+function wordOf(options: { readonly durability?: Durability }): { readonly durability?: Durability } | undefined {
+  return options?.durability === undefined ? undefined : { durability: options.durability }
 }

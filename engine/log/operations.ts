@@ -3,7 +3,7 @@ import { storeBatchHeaderSize } from '../batch/store-batch.ts'
 import { storeRecordSize } from '../batch/store-record.ts'
 import { codecIdOf } from '../codec/compression.ts'
 import { VarveError } from '../errors.ts'
-import { checkBoolean, checkObject, checkOffset } from './check-arguments.ts'
+import { checkBoolean, checkNames, checkObject, checkOffset } from './check-arguments.ts'
 import type { AppendOptions, Durability, HybridVersion, RecordHeader, StoreRecord, TopicRecord } from './log.ts'
 import type { LogicalLog } from './logical-log.ts'
 
@@ -76,6 +76,7 @@ export function topicBytesMax(operation: AppendOperation): number {
   const records = operation.topicRecords as readonly TopicRecord[]
   for (const record of records) {
     if (record === null || typeof record !== 'object') throw new TypeError('a record must be an object with key and value')
+    if (record.value === undefined) throw new TypeError('a record must have a value (null for none)')
     checkBytes(record.key, 'key')
     checkBytes(record.value, 'value')
     const { timestamp, headers } = record
@@ -139,8 +140,19 @@ function checkBytes(value: Uint8Array | string | null | undefined, option: strin
   throw new TypeError(`${option} must be a Uint8Array, a string or null`)
 }
 
+const appendOptionNames: ReadonlySet<string> = new Set([
+  'durability',
+  'expectedOffset',
+  'epoch',
+  'producer',
+  'transactional',
+  'compression',
+  'keepOffsets',
+])
+
 export function checkOptions(options: AppendOptions & { readonly keepOffsets?: boolean }): void {
   checkObject(options, 'options')
+  checkNames(options, appendOptionNames)
   const { epoch, producer, expectedOffset } = options
   if (expectedOffset !== undefined) checkOffset(expectedOffset, 'expectedOffset')
   checkBoolean(options.transactional, 'transactional')

@@ -60,7 +60,7 @@ export function isAlive(owner: ProcessIdentity, here: ProcessIdentity): boolean 
   if (bothBooted && owner.bootId !== here.bootId) return !sameHost
   const samePids = owner.pidNamespace !== '' && owner.pidNamespace === here.pidNamespace
   if (!sameHost && !(bothBooted && samePids)) return true
-  if (!pidExists(owner.pid)) return false
+  if (!pidExists(owner.pid) || isZombie(owner.pid)) return false
   const start = processStart(owner.pid)
   return owner.processStart === '' || start === undefined || start === owner.processStart
 }
@@ -71,6 +71,17 @@ function pidExists(pid: number): boolean {
     return true
   } catch (error) {
     return (error as { code?: unknown }).code !== 'ESRCH'
+  }
+}
+
+/** A process that ended and waits for its parent to look: it holds nothing any more, and may wait for ever in a container without an init. */
+function isZombie(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const state = stat[stat.lastIndexOf(')') + 2]
+    return state === 'Z' || state === 'X'
+  } catch {
+    return false
   }
 }
 

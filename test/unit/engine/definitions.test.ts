@@ -113,3 +113,54 @@ describe('the folder lock', () => {
     await db.close()
   })
 })
+
+describe('commits', () => {
+  test('a log of another database is refused, and neither database changes', async () => {
+    const environment = newEnvironment(57)
+    await environment.drive(async () => {
+      const a = await openSim(environment)
+      const b = await openDatabase('/data/other', { environment })
+      await a.define([{ name: 'one', kind: 'topic' }])
+      await b.define([{ name: 'two', kind: 'topic' }])
+      expect(() => a.commit(commit => commit.appendRecords(b.log('two'), [{ value: 'x' }]))).toThrow(TypeError)
+      expect(() => a.commit(commit => commit.setMetadata(b.log('two'), 'slot', new Uint8Array(1)))).toThrow(TypeError)
+      expect([a.log('one').endOffset, b.log('two').endOffset]).toEqual([0, 0])
+      await a.close()
+      await b.close()
+    })
+  })
+
+  test('an asynchronous callback is refused and commits nothing', async () => {
+    const environment = newEnvironment(58)
+    await environment.drive(async () => {
+      const db = await openSim(environment)
+      await db.define([{ name: 'a', kind: 'topic' }])
+      const log = db.log('a')
+      expect(() =>
+        db.commit(async commit => {
+          commit.appendRecords(log, [{ value: 'before' }])
+          await Promise.resolve()
+          commit.appendRecords(log, [{ value: 'after' }])
+        }),
+      ).toThrow('synchronous')
+      expect(log.endOffset).toBe(0)
+      await db.close()
+    })
+  })
+
+  test('misspelt options and records without a value are refused by name', async () => {
+    const environment = newEnvironment(59)
+    await environment.drive(async () => {
+      const db = await openSim(environment)
+      await db.define([{ name: 'a', kind: 'topic' }])
+      const log = db.log('a')
+      expect(() => log.appendRecords([{ value: 'x' }], { durabilty: 'none' } as object)).toThrow('durabilty')
+      expect(() => log.appendRecords([{ key: 'k', vaule: 'x' } as unknown as { value: string }])).toThrow('value')
+      expect(() => log.read(0, { maxBytes: 1 } as object)).toThrow('maxBytes')
+      expect(() => db.lease({ log: ['a'] } as object)).toThrow('log')
+      expect(() => db.commit(() => undefined, { durable: true } as object)).toThrow('durable')
+      await expect(db.define([{ name: 's', kind: 'store', cleanup: 'compact' }])).rejects.toThrow('cleanup')
+      await db.close()
+    })
+  })
+})
