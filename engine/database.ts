@@ -80,14 +80,16 @@ export class Database implements Committer, Definitions {
       throw ioError(error, folder, 'locking the folder')
     }
     let opening: Opening | undefined
+    let database: Database | undefined
     try {
       await loadChecksums()
       opening = new Opening(folder, options, environment)
       await opening.run()
-      const database = new Database(folder, options, environment, lock, opening)
+      database = new Database(folder, options, environment, lock, opening)
       await database.#start(opening)
       return database
     } catch (error) {
+      if (database !== undefined) await database.#abandon()
       await opening?.giveUp()
       await lock.release().catch(() => undefined) // the opening's own error is the one to report
       throw typedError(error, folder, 'opening the database')
@@ -179,6 +181,13 @@ export class Database implements Committer, Definitions {
     this.#flusher.wake()
   }
 
+  /** Opening failed behind the constructor: ends what the database had begun. */
+  async #abandon(): Promise<void> {
+    this.#closing = Promise.resolve()
+    await this.#flusher.stop().catch(() => undefined) // the opening's own error is the one to report
+    await this.#executor.close().catch(() => undefined)
+  }
+
   get isOpen(): boolean {
     return !this.#closed && this.#closing === undefined
   }
@@ -221,7 +230,9 @@ export class Database implements Committer, Definitions {
     if (poisoned) await attempt(() => this.#commitLog.close())
     else await attempt(() => this.#commitLog.close())
     this.#closed = true
-    this.#manifest.close()
+    // Those who began to wait while it closed.
+    for (const log of this.#logs.values()) log.endWaits(ended)
+    await attempt(() => this.#manifest.close())
     await attempt(() => this.#executor.close())
     await attempt(() => this.#lock.release())
     if (errors.length > 0 && !poisoned) throw errors[0]

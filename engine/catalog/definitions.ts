@@ -21,6 +21,7 @@ const allowedValues: { readonly [name: string]: readonly unknown[] } = {
 }
 
 const nameLengthMax = 400
+const loneSurrogate = /\p{Surrogate}/u
 
 export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
   readonly #catalog: Catalog
@@ -126,6 +127,7 @@ function checkName(name: unknown): void {
   if (typeof name !== 'string' || name.length === 0 || name.length > nameLengthMax) {
     throw new TypeError(`name must be a string of 1 to ${nameLengthMax} characters`)
   }
+  if (loneSurrogate.test(name)) throw new TypeError('name must be well-formed Unicode')
   if (name.includes('\u0000')) throw new TypeError('name must not contain the character NUL')
   if (name.startsWith('$')) throw new TypeError(`name must not begin with $, got ${name}`)
 }

@@ -78,12 +78,18 @@ export class Manifest {
       for (const { segmentId, bytes, footerChecksum } of segments)
         this.#prepared.set(segmentId, this.#open(segmentId, { bytes, footer: footerChecksum }))
     } catch (error) {
-      for (const { segmentId } of segments) {
-        this.#prepared.get(segmentId)?.close()
-        this.#prepared.delete(segmentId)
-        await this.#files.remove(this.#pathOf(segmentId)).catch(() => undefined) // what stays is swept at the next opening
-      }
+      await this.discard(segments)
       throw error
+    }
+  }
+
+  /** Takes back what was prepared for an edit that did not come about: closes and removes the files. */
+  async discard(segments: readonly WrittenSegment[]): Promise<void> {
+    for (const { segmentId } of segments) {
+      if (this.#segments.has(segmentId)) continue
+      this.#prepared.get(segmentId)?.close()
+      this.#prepared.delete(segmentId)
+      await this.#files.remove(this.#pathOf(segmentId)).catch(() => undefined) // what stays is swept at the next opening
     }
   }
 

@@ -37,7 +37,7 @@ import { sealFrame, writeEntryHeader } from './frame.ts'
 import { FrameOutput } from './frame-output.ts'
 import { discardStagedFile, writeStagedFile } from './staging.ts'
 import type { BoundsPassed, CommitLogObserver, CommitLogOptions, CommitLogStart, CommitSpace, PendingFrame, TailFile } from './tail-file.ts'
-import { FrameTicket } from './ticket.ts'
+import { FrameTicket, settledTicket } from './ticket.ts'
 import { Waits } from './waits.ts'
 
 function stagedBytes(tail: TailFile): number {
@@ -259,6 +259,27 @@ export class CommitLog {
     }
     // Commit records are small: without this, staged memory would wait for its flush until thousands of them fill the arena.
     if (isStaged && stagedBytes(frame.tail) > this.#options.tailBytesMax / 4) this.sealArena()
+    return frame.ticket
+  }
+
+  /** A ticket for everything appended so far, written as that word asks. Throws CLOSED, POISONED. */
+  endTicket(durability: Durability): FrameTicket {
+    if (this.#closed) throw new VarveError('CLOSED', 'the database is closed')
+    if (this.#poison !== undefined) throw this.#poisonedError()
+    if (this.#durableLsn >= this.#endLsn) return settledTicket
+    let frame = this.#open
+    if (frame === undefined) {
+      const newest = this.#queue.at(-1) ?? this.#inFlight.at(-1)?.frame
+      if (newest !== undefined && (newest.sync || durability !== 'sync')) return newest.ticket
+      if (newest === undefined && durability !== 'sync') return this.#undurable.at(-1)?.ticket ?? settledTicket
+      frame = this.#openFrame(this.#newestWithRoom(0, true))
+      this.#touchEnd(frame)
+    }
+    if (durability === 'sync') frame.sync = true
+    if (durability !== 'none') {
+      frame.write = true
+      this.#schedule()
+    }
     return frame.ticket
   }
 

@@ -93,29 +93,32 @@ export class FilePool {
   }
 
   /** The next file, at least `size` bytes large. Rejects with NO_SPACE, IO, READ_ONLY; may then be called again. */
-  async take(size: number): Promise<LogFile> {
+  take(size: number): Promise<LogFile> {
     const ahead = this.#ahead
     this.#ahead = undefined
-    if (ahead !== undefined) {
-      const file = await ahead
-      if (file.size >= size) return file
-      await this.#retire(file)
-    }
-    return this.#enqueue(() => this.#make(size))
+    // One job of the chain, waiting included: a later `take` must not get a lower number while this one retires a file that is too small.
+    return this.#enqueue(async () => {
+      const file = await ahead?.catch(() => undefined) // it failed; this is the next try
+      if (file !== undefined && file.size >= size) return file
+      if (file !== undefined) await this.#retire(file)
+      return await this.#make(size)
+    })
   }
 
   /** Gives a file back whose frames are all flushed, and recorded as flushed in the catalog view. */
   recycle(number: number, path: string, size: number): Promise<void> {
-    return this.#enqueue(async () => {
-      const { files } = this.#environment
-      if (this.#spares.length >= sparesMax || size < this.#nextBytes) {
-        await files.remove(path)
-      } else {
-        await files.rename(path, `${this.#folder}/${spareFileName(number)}`)
-        this.#spares.push({ number, size })
-      }
-      await files.syncDirectory(this.#folder)
-    })
+    return this.#enqueue(() => this.#recycle(number, path, size))
+  }
+
+  async #recycle(number: number, path: string, size: number): Promise<void> {
+    const { files } = this.#environment
+    if (this.#spares.length >= sparesMax || size < this.#nextBytes) {
+      await files.remove(path)
+    } else {
+      await files.rename(path, `${this.#folder}/${spareFileName(number)}`)
+      this.#spares.push({ number, size })
+    }
+    await files.syncDirectory(this.#folder)
   }
 
   /** Waits for preparations and closes a file that nobody took. */
@@ -172,7 +175,7 @@ export class FilePool {
 
   async #retire(file: LogFile): Promise<void> {
     await closeLogFile(file)
-    await this.recycle(file.number, file.path, file.size)
+    await this.#recycle(file.number, file.path, file.size)
   }
 }
 

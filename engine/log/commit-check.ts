@@ -143,7 +143,9 @@ export class CommitChecker {
         `log ${log.name}: cannot truncate to ${offset}, not between the high watermark ${log.highWatermark} and the end ${end.offset}`,
       )
     }
-    if (end.appended) throw new TypeError(`log ${log.name}: truncate before appending in one commit`)
+    if (end.appended || end.truncated !== undefined) {
+      throw new TypeError(`log ${log.name}: truncate once, and before appending, in one commit`)
+    }
     end.offset = offset
     const index = log.tail.find(offset)
     if (index < log.tail.length && log.tail.baseOffset(index) < offset) {

@@ -3,7 +3,7 @@ import { estimateRecordBatchSize } from '../batch/record-batch-codec.ts'
 import { checkStoreBatch, storeBatchCount } from '../batch/store-batch.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import { ENTRY_HEADER_BYTES } from '../commit-log/format.ts'
-import { type FrameTicket, settledTicket } from '../commit-log/ticket.ts'
+import type { FrameTicket } from '../commit-log/ticket.ts'
 import type { Clock } from '../env/environment.ts'
 import { assert, VarveError } from '../errors.ts'
 import { CommitAnswer } from './appended.ts'
@@ -12,6 +12,7 @@ import { CommitChecker } from './commit-check.ts'
 import { CommitEncoder } from './commit-encode.ts'
 import type { AppendOptions, Commit, Committed, Durability, Log, StoreRecord, TopicRecord } from './log.ts'
 import { type LogHost, LogicalLog } from './logical-log.ts'
+import { resetSnapshot, snapshotSlot } from './machine-runner.ts'
 import {
   type AppendOperation,
   type CatalogRowChange,
@@ -23,7 +24,8 @@ import {
   topicBytesMax,
 } from './operations.ts'
 
-const stateRowBytesMax = 256
+/** A state row and an empty snapshot. */
+const stateRowBytesMax = 512
 /** The key of its row must fit the catalog view. */
 const slotBytesMax = 200
 
@@ -166,7 +168,8 @@ export class LocalCommit implements Commit {
     const checker = new CommitChecker()
     for (const operation of this.#operations) checker.check(operation)
     const bytesMax = this.#bytesMax()
-    if (bytesMax === 0) return this.#committed(settledTicket, durability)
+    // Nothing to write (a resend, a trim made before): what it repeats may not be on the disk yet.
+    if (bytesMax === 0) return this.#committed(commitLog.endTicket(durability), durability)
 
     const space = commitLog.begin(bytesMax, this.#internal ? 'both' : this.#unblocks() ? 'tail' : 'none')
     const encoder = new CommitEncoder(commitLog, clock, space, durability)
@@ -236,6 +239,7 @@ export class LocalCommit implements Commit {
         encoder.reset(operation)
         const { log, offset } = operation
         const resetLsn = this.#host.commitLog.buildingLsn
+        this.#rows.push(this.#host.metadataRow(log, snapshotSlot, resetSnapshot(offset)))
         this.#rows.push(this.#host.stateRow(log, { startOffset: offset, endOffset: offset, resetLsn, epoch: 0, cleanedTo: 0 }))
       }
     }

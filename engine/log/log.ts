@@ -301,6 +301,9 @@ export interface StateMachine {
   apply(bytes: Uint8Array, start: number, end: number, baseOffset: number): void
   /** The state after everything applied so far; stored with the log at each flush, at most 64 KiB (large states keep their own parts). */
   snapshot(): Uint8Array
-  /** Called once, before the first `apply`: the newest stored snapshot and the offset from which `apply` goes on; undefined and 0 at first. */
+  /**
+   * Called before the first `apply`: the newest stored snapshot and the offset from which `apply` goes on; undefined and 0 at first. After `resetTo`
+   * it is called again with an empty snapshot (0 bytes) and the offset of the reset: the owner installs the state of that offset itself.
+   */
   restore(snapshot: Uint8Array | undefined, appliedOffset: number): void
 }

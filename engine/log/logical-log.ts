@@ -422,8 +422,21 @@ export class LogicalLog implements Log {
     this.#parts = undefined
   }
 
+  /** True when batches of this log may have to stay in the tail although they are durable. */
+  get mayHoldBack(): boolean {
+    return this.ownsHighWatermark || this.#waitsForMachine
+  }
+
+  /** A store log without a body forgets its batches when they are flushed: they wait for the machine that has applied to this log before. */
+  get #waitsForMachine(): boolean {
+    return (
+      this.kind === 'store' && this.#definition.body !== true && this.#runner === undefined && this.metadata.get(snapshotSlot) !== undefined
+    )
+  }
+
   /** How many tail batches from the head may be flushed: durable, released, whole. */
   flushable(): number {
+    if (this.#waitsForMachine) return 0
     const bound = this.ownsHighWatermark ? Math.min(this.#ownerHighWatermark, this.durableOffset) : this.durableOffset
     const { tail } = this
     let count = 0

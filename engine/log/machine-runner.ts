@@ -9,6 +9,7 @@ import { batchBase, batchEnd, batchLength } from './batch-kinds.ts'
 import type { LogSlice, StateMachine } from './log.ts'
 
 export const snapshotSlot = 'state-machine'
+const emptyState = new Uint8Array(0)
 const snapshotBytesMax = 0xffff
 
 /** What the runner needs of its log. */
@@ -35,7 +36,7 @@ export class MachineRunner {
     const stored = decodeSnapshot(log.snapshotBytes())
     const from = stored?.appliedOffset ?? 0
     const { startOffset, endOffset } = log
-    if (stored !== undefined && from < startOffset) {
+    if (from < startOffset) {
       throw new VarveError(
         'OFFSET_OUT_OF_RANGE',
         `log ${log.name}: its state machine stands at ${from}, the log begins at ${startOffset}`,
@@ -55,9 +56,10 @@ export class MachineRunner {
     return this.#appliedOffset
   }
 
-  /** The log was reset: the machine goes on at `offset` with whatever its owner installed. */
+  /** The log was reset: the machine begins anew at `offset`, with whatever its owner installs. */
   reset(offset: number): void {
     this.#appliedOffset = offset
+    this.machine.restore(emptyState, offset)
   }
 
   /** Applies what may be applied now. */
@@ -95,6 +97,11 @@ export class MachineRunner {
   takeSnapshot(): { readonly slot: string; readonly value: Uint8Array } {
     return { slot: snapshotSlot, value: encodeSnapshot(this.#appliedOffset, this.machine.snapshot()) }
   }
+}
+
+/** What is stored for a log that was reset: an empty state at `offset`, so that nothing of before is restored. */
+export function resetSnapshot(offset: number): Uint8Array {
+  return encodeSnapshot(offset, emptyState)
 }
 
 function encodeSnapshot(appliedOffset: number, state: Uint8Array): Uint8Array {

@@ -59,6 +59,12 @@ export class Tail {
     }
     return this.#lastArena
   }
+  /** The arena looked at last may be released with its slots: an idle log must not keep its memory. */
+  #forgetArena(): void {
+    this.#lastArena = undefined
+    this.#lastArenaNumber = -1
+  }
+
   #cell(index: number, column: number): number {
     return this.arena(index).cell(rowOf(this.slot(index)), column)
   }
@@ -137,6 +143,7 @@ export class Tail {
 
   /** Forgets the first `count` slots: they are flushed. */
   dropFirst(count: number): void {
+    this.#forgetArena()
     assert(count <= this.length, 'no more slots than there are', count, this.length)
     this.#head += count
     if (this.#head > 1024 && this.#head * 2 > this.#slots.length) {
@@ -150,6 +157,7 @@ export class Tail {
 
   /** Forgets the slots from `index` on: they are truncated. */
   dropFrom(index: number): void {
+    this.#forgetArena()
     this.#slots.length = this.#head + index
   }
 

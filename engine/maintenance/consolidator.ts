@@ -253,6 +253,7 @@ export class Consolidator {
       ownSegmentBytes: this.#host.ownSegmentBytes,
       seed: environment.random.uint32(),
     }
+    const generations = new Map(groups.map(({ logId }) => [logId, this.#host.logs.existing(logId)?.generation]))
     for (const id of sourceIds) manifest.pin(id)
     let output: MergeOutput
     try {
@@ -266,12 +267,18 @@ export class Consolidator {
     const logs = groups.map(group => this.#host.logs.existing(group.logId)).filter(log => log !== undefined)
     for (const { logId, end } of output.cleaned) {
       const log = this.#host.logs.existing(logId)
-      if (log !== undefined) rows.push(this.#stateRow(catalog, log, { cleanedTo: end }))
+      // A log that was reset meanwhile begins anew: nothing of it is clean.
+      if (log !== undefined && log.generation === generations.get(logId)) rows.push(this.#stateRow(catalog, log, { cleanedTo: end }))
     }
     this.counters.merges++
     this.counters.bytesIn += output.bytesIn
     this.counters.bytesOut += output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
-    await this.#replace(rows, logs)
+    try {
+      await this.#replace(rows, logs)
+    } catch (error) {
+      await manifest.discard(output.segments)
+      throw error
+    }
     return output
   }
 

@@ -19,7 +19,7 @@ import { INDEX_COLUMNS, INDEX_LOG_ID } from '../commit-log/arena.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { TailFile } from '../commit-log/tail-file.ts'
 import type { Environment, Executor } from '../env/environment.ts'
-import { typedError, VarveError } from '../errors.ts'
+import { assert, typedError, VarveError } from '../errors.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import { arenaNumberOf } from '../log/tail.ts'
 import { SegmentDirectory } from '../segment/directory.ts'
@@ -156,7 +156,7 @@ export class Flusher {
     const numbers = new Set(tails.flatMap(tail => [tail.arena.number, ...tail.staged.map(staged => staged.arena.number)]))
     let carried = 0
     for (const log of this.#touchedLogs(tails)) {
-      if (!log.ownsHighWatermark) continue
+      if (!log.mayHoldBack) continue
       for (let i = log.flushable(); i < log.tail.length; i++) if (numbers.has(arenaNumberOf(log.tail.slot(i)))) carried += log.tail.bytes(i)
     }
     const used = tails.reduce((sum, tail) => tail.staged.reduce((part, staged) => part + staged.arena.used, sum + tail.arena.used), 0)
@@ -177,7 +177,9 @@ export class Flusher {
   async #moveToSegments(tails: readonly TailFile[]): Promise<void> {
     const { commitLog, catalog, executor } = this.#host
     await this.#host.checkLock()
-    const last = tails.at(-1) as TailFile
+    // An arena may have been sealed empty (a commit that needed it failed); it knows no checksum of its own.
+    const last = tails.findLast(tail => tail.endLsn > tail.arena.baseLsn)
+    assert(last !== undefined, 'what is not flushed holds frames', tails.length)
     const point = last.endLsn
     if (commitLog.durableLsn < point) await commitLog.syncAll()
     const arenas = tails.flatMap(tail => [tail.arena, ...tail.staged.map(staged => staged.arena)])
@@ -186,11 +188,15 @@ export class Flusher {
 
     const plan = new FlushPlan()
     const counts = new Map<LogicalLog, FlushedCount>()
+    // Before anything is written: a machine that cannot be stored must not leave segments behind at each try.
+    const snapshots: RowChange[] = []
     for (const log of touched) {
       const count = this.#countOf(log, numbers, last.endLsn)
-      this.counters.carriedBatches += log.ownsHighWatermark ? this.#host.carry(log, count, numbers) : 0
+      this.counters.carriedBatches += log.mayHoldBack ? this.#host.carry(log, count, numbers) : 0
       if (count === 0) continue
       counts.set(log, { count, generation: log.generation })
+      const snapshot = log.takeSnapshot()
+      if (snapshot !== undefined) snapshots.push({ key: rowKeys.meta(log.id, snapshot.slot), value: snapshot.value })
       plan.add(log, log.tail.endOffset(count - 1))
     }
 
@@ -212,7 +218,10 @@ export class Flusher {
       output = await executor.run<FlushOutput>({ kind: 'flush', input })
       await this.#host.manifest.prepare(output.segments)
     }
-    const durable = this.#host.edit(this.#rows(output.segments, last, editId, counts))
+    const durable = this.#host.edit([
+      ...this.#rows(output.segments, last, editId, counts),
+      ...snapshots.filter(row => this.#isLive(row, counts)),
+    ])
     if (catalog.flush.lsn === last.endLsn) {
       // In the turn of the edit, so that nobody sees rows, parts and tails that do not agree. What the segments hold is durable either way.
       const producers = new Map(output.producers.map(entry => [entry.logId, entry.bytes]))
@@ -221,7 +230,12 @@ export class Flusher {
         if (!log.dropped && log.generation === generation) log.flushed(count, producers.get(log.id) ?? null)
       }
     }
-    await durable
+    try {
+      await durable
+    } finally {
+      // The edit did not come about: its segments are nobody's.
+      if (catalog.flush.lsn < last.endLsn) await this.#host.manifest.discard(output.segments)
+    }
     this.counters.flushes++
     this.counters.flushedBytes += output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
   }
@@ -274,11 +288,19 @@ export class Flusher {
   #countOf(log: LogicalLog, numbers: ReadonlySet<number>, endLsn: number): number {
     const { tail } = log
     // Everything in these arenas is durable. Without an owner it is released too, and lies in order of commits (arenas of staged commits do not).
-    if (!log.ownsHighWatermark) return tail.countBelow(endLsn)
+    if (!log.mayHoldBack) return tail.countBelow(endLsn)
     const flushable = log.flushable()
     let count = 0
     while (count < flushable && numbers.has(arenaNumberOf(tail.slot(count)))) count++
     return count
+  }
+
+  /** False for a snapshot of a log that was dropped or reset while the worker wrote. */
+  #isLive(row: RowChange, counts: ReadonlyMap<LogicalLog, FlushedCount>): boolean {
+    for (const [log, { generation }] of counts) {
+      if (row.key.startsWith(rowKeys.meta(log.id, ''))) return !log.dropped && log.generation === generation
+    }
+    return false
   }
 
   #rows(segments: readonly SegmentSummary[], last: TailFile, editId: number, counts: ReadonlyMap<LogicalLog, FlushedCount>): RowChange[] {
@@ -299,8 +321,6 @@ export class Flusher {
     rows.push({ key: rowKeys.ids, value: packRow({ ...catalog.ids, edit: Math.max(catalog.ids.edit, editId + 1) }) })
     for (const [log, { count, generation }] of counts) {
       if (isVoid(log, generation)) continue
-      const snapshot = log.takeSnapshot()
-      if (snapshot !== undefined) rows.push({ key: rowKeys.meta(log.id, snapshot.slot), value: snapshot.value })
       const epoch = log.tail.epoch(count - 1)
       if (log.kind === 'store' && log.definition.body !== true && epoch > 0) {
         const state = catalog.state(log.id)

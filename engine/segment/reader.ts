@@ -51,6 +51,8 @@ export class SegmentReader {
   readonly #footer: Footer
   readonly #indexes = new Map<number, BatchIndex | RunIndex>()
   #closed = false
+  /** Asynchronous reads under way: the file stays open until they end. */
+  #reading = 0
 
   private constructor(file: File, bytes: number, trailer: Trailer, footer: Footer, directory: SegmentDirectory) {
     this.path = file.path
@@ -198,10 +200,15 @@ export class SegmentReader {
     const { into } = options
     const bytes = into !== undefined && into.length >= size ? into.subarray(0, size) : new Uint8Array(size)
     let count: number
+    if (this.#closed) throw new VarveError('CLOSED', `${this.path}: the segment was closed`)
+    this.#reading++
     try {
       count = await this.#file.read(bytes, filePosition)
     } catch (error) {
       throw ioError(error, this.path, 'read')
+    } finally {
+      this.#reading--
+      if (this.#closed && this.#reading === 0) this.#file.closeSync()
     }
     if (count !== size) throw corrupt('file ends early', this.path, filePosition + count, { expected: size, actual: count })
     if (options.verify !== false) this.#verify(index, from, end, bytes, filePosition)
@@ -213,11 +220,11 @@ export class SegmentReader {
     return readRange(this.#file, position, size)
   }
 
-  /** Idempotent. */
+  /** Idempotent. Asynchronous reads under way end first. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#file.closeSync()
+    if (this.#reading === 0) this.#file.closeSync()
   }
 
   #verify(index: BlockIndex, from: number, end: number, bytes: Uint8Array, filePosition: number): void {
