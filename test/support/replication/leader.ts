@@ -18,6 +18,8 @@ interface Progress {
   match: number
   /** `match` at the last heartbeat: without progress since then, sending starts there again. */
   matchAtBeat: number
+  /** Where sending began again after a conflict; until the next heartbeat only an earlier place counts, or doubled messages would multiply. */
+  restartedAt: number
 }
 
 export class Leadership {
@@ -38,7 +40,8 @@ export class Leadership {
     this.#bytesMax = options.bytesMax
     this.#firstOffset = log.endOffset
     setMaxListeners(0, this.ended.signal) // every command that waits listens to it
-    for (const peer of peers) this.#progress.set(peer, { next: log.endOffset, match: 0, matchAtBeat: 0 })
+    for (const peer of peers)
+      this.#progress.set(peer, { next: log.endOffset, match: 0, matchAtBeat: 0, restartedAt: Number.POSITIVE_INFINITY })
   }
 
   /** The next message for a follower; undefined when there is nothing new and it is no heartbeat. */
@@ -47,6 +50,7 @@ export class Leadership {
     if (beat) {
       if (progress.match === progress.matchAtBeat && progress.match > 0) progress.next = progress.match
       progress.matchAtBeat = progress.match
+      progress.restartedAt = Number.POSITIVE_INFINITY
     }
     const log = this.#log
     const slice = log.read(progress.next, { bound: this.#bound, bytesMax: this.#bytesMax, fillChecksums: true })
@@ -67,8 +71,14 @@ export class Leadership {
   answered(peer: number, answer: AppendAnswer): boolean {
     const progress = this.#progress.get(peer) as Progress
     progress.match = Math.max(progress.match, answer.matchOffset)
-    if (answer.conflict === undefined) progress.next = Math.max(progress.next, progress.match)
-    else progress.next = Math.max(progress.match, this.#agreedWith(answer.conflict))
+    progress.next = Math.max(progress.next, progress.match)
+    if (answer.conflict !== undefined) {
+      const agreed = Math.max(progress.match, this.#agreedWith(answer.conflict))
+      if (agreed < progress.restartedAt) {
+        progress.next = agreed
+        progress.restartedAt = agreed
+      }
+    }
     return this.advance()
   }
 
