@@ -48,10 +48,11 @@ async function read(
   await fill(logs, new RecordSource(batch), records / batch)
   await database.seal()
   let count = 0
+  const into = new Uint8Array(bytesMax)
   await measurement.measure(async () => {
     for (let offset = 0; offset < records; ) {
       const begun = measurement.begin()
-      const slice = log.read(offset, { bytesMax })
+      const slice = log.read(offset, { bytesMax, into })
       count += visit(slice.bytes, slice.positions)
       measurement.end(begun)
       offset = slice.nextOffset

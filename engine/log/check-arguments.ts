@@ -31,7 +31,7 @@ export function checkBound(bound: unknown): void {
   }
 }
 
-const readOptionNames: ReadonlySet<string> = new Set(['bound', 'bytesMax', 'fillChecksums'])
+const readOptionNames: ReadonlySet<string> = new Set(['bound', 'bytesMax', 'into', 'fillChecksums'])
 const waitOptionNames: ReadonlySet<string> = new Set(['bound', 'signal'])
 
 export function checkReadOptions(options: ReadOptions): void {
@@ -42,6 +42,8 @@ export function checkReadOptions(options: ReadOptions): void {
   if (bytesMax !== undefined && (typeof bytesMax !== 'number' || !(bytesMax > 0))) {
     throw new RangeError(`bytesMax must be positive, got ${String(bytesMax)}`)
   }
+  const { into } = options
+  if (into !== undefined && !(into instanceof Uint8Array)) throw new TypeError(`into must be a Uint8Array, got ${String(into)}`)
   checkBoolean(options.fillChecksums, 'fillChecksums')
 }
 

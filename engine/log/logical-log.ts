@@ -460,7 +460,7 @@ export class LogicalLog implements Log {
     const bound = this.#checkRead(offset, options)
     if (bound === undefined) return { kind: this.kind, bytes: new Uint8Array(0), positions: [], nextOffset: offset }
     if (offset < this.#flushedEnd) {
-      const slice = readParts(this.parts, this.kind, offset, options.bytesMax ?? bytesMaxDefault)
+      const slice = readParts(this.parts, this.kind, offset, options.bytesMax ?? bytesMaxDefault, options.into)
       if (slice !== undefined) return slice
     }
     return this.tail.read(
@@ -469,6 +469,7 @@ export class LogicalLog implements Log {
       bound,
       options.bytesMax ?? bytesMaxDefault,
       options.fillChecksums === true,
+      options.into,
     )
   }
 
@@ -476,7 +477,7 @@ export class LogicalLog implements Log {
   async readAsync(offset: number, options: ReadOptions = {}): Promise<LogSlice> {
     const bound = this.#checkRead(offset, options)
     if (bound !== undefined && offset < this.#flushedEnd) {
-      const slice = await readPartsAsync(this.parts, this.kind, offset, options.bytesMax ?? bytesMaxDefault)
+      const slice = await readPartsAsync(this.parts, this.kind, offset, options.bytesMax ?? bytesMaxDefault, options.into)
       if (slice !== undefined) return slice
     }
     return this.read(offset, options)

@@ -7,7 +7,7 @@
  */
 import { PART_BODY, PART_RUN, PART_TOPIC } from '../segment/format.ts'
 import type { BlockRange, SegmentReader } from '../segment/reader.ts'
-import { batchBase, batchEnd, batchLength, offsetForTimeInBatch } from './batch-kinds.ts'
+import { batchEnd, batchLength, offsetForTimeInBatch } from './batch-kinds.ts'
 import type { LogKind, LogSlice } from './log.ts'
 import type { AbortedEntry } from './producer-state.ts'
 
@@ -76,13 +76,19 @@ function findPart(parts: readonly PartRef[], offset: number): PartRef | undefine
 }
 
 /** Batches from `offset` on out of one part; undefined when no part reaches that far. Across a gap of compaction `nextOffset` still moves on. */
-export function readParts(parts: readonly PartRef[], kind: LogKind, offset: number, bytesMax: number): LogSlice | undefined {
+export function readParts(
+  parts: readonly PartRef[],
+  kind: LogKind,
+  offset: number,
+  bytesMax: number,
+  into?: Uint8Array,
+): LogSlice | undefined {
   const part = findPart(parts, offset)
   if (part === undefined) return undefined
   const index = part.reader.batchIndex(part.part)
   const block = index.findByOffset(offset)
   if (block === index.blockCount) return emptySlice(kind, part.endOffset)
-  return sliceOf(kind, part, part.reader.readBlocks(part.part, block, bytesMax), offset, bytesMax)
+  return sliceOf(kind, part, part.reader.readBlocks(part.part, block, bytesMax, into === undefined ? {} : { into }), offset, bytesMax)
 }
 
 export async function readPartsAsync(
@@ -90,13 +96,20 @@ export async function readPartsAsync(
   kind: LogKind,
   offset: number,
   bytesMax: number,
+  into?: Uint8Array,
 ): Promise<LogSlice | undefined> {
   const part = findPart(parts, offset)
   if (part === undefined) return undefined
   const index = part.reader.batchIndex(part.part)
   const block = index.findByOffset(offset)
   if (block === index.blockCount) return emptySlice(kind, part.endOffset)
-  return sliceOf(kind, part, await part.reader.readBlocksAsync(part.part, block, bytesMax), offset, bytesMax)
+  return sliceOf(
+    kind,
+    part,
+    await part.reader.readBlocksAsync(part.part, block, bytesMax, into === undefined ? {} : { into }),
+    offset,
+    bytesMax,
+  )
 }
 
 function emptySlice(kind: LogKind, nextOffset: number): LogSlice {
@@ -183,10 +196,4 @@ export function flushedEndOf(parts: readonly PartRef[], kind: LogKind): number {
   for (const part of parts)
     if (kind === 'topic' ? part.type === PART_TOPIC : part.type === PART_RUN || part.type === PART_BODY) end = Math.max(end, part.endOffset)
   return end
-}
-
-/** Base offset of the first batch in a slice; for callers that count. */
-export function firstOffsetOf(slice: LogSlice): number | undefined {
-  const position = slice.positions[0]
-  return position === undefined ? undefined : batchBase(slice.kind, slice.bytes, position)
 }

@@ -162,13 +162,13 @@ export class Tail {
   }
 
   /** Whole batches from the one that contains `offset` on, up to `bound`, as many as `bytesMax` holds but at least one; copied. */
-  read(kind: LogKind, offset: number, bound: number, bytesMax: number, fillChecksums: boolean): LogSlice {
+  read(kind: LogKind, offset: number, bound: number, bytesMax: number, fillChecksums: boolean, into?: Uint8Array): LogSlice {
     const first = this.find(offset)
     let end = first
     let size = 0
     while (end < this.length && this.endOffset(end) <= bound && (size === 0 || size + this.bytes(end) <= bytesMax))
       size += this.bytes(end++)
-    const bytes = new Uint8Array(size)
+    const bytes = into !== undefined && into.byteLength >= size ? into.subarray(0, size) : new Uint8Array(size)
     const positions: number[] = []
     let at = 0
     for (let i = first; i < end; i++) {
