@@ -34,11 +34,11 @@ export async function quickstart(folder: string): Promise<string[]> {
   await db.close()
   return found
 }
-// [/readme]
 
 function text(bytes: Uint8Array | null): string {
   return new TextDecoder().decode(bytes ?? new Uint8Array(0))
 }
+// [/readme]
 
 const folder = mkdtempSync(join(tmpdir(), 'varve-quickstart-'))
 try {

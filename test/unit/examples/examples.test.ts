@@ -25,3 +25,10 @@ test('the README shows the quickstart as it is', () => {
   expect(shown.length).toBeGreaterThan(500)
   expect(readFileSync('README.md', 'utf8')).toContain(shown.trim())
 })
+
+test('docs/API.md shows the following reader as it is', () => {
+  const source = readFileSync('examples/follow.ts', 'utf8')
+  const shown = source.slice(source.indexOf('import '))
+  expect(shown.length).toBeGreaterThan(500)
+  expect(readFileSync('docs/API.md', 'utf8')).toContain(shown.trim())
+})
