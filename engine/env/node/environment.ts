@@ -10,7 +10,7 @@ import { nodeTimers } from './timers.ts'
 
 export interface NodeEnvironmentOptions {
   /** Entry file of the worker thread, which calls `serveTasks`; see `resolveWorkerUrl`. */
-  readonly worker: URL
+  readonly worker: { readonly href: string }
 }
 
 export function createNodeEnvironment(options: NodeEnvironmentOptions): Environment {
@@ -21,6 +21,6 @@ export function createNodeEnvironment(options: NodeEnvironmentOptions): Environm
     files: nodeFiles,
     catalogs: nodeCatalogs,
     locks: nodeLocks,
-    createExecutor: () => new NodeExecutor(options.worker),
+    createExecutor: () => new NodeExecutor(new URL(options.worker.href)),
   }
 }

@@ -10,7 +10,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
  * URL of `<path>.js` (or `.ts`, see above) next to the module `moduleUrl`, its `import.meta.url`.
  * Throws an Error that says what to run when the build is missing.
  */
-export function resolveWorkerUrl(moduleUrl: string, path: string): URL {
+export function resolveWorkerUrl(moduleUrl: string, path: string): { readonly href: string } {
   if (!moduleUrl.endsWith('.ts')) return new URL(`${path}.js`, moduleUrl)
   const source = fileURLToPath(new URL(`${path}.ts`, moduleUrl))
   if ((process.features as { typescript?: unknown }).typescript) return pathToFileURL(source)
