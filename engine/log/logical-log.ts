@@ -8,6 +8,9 @@
  * (`committer.ts`), which then calls `accept`; reads are synchronous. Flushing moves batches from tail to parts without changing a byte or an
  * offset (`flushed`). For a store log the parts are runs in key order, so only the tail can be read by offset, unless the log keeps a body.
  *
+ * One file, although long: where a log begins, ends, is durable, released and flushed is one invariant. Waiting, machines and parts have files of
+ * their own.
+ *
  * Invariants: parts are in offset order and end at `flushedEnd`, where the tail begins; only what is durable and below the high watermark
  * is ever flushed; nothing below the high watermark is truncated.
  */
