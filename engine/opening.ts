@@ -166,16 +166,21 @@ export class Opening {
         },
       )
     }
-    try {
+    const load = async (): Promise<void> => {
       const view = await catalogs.open(this.catalogFolder)
       try {
         this.catalog.load(view.rows())
       } finally {
         await view.close()
       }
+    }
+    try {
+      await load()
     } catch (error) {
       if (!isVarveError(error, 'CORRUPT') || names.some(name => parseSegmentName(name) !== undefined)) throw error
       await catalogs.remove(this.catalogFolder)
+      // An empty one takes its place at once: segments without a view are damage, and the first flush writes its segments before the view.
+      await load()
     }
   }
 

@@ -11,7 +11,7 @@
  * that runs longer than a minute counts as a failure too: something waits for ever.
  */
 import { fork, spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -39,7 +39,6 @@ async function serve() {
 
 function compile() {
   mkdirSync(compiled, { recursive: true })
-  writeFileSync(new URL('../package.json', compiled), '{ "type": "module" }\n')
   const tsc = fileURLToPath(new URL('../node_modules/typescript/bin/tsc', import.meta.url))
   const project = fileURLToPath(new URL('../test/tsconfig.soak.json', import.meta.url))
   const { status } = spawnSync(process.execPath, [tsc, '-p', project], { stdio: 'inherit' })

@@ -4,7 +4,7 @@
  *
  * One frame a batch at most: recovery puts each carried batch where its offset belongs, in whatever frames they come.
  */
-import { STATE_CHECKSUM_OPEN, STATE_DEAD, STATE_STORE } from '../commit-log/arena.ts'
+import { STATE_CHECKSUM_OPEN, STATE_STORE } from '../commit-log/arena.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import {
   ENTRY_FLAG_CARRIED,
@@ -19,6 +19,8 @@ import { arenaNumberOf, slotOf } from './tail.ts'
 /** Appends the tail batches from index `from` on that lie in these arenas again. Durable with the next sync. Returns how many there were. */
 export function carryBatches(commitLog: CommitLog, log: LogicalLog, from: number, arenas: ReadonlySet<number>): number {
   const { tail } = log
+  // What was durable is remembered by index; by the LSN of its new place it would not be (see `carried`).
+  void log.durableOffset
   let carried = 0
   for (let i = from; i < tail.length; i++) {
     if (!arenas.has(arenaNumberOf(tail.slot(i)))) continue
@@ -45,8 +47,7 @@ export function carryBatches(commitLog: CommitLog, log: LogicalLog, from: number
       state,
     )
     commitLog.end('sync', 0)
-    tail.markDead(i, STATE_DEAD)
-    tail.replace(i, slotOf(space.arena.number, row))
+    log.carried(i, slotOf(space.arena.number, row))
   }
   return carried
 }

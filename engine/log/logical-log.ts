@@ -115,6 +115,8 @@ export class LogicalLog implements Log {
   #ackedIndex = 0
   /** Only for 'owner' logs. */
   #ownerHighWatermark: number
+  /** End offset of the newest batch that was carried; the tail's places are not in LSN order while it lies above `flushedEnd`. */
+  #carriedEnd = 0
   #producers: ProducerState | undefined
   /** Producer state at the flushed end, as the last part stores it; null: it has none; undefined: not looked up yet. */
   #flushedProducers: Uint8Array | null | undefined
@@ -192,6 +194,16 @@ export class LogicalLog implements Log {
     const lsn = this.#host.durableLsn
     while (this.#durableIndex < tail.length && tail.lsn(this.#durableIndex) < lsn) this.#durableIndex++
     return this.#durableIndex === tail.length ? this.#endOffset : tail.baseOffset(this.#durableIndex)
+  }
+
+  /**
+   * The batch at `index` was appended again and is found at `slot` now. It is as durable as it was, even before its new place is: the old place
+   * counts until the edit of a flush is durable, and the new one with it. So `durableOffset` must have been read before, and does not fall.
+   */
+  carried(index: number, slot: number): void {
+    this.tail.markDead(index, STATE_DEAD)
+    this.tail.replace(index, slot)
+    this.#carriedEnd = Math.max(this.#carriedEnd, this.tail.endOffset(index))
   }
   get highWatermark(): number {
     if (this.ownsHighWatermark) return this.#ownerHighWatermark
@@ -323,6 +335,7 @@ export class LogicalLog implements Log {
     if (carried) {
       const replaced = this.tail.insert(slot, baseOffset)
       if (replaced !== undefined) this.#host.arenaOf(arenaNumberOf(replaced)).addState(rowOf(replaced), STATE_DEAD)
+      this.#carriedEnd = Math.max(this.#carriedEnd, endOffset)
       this.#endOffset = Math.max(this.#endOffset, endOffset)
     } else if (baseOffset < this.#endOffset) {
       return `batch at offset ${baseOffset} where the log goes on at ${this.#endOffset}`
@@ -355,6 +368,7 @@ export class LogicalLog implements Log {
     }
     tail.dropFrom(index)
     this.#endOffset = Math.max(Math.min(this.#endOffset, offset), this.#flushedEnd)
+    this.#carriedEnd = Math.min(this.#carriedEnd, this.#endOffset)
     this.#durableIndex = Math.min(this.#durableIndex, index)
     this.#ackedIndex = Math.min(this.#ackedIndex, index)
     this.#epoch = -1
@@ -373,6 +387,7 @@ export class LogicalLog implements Log {
     this.#ownerHighWatermark = offset
     this.#durableIndex = 0
     this.#ackedIndex = 0
+    this.#carriedEnd = 0
     this.#flushedEpoch = 0
     this.#epoch = -1
     this.#producers = undefined
@@ -425,9 +440,12 @@ export class LogicalLog implements Log {
     this.#parts = undefined
   }
 
-  /** True when batches of this log may have to stay in the tail although they are durable. */
+  /**
+   * True when batches of this log may have to stay in the tail although they are durable: an owner or a machine holds them back, or has held back
+   * some that were carried, so that the oldest batches do not lie in the oldest arenas.
+   */
   get mayHoldBack(): boolean {
-    return this.ownsHighWatermark || this.#waitsForMachine
+    return this.ownsHighWatermark || this.#waitsForMachine || this.#carriedEnd > this.#flushedEnd
   }
 
   /** A store log without a body forgets its batches when they are flushed: they wait for the machine that has applied to this log before. */
