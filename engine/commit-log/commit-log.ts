@@ -251,6 +251,7 @@ export class CommitLog {
     frame.tail.arena.used = frame.end
     frame.tail.endLsn = frame.tail.arena.baseLsn + alignFrame(frame.end)
     this.#endLsn = frame.tail.endLsn
+    this.#prepareAhead(frame.tail.arena)
     this.counters.commits++
     if (durability === 'sync') frame.sync = true
     if (durability !== 'none') {
@@ -479,13 +480,17 @@ export class CommitLog {
     tail.ready.then(
       file => {
         tail.file = file
-        this.#pool.prepare()
       },
       () => undefined, // reported by the write that waits for it
     )
     this.#tails.push(tail)
     this.#tailBytes += size
     return tail
+  }
+
+  /** The next file is prepared when half of this one is used: its zeros cost the writes beside them time, and a small database may never need it. */
+  #prepareAhead(arena: Arena): void {
+    if (arena.used * 2 > arena.capacity && this.#pool.preparationFailure === undefined) this.#pool.prepare()
   }
 
   #sealTail(tail: TailFile): void {

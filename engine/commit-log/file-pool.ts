@@ -14,7 +14,7 @@ import { assert, ioError, type VarveError } from '../errors.ts'
 import { commitFileName, FRAME_ALIGNMENT, parseCommitLogName, spareFileName, temporaryFileName } from './format.ts'
 
 const zeroPieceBytes = 1 << 18
-const sparesMax = 2
+const sparesMax = 8
 
 /** A commit-log file that is open for writing. */
 export interface LogFile {

@@ -39,6 +39,8 @@ import { readStagedFile, type StagedFile } from './staging.ts'
 import type { CommitLogStart, TailFile } from './tail-file.ts'
 
 const pieceBytes = 4 << 20
+/** A file that takes over unproven frames is no larger than it must be: opening waits until all of it is on the disk. */
+const freshBytesMin = 256 * 1024
 
 /** Where segments end and the commit log begins. */
 export interface FlushPoint {
@@ -217,7 +219,7 @@ async function recover(
   if (unproven.length > 0) {
     copiedBytes = unproven.reduce((sum, { frame }) => sum + alignFrame(frame.end) - frame.start, 0)
     const number = nextFileNumber++
-    const size = Math.max(fileBytesFirst, alignFrame(copiedBytes + FRAME_ALIGNMENT))
+    const size = Math.max(Math.min(fileBytesFirst, freshBytesMin), alignFrame(copiedBytes + FRAME_ALIGNMENT))
     const arena = new Arena(arenaNumber++, new Uint8Array(new SharedArrayBuffer(size)), chain.durableLsn, false)
     const frames: Frame[] = []
     for (const { file, frame } of unproven) {

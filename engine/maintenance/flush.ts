@@ -59,6 +59,9 @@ interface BatchPlace {
   readonly state: number
 }
 
+/** One batch at a time, with its checksum filled; a task runs to its end before the next begins. */
+let scratch = new Uint8Array(0)
+
 interface LogBatches {
   readonly log: FlushLog
   batches: BatchPlace[]
@@ -207,18 +210,34 @@ function writeTopicPart(writer: SegmentWriter, group: LogBatches, before: Produc
   let state = before
   const aborted: AbortedEntry[] = []
   for (const { arena, position, bytes, state: bits } of batches) {
-    if ((bits & STATE_CHECKSUM_OPEN) !== 0) fillCrc(arena.bytes, position)
     if (state !== undefined || hasProducer(arena.bytes, position)) {
       state ??= new ProducerState()
       const entry = state.applyBatch(arena.bytes, position)
       if (entry !== undefined) aborted.push(entry)
     }
-    writer.addBatches(arena.bytes, position, position + bytes)
+    if ((bits & STATE_CHECKSUM_OPEN) === 0) {
+      writer.addBatches(arena.bytes, position, position + bytes)
+    } else {
+      const start = privateCopy(arena.bytes, position, bytes)
+      fillCrc(scratch, start)
+      writer.addBatches(scratch, start, start + bytes)
+    }
   }
   const bytes = state === undefined || state.isEmpty ? undefined : state.toBytes()
   writer.setPartTables({ ...(aborted.length > 0 ? { aborted } : {}), ...(bytes === undefined ? {} : { producerState: bytes }) })
   writer.endPart()
   return bytes
+}
+
+/**
+ * Copies bytes of an arena to `scratch` and returns where they begin there. Shared memory is slow to read piece by piece (for the checksum and the
+ * output), and fast only from and to addresses of the same alignment.
+ */
+function privateCopy(source: Uint8Array, position: number, bytes: number): number {
+  if (scratch.length < bytes + 8) scratch = new Uint8Array(2 * bytes + 8)
+  const start = (source.byteOffset + position) & 7
+  scratch.set(source.subarray(position, position + bytes), start)
+  return start
 }
 
 /** The producer id of a batch is -1 (all bits set) when it has none. */
@@ -234,9 +253,9 @@ function writeBodyPart(writer: SegmentWriter, group: LogBatches): void {
       writer.addBatches(arena.bytes, position, position + bytes)
     } else {
       // Filled in a copy: readers of the arena would see the flag before the checksum.
-      const copy = arena.bytes.slice(position, position + bytes)
-      fillStoreBatchChecksum(copy, 0)
-      writer.addBatches(copy, 0, bytes)
+      const start = privateCopy(arena.bytes, position, bytes)
+      fillStoreBatchChecksum(scratch, start)
+      writer.addBatches(scratch, start, start + bytes)
     }
   }
   writer.endPart()

@@ -3,7 +3,9 @@
  *
  * Two reasons: *dead* segments, less than half of whose part bytes still count (rewritten to give the space back), and *small* segments, of
  * which at least `smallCountMin` lie in one size class (powers of four, below `mergedBytesMax`): merging them by classes keeps the number of
- * segments logarithmic and rewrites each byte a few times at most (size-tiered compaction, as in Bigtable and Cassandra).
+ * segments logarithmic and rewrites each byte a few times at most (size-tiered compaction, as in Bigtable and Cassandra). From
+ * `largeBytesMin` on, about what one flush of a busy log makes, a merge only saves open files, so it waits for `largeCountMin` of them:
+ * rewriting every byte of a stream once more halves the rate that it can be appended at (measured).
  */
 
 export interface SegmentFacts {
@@ -18,11 +20,21 @@ export interface SegmentFacts {
 
 export interface PickOptions {
   readonly smallCountMin: number
+  /** Segments of at least this size are merged only when a class has `largeCountMin` of them. */
+  readonly largeBytesMin: number
+  readonly largeCountMin: number
   /** Segments of at least this size are never merged for being small. */
   readonly mergedBytesMax: number
 }
 
-export const pickDefaults: PickOptions = { smallCountMin: 8, mergedBytesMax: 256 * 1024 * 1024 }
+const MiB = 1024 * 1024
+
+export const pickDefaults: PickOptions = {
+  smallCountMin: 8,
+  largeBytesMin: 16 * MiB,
+  largeCountMin: 128,
+  mergedBytesMax: 256 * MiB,
+}
 
 /** Ids of the segments to merge together next, ascending; empty when nothing is worth it. */
 export function pickSegments(segments: readonly SegmentFacts[], options: PickOptions = pickDefaults): number[] {
@@ -39,7 +51,8 @@ export function pickSegments(segments: readonly SegmentFacts[], options: PickOpt
   }
   for (const sizeClass of [...classes.keys()].sort((a, b) => a - b)) {
     const members = classes.get(sizeClass) as SegmentFacts[]
-    if (members.length >= options.smallCountMin) return withinBytes(members, options.mergedBytesMax * 2)
+    const isLarge = 4 ** sizeClass >= options.largeBytesMin
+    if (members.length >= (isLarge ? options.largeCountMin : options.smallCountMin)) return withinBytes(members, options.mergedBytesMax * 2)
   }
   return []
 }

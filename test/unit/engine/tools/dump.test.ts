@@ -32,7 +32,8 @@ test('a commit-log file: frames, entries, batches, records, and what was never w
   const path = await makeDatabase()
   const items = await all(commitFilesOf(path).at(-1) as string)
   expect(typesOf(items)).toEqual(['file', 'frame', 'entry', 'batch', 'record', 'unused'])
-  expect(items.filter(({ type }) => type === 'frame').at(-1)).toMatchObject({ closing: true, entries: 0 })
+  // Behind the closing frame a recycled file may show frames of its past.
+  expect(items.filter(({ type, closing }) => type === 'frame' && closing === true)).toMatchObject([{ entries: 0 }])
 })
 
 test('staged and spare files', async () => {
@@ -100,7 +101,7 @@ test('a damaged frame: its place, and the frames behind it', async () => {
     position: 1024,
     message: 'a frame whose checksum differs: torn, or damaged',
   })
-  expect(items.filter(({ type, follows }) => type === 'frame' && follows === false)).toHaveLength(1)
+  expect(items.find(({ type, follows }) => type === 'frame' && follows === false)).toMatchObject({ position: 1536 })
 })
 
 test('garbage under our names, nothing at all, and files that are not ours', async () => {

@@ -227,9 +227,10 @@ describe('repair of the commit log', () => {
     const path = await makeDatabase()
     const file = commitFilesOf(path).at(-1) as string
     const frames = await positionsOf(file, { type: 'frame' })
-    // The closing frame, and the last frame before it.
-    flip(file, (frames.at(-1) as number) + 20)
-    flip(file, (frames.at(-2) as number) + 90)
+    // The closing frame, and the last frame before it. (Behind it a recycled file shows frames of its past.)
+    const [closing] = await positionsOf(file, { type: 'frame', closing: true })
+    flip(file, (closing as number) + 20)
+    flip(file, (frames[frames.indexOf(closing as number) - 1] as number) + 90)
     expect(await errorsOf(path)).toEqual([])
     expect(await repair(path)).toMatchObject({ changed: false })
     expect(await ordersIn(path)).toEqual(orders(0, 69))
