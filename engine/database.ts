@@ -25,7 +25,7 @@ import { type LeaseOptions, Leases, type OwnedLease } from './lease/leases.ts'
 import { carryBatches } from './log/carry.ts'
 import { checkBound, checkNames, checkObject, checkString } from './log/check-arguments.ts'
 import { LocalCommit } from './log/committer.ts'
-import type { Commit, Committed, Committer, DefinedLog, Definitions, Durability, LogDefinition } from './log/log.ts'
+import type { Commit, Committed, Committer, DefinedLog, Definitions, Durability, LocalLog, LogDefinition } from './log/log.ts'
 import type { LogHost, LogicalLog } from './log/logical-log.ts'
 import { resolveDurability } from './log/operations.ts'
 import { Consolidator } from './maintenance/consolidator.ts'
@@ -278,7 +278,12 @@ export class Database implements Committer, Definitions {
   }
 
   /** The log of that name; NOT_FOUND when none is defined. The same object each time. */
-  log(name: string): LogicalLog {
+  log(name: string): LocalLog {
+    return this.#log(name)
+  }
+
+  /** As `log`, with the verbs that are the engine's own. */
+  #log(name: string): LogicalLog {
     this.#assertOpen()
     checkString(name, 'name')
     const definition = this.#catalog.definitionByName(name)
@@ -335,7 +340,7 @@ export class Database implements Committer, Definitions {
    * (default 24 h) from their first cleaning. Offsets and order stay. Store logs: merges their runs.
    */
   async compactLog(name: string, options: { readonly deleteRetentionMs?: number } = {}): Promise<void> {
-    const log = this.log(name)
+    const log = this.#log(name)
     checkObject(options, 'options')
     await this.#consolidator.compact(log, options.deleteRetentionMs)
   }
@@ -351,7 +356,7 @@ export class Database implements Committer, Definitions {
     if (options.logs !== undefined && !Array.isArray(options.logs))
       throw new TypeError(`logs must be an array of names, got ${String(options.logs)}`)
     const logs =
-      options.logs === undefined ? this.list().map(definition => this.log(definition.name)) : options.logs.map(name => this.log(name))
+      options.logs === undefined ? this.list().map(definition => this.#log(definition.name)) : options.logs.map(name => this.#log(name))
     return this.#leases.take(logs, options.bound ?? 'highWatermark')
   }
 

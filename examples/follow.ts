@@ -1,12 +1,7 @@
 /** The reader of docs/API.md: follows a log and keeps its place in the metadata. */
-import { decodeRecords, type LogicalLog } from 'varve'
+import { decodeRecords, type LocalLog } from 'varve'
 
-export async function follow(
-  log: LogicalLog,
-  from: number,
-  signal: AbortSignal,
-  handle: (value: Uint8Array | null) => void,
-): Promise<void> {
+export async function follow(log: LocalLog, from: number, signal: AbortSignal, handle: (value: Uint8Array | null) => void): Promise<void> {
   for (let next = from; ; ) {
     await log.waitFor(next, { signal }) // rejects with the signal's reason
     const slice = log.read(next)

@@ -2,7 +2,7 @@
  * Durable appends: in batches to one or many logs, and one record at a time, alone or from many callers at once.
  */
 
-import type { LogicalLog } from '../../engine/index.ts'
+import type { LocalLog } from '../../engine/index.ts'
 import { type Measurement, nextTurn } from '../measurement.ts'
 import { RecordSource, recordBytes } from '../records.ts'
 import { expectAtLeast } from '../workload.ts'
@@ -30,7 +30,7 @@ export async function appendBatches(
     for (let i = 0; i * batch < records; i++) {
       await window.room()
       const begun = measurement.begin()
-      const { acknowledged } = (logs[i % logCount] as LogicalLog).appendRecords(source.next())
+      const { acknowledged } = (logs[i % logCount] as LocalLog).appendRecords(source.next())
       window.add(acknowledged.then(() => measurement.end(begun)))
     }
     await window.all()
@@ -54,7 +54,7 @@ export async function appendSingly(
   sync: 'group' | 'inline',
 ): Promise<void> {
   const { database, logs } = await openWithLogs(measurement.folder, 1, { sync })
-  const log = logs[0] as LogicalLog
+  const log = logs[0] as LocalLog
   const caller = async (): Promise<void> => {
     const source = new RecordSource(1)
     for (let i = 0; i < appends / callers; i++) {

@@ -1,7 +1,7 @@
 /** What the engine's workloads share: opening, defining topic logs, filling them, and counting what is in them. */
 
 import { batchRecordCount } from '../../engine/batch/record-batch.ts'
-import type { LogicalLog } from '../../engine/index.ts'
+import type { LocalLog } from '../../engine/index.ts'
 import { type Database, type OpenOptions, open } from '../../index.ts'
 import type { RecordSource } from '../records.ts'
 import { expectEqual } from '../workload.ts'
@@ -10,7 +10,7 @@ export async function openWithLogs(
   folder: string,
   count: number,
   options: OpenOptions = {},
-): Promise<{ database: Database; logs: LogicalLog[] }> {
+): Promise<{ database: Database; logs: LocalLog[] }> {
   const database = await open(folder, options)
   const names = Array.from({ length: count }, (_, i) => `log-${i}`)
   await database.define(names.map(name => ({ name, kind: 'topic' })))
@@ -43,17 +43,17 @@ export class Window {
 }
 
 /** Appends whole batches to the logs in turn and resolves when they are durable. */
-export async function fill(logs: readonly LogicalLog[], source: RecordSource, batches: number): Promise<void> {
+export async function fill(logs: readonly LocalLog[], source: RecordSource, batches: number): Promise<void> {
   const window = new Window(16)
   for (let i = 0; i < batches; i++) {
     await window.room()
-    window.add((logs[i % logs.length] as LogicalLog).appendRecords(source.next()).acknowledged)
+    window.add((logs[i % logs.length] as LocalLog).appendRecords(source.next()).acknowledged)
   }
   await window.all()
 }
 
 /** Reads everything and counts it by the batches' headers. */
-export function countRecords(logs: readonly LogicalLog[]): number {
+export function countRecords(logs: readonly LocalLog[]): number {
   let count = 0
   for (const log of logs) {
     for (let offset = log.startOffset; offset < log.endOffset; ) {
@@ -67,7 +67,7 @@ export function countRecords(logs: readonly LogicalLog[]): number {
 }
 
 /** All logs together hold `records` records, durable and readable. */
-export function expectRecords(logs: readonly LogicalLog[], records: number): void {
+export function expectRecords(logs: readonly LocalLog[], records: number): void {
   expectEqual(
     'durable records',
     logs.reduce((sum, log) => sum + log.durableOffset, 0),

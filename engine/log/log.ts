@@ -1,9 +1,9 @@
 /**
- * The interfaces that everything above the engine stands on: **Log**, **Committer**, **Definitions**, **StateMachine**.
+ * The interfaces that everything above the engine stands on: **Log**, **LocalLog**, **Committer**, **Definitions**, **StateMachine**.
  *
  * Stores, topic partitions, group offsets, job state and Raft groups are logical logs. The engine implements these interfaces for one folder
  * (`logical-log.ts`, `committer` and `definitions` in `database.ts`); `cluster` implements them in replicated form. Users of the engine name
- * these types and never the classes, except where they need what only a local log has.
+ * these types and never the classes: `Log` where a replicated log will do as well, `LocalLog` where they need what only a local one has.
  *
  * Offsets count records, start at 0, and grow by one per record (a control batch takes one too); ranges are half-open `[from, to)`.
  *
@@ -226,6 +226,41 @@ export interface Log {
   resetTo(offset: number, options?: { readonly durability?: Durability }): Appended
   /** Hides records below `offset` (<= highWatermark) at once; space is freed as whole parts become invisible. */
   trimPrefix(offset: number, options?: { readonly durability?: Durability }): Appended
+}
+
+/**
+ * A log of this process, as `Database.log` gives it: its reads are synchronous, and a state machine can be attached to it. Reads, writes, waits and
+ * `attach` fail with NOT_FOUND once the log is dropped, with CLOSED once its database is closed.
+ */
+export interface LocalLog extends Log {
+  /** As it is now: `redefine` and `rename` replace it. */
+  readonly definition: DefinedLog
+  /**
+   * Where the tail begins: all below lies in segments, all from here on in the commit log and in memory. Moved up by flushes, anywhere by
+   * `resetTo`. Invariant: flushedEnd <= highWatermark.
+   */
+  readonly flushedEnd: number
+  /** True once the log was dropped, for good: a log defined anew under its name has another id and another object. */
+  readonly dropped: boolean
+
+  /** As `Log.read`, out of memory or with synchronous file reads, so it may wait for the disk. CORRUPT and IO from segments. */
+  read(offset: number, options?: ReadOptions): LogSlice
+  /** As `read`, with asynchronous file reads: for data that is probably not in the page cache. */
+  readAsync(offset: number, options?: ReadOptions): Promise<LogSlice>
+  offsetForTime(timestamp: number): number | undefined
+  endOffsetForEpoch(epoch: number): EpochEnd | undefined
+  abortedTransactions(from: number, to: number): AbortedTransaction[]
+
+  /**
+   * Attaches the log's state machine: restores it, applies what is released and durable, and goes on with that until the database is closed. One
+   * machine a log: INVARIANT for a second one. OFFSET_OUT_OF_RANGE when records that the machine's snapshot lacks were trimmed. TypeError when a
+   * function of the machine is missing. A machine that throws from `apply` poisons the database.
+   */
+  attach(machine: StateMachine): void
+  /** The attached machine; undefined before `attach`. */
+  readonly machine: StateMachine | undefined
+  /** Next offset that the state machine will see; 0 without one. Moved by the engine, anywhere by `resetTo`. */
+  readonly appliedOffset: number
 }
 
 /** Collects writes to several logs; given to the callback of `Committer.commit` and dead after it. */

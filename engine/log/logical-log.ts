@@ -29,7 +29,7 @@ import type {
   DefinedLog,
   Durability,
   EpochEnd,
-  Log,
+  LocalLog,
   LogKind,
   LogMetadata,
   LogSlice,
@@ -96,7 +96,7 @@ function checkMachine(machine: StateMachine): void {
   }
 }
 
-export class LogicalLog implements Log {
+export class LogicalLog implements LocalLog {
   readonly id: number
   readonly kind: LogKind
   readonly metadata: LogMetadata

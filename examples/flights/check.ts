@@ -4,11 +4,11 @@
  */
 
 import { unpack } from 'msgpackr'
-import { type LogicalLog, RecordCursor } from '../../engine/index.ts'
+import { type LocalLog, RecordCursor } from '../../engine/index.ts'
 import { LogModel, moments } from './model.ts'
 
 /** Decodes all records of a log in order of their offsets, and returns how many bytes were read. */
-export function checkByOffset(log: LogicalLog, expected: LogModel, advance: (records: number) => void): number {
+export function checkByOffset(log: LocalLog, expected: LogModel, advance: (records: number) => void): number {
   const cursor = new RecordCursor()
   const found = new LogModel()
   let bytesRead = 0
@@ -34,7 +34,7 @@ export function checkByOffset(log: LogicalLog, expected: LogModel, advance: (rec
 }
 
 /** Looks each moment up; returns how many look-ups were made. */
-export function checkByTime(log: LogicalLog, expected: LogModel): number {
+export function checkByTime(log: LocalLog, expected: LogModel): number {
   for (const [i, moment] of moments.entries()) {
     compare(`${log.name}: first offset at ${new Date(moment).toISOString()}`, log.offsetForTime(moment), expected.firstAt[i])
   }

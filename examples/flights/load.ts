@@ -6,7 +6,7 @@
  */
 
 import { pack } from 'msgpackr'
-import type { Database, LogicalLog, TopicRecord } from '../../engine/index.ts'
+import type { Database, LocalLog, TopicRecord } from '../../engine/index.ts'
 import type { Flights } from './data.ts'
 import { type Flight, LogModel } from './model.ts'
 
@@ -19,7 +19,7 @@ export class Loader {
   /** Bytes of keys and values so far. */
   bytes = 0
   readonly #database: Database
-  readonly #logs: readonly LogicalLog[]
+  readonly #logs: readonly LocalLog[]
   readonly #batches: TopicRecord[][]
   #acknowledged: Promise<unknown> = Promise.resolve()
 
@@ -59,7 +59,7 @@ export class Loader {
   #send(number: number): Promise<void> {
     const batch = this.#batches[number] as TopicRecord[]
     this.#batches[number] = []
-    return (this.#logs[number] as LogicalLog).appendRecords(batch).acknowledged
+    return (this.#logs[number] as LocalLog).appendRecords(batch).acknowledged
   }
 }
 

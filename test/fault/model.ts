@@ -10,6 +10,7 @@
  * 3. `match` finds the state that an observation is; `settle` makes it the only one, as a reopen does.
  */
 import type { Database } from '../../engine/index.ts'
+import { internals } from '../support/internals.ts'
 import { type ObservedLog, type ObservedRecord, observeLog } from './observe.ts'
 
 export interface LogState {
@@ -149,7 +150,8 @@ function logDiffers(database: Database, name: string, actual: ObservedLog, expec
     if (right === undefined || right.key !== record.key || right.value !== record.value) return `wrong record at ${record.offset}`
   }
   if (log.definition.cleanup === 'compact') return compactedDiffers(actual, expected)
-  if (log.kind === 'topic' && log.trimmedTo !== expected.startOffset) return `starts at ${log.trimmedTo}, not at ${expected.startOffset}`
+  const { trimmedTo } = internals(log)
+  if (log.kind === 'topic' && trimmedTo !== expected.startOffset) return `starts at ${trimmedTo}, not at ${expected.startOffset}`
   const readable = expected.records.filter(record => record.offset >= actual.startOffset)
   return actual.records.length === readable.length ? undefined : `${actual.records.length} records, not ${readable.length}`
 }

@@ -7,9 +7,10 @@
 import { decodeRecords } from '../../engine/batch/record-batch-codec.ts'
 import { openStoreBatch, storeBatchBaseOffset } from '../../engine/batch/store-batch.ts'
 import { StoreRecordCursor } from '../../engine/batch/store-record.ts'
-import type { LogicalLog } from '../../engine/log/logical-log.ts'
+import type { LocalLog } from '../../engine/log/log.ts'
 import { PART_RUN } from '../../engine/segment/format.ts'
 import { RunCursor } from '../../engine/segment/run-reader.ts'
+import { internals } from '../support/internals.ts'
 
 export interface ObservedRecord {
   readonly offset: number
@@ -33,7 +34,7 @@ function text(bytes: Uint8Array | null | undefined): string {
 }
 
 /** Everything in the log. Throws when the log breaks a rule that holds for every log: order, contiguity, progress of reads. */
-export function observeLog(log: LogicalLog, readBytesMax: number = 1 << 20): ObservedLog {
+export function observeLog(log: LocalLog, readBytesMax: number = 1 << 20): ObservedLog {
   const { startOffset, endOffset } = log
   const records: ObservedRecord[] = []
   for (let at = startOffset; at < endOffset; ) {
@@ -55,7 +56,7 @@ export function observeLog(log: LogicalLog, readBytesMax: number = 1 << 20): Obs
   }
 }
 
-function recordsOf(log: LogicalLog, bytes: Uint8Array, position: number): ObservedRecord[] {
+function recordsOf(log: LocalLog, bytes: Uint8Array, position: number): ObservedRecord[] {
   if (log.kind === 'topic') {
     return decodeRecords(bytes, position).map(({ offset, key, value }) => ({ offset, key: text(key), value: text(value) }))
   }
@@ -72,9 +73,9 @@ function keyAndValue(cursor: StoreRecordCursor): { key: string; value: string } 
   return { key: text(buffer.subarray(keyStart, keyStart + keyBytes)), value: text(buffer.subarray(valueStart, valueStart + valueBytes)) }
 }
 
-function storeEntries(log: LogicalLog): string[] {
+function storeEntries(log: LocalLog): string[] {
   const entries: string[] = []
-  for (const part of log.parts) {
+  for (const part of internals(log).parts) {
     if (part.type !== PART_RUN) continue
     const cursor = new RunCursor(part.reader, part.part)
     while (cursor.next()) {

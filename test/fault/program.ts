@@ -17,7 +17,7 @@ import {
   type StoreRecord,
   type TopicRecord,
 } from '../../engine/index.ts'
-import type { LogicalLog } from '../../engine/log/logical-log.ts'
+import type { LocalLog } from '../../engine/log/log.ts'
 import { taskRunners } from '../../engine/maintenance/tasks.ts'
 import { type LogState, Model, metadataSlot, type State, type Survives } from './model.ts'
 import type { ObservedRecord } from './observe.ts'
@@ -104,7 +104,7 @@ export class Program {
     }
   }
 
-  log(name: string): LogicalLog {
+  log(name: string): LocalLog {
     return (this.database as Database).log(name)
   }
 

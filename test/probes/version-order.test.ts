@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { PART_RUN } from '../../engine/segment/format.ts'
 import { RunCursor } from '../../engine/segment/run-reader.ts'
+import { internals } from '../support/internals.ts'
 import { bytesOf, newEnvironment, openSim, textOf } from './support.ts'
 
 test('the newest version wins, whatever the order of arrival', async () => {
@@ -26,7 +27,7 @@ test('the newest version wins, whatever the order of arrival', async () => {
     await put('e', 'smaller node', 7, 0, 1).durable
     await db.seal()
     await db.compactLog('quorum')
-    const runs = log.parts.filter(part => part.type === PART_RUN)
+    const runs = internals(log).parts.filter(part => part.type === PART_RUN)
     expect(runs.length).toBe(1)
     const run = runs[0] as (typeof runs)[0]
     const cursor = new RunCursor(run.reader, run.part)

@@ -1,8 +1,7 @@
 /**
  * What the operations have in common: they pick a log, draw records for it, and read back what was appended.
  */
-import type { Commit, Durability, StoreRecord, TopicRecord } from '../../engine/log/log.ts'
-import type { LogicalLog } from '../../engine/log/logical-log.ts'
+import type { Commit, Durability, LocalLog, StoreRecord, TopicRecord } from '../../engine/log/log.ts'
 import { modelOfSlice, modelOfStore, modelOfTopic, randomStoreRecords, randomTopicRecords } from './batches.ts'
 import { check, equal } from './compare.ts'
 import { appended, type LogModel, type ModelBatch, type ModelRecord, newestEpoch } from './log-model.ts'
@@ -39,7 +38,7 @@ export function drawRecords(world: World, model: LogModel): { records: (TopicRec
 }
 
 /** Reads back what was appended behind `kept`, compares it with the input, and gives the log with it. */
-export function readBack(log: LogicalLog, kept: LogModel, expected: readonly Expected[]): LogModel {
+export function readBack(log: LocalLog, kept: LogModel, expected: readonly Expected[]): LogModel {
   const batches: ModelBatch[] = []
   const end = expected.at(-1)?.end ?? kept.end
   for (let offset = kept.end; offset < end; ) {

@@ -15,10 +15,10 @@ import { STORE_DELETE, STORE_PUT } from '../../engine/batch/store-format.ts'
 import { StoreRecordCursor, storeRecordSize } from '../../engine/batch/store-record.ts'
 import type { SimRandom } from '../../engine/env/index.ts'
 import { batchBase, batchEnd, batchLeaderEpoch, batchLength } from '../../engine/log/batch-kinds.ts'
-import type { LogKind, LogSlice, StoreRecord, TopicRecord } from '../../engine/log/log.ts'
-import type { LogicalLog } from '../../engine/log/logical-log.ts'
+import type { LocalLog, LogKind, LogSlice, StoreRecord, TopicRecord } from '../../engine/log/log.ts'
 import { PART_RUN } from '../../engine/segment/format.ts'
 import { RunCursor } from '../../engine/segment/run-reader.ts'
+import { internals } from './internals.ts'
 import type { ModelBatch, ModelRecord } from './log-model.ts'
 
 const encoder = new TextEncoder()
@@ -142,15 +142,16 @@ export function recordsByOffset(slice: LogSlice): [number, ModelRecord][] {
 }
 
 /** What a store log says about its keys, out of runs and tail. */
-export function visibleInLog(log: LogicalLog): Map<string, string> {
+export function visibleInLog(log: LocalLog): Map<string, string> {
   const all: { sequence: number; record: ModelRecord }[] = []
-  for (const part of log.parts) {
+  const { parts, tail } = internals(log)
+  for (const part of parts) {
     if (part.type !== PART_RUN) continue
     const run = new RunCursor(part.reader, part.part)
     for (let more = run.first(); more; more = run.next()) all.push({ sequence: run.record.sequence, record: currentRecord(run.record) })
   }
-  for (let i = 0; i < log.tail.length; i++) {
-    const bytes = log.tail.arena(i).bytes.slice(log.tail.position(i), log.tail.position(i) + log.tail.bytes(i))
+  for (let i = 0; i < tail.length; i++) {
+    const bytes = tail.arena(i).bytes.slice(tail.position(i), tail.position(i) + tail.bytes(i))
     const base = storeBatchBaseSequence(bytes, 0)
     for (const [at, record] of storeRecordsOf(bytes).entries()) all.push({ sequence: base + at, record })
   }

@@ -4,9 +4,9 @@
  */
 import type { SimRandom } from '../../engine/env/index.ts'
 import { isVarveError } from '../../engine/errors.ts'
-import type { LogSlice, ReadBound, ReadOptions } from '../../engine/log/log.ts'
-import type { LogicalLog } from '../../engine/log/logical-log.ts'
+import type { LocalLog, LogSlice, ReadBound, ReadOptions } from '../../engine/log/log.ts'
 import { modelOfSlice, recordsByOffset, visibleInLog } from './batches.ts'
+import { internals } from './internals.ts'
 import {
   epochEnd,
   findBatch,
@@ -35,12 +35,12 @@ export function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
 type Read = (offset: number, options: ReadOptions) => LogSlice
 
 /** `random` chooses what is looked at beside the full read; without it only the full read is made. */
-export function compareLog(log: LogicalLog, model: LogModel, random?: SimRandom): void {
+export function compareLog(log: LocalLog, model: LogModel, random?: SimRandom): void {
   const name = `log ${model.definition.name}`
   equal(log.name, model.definition.name, `${name}: name`)
   const start = isBodiless(model) ? Math.max(model.start, log.flushedEnd) : model.start
   equal(log.startOffset, start, `${name}: startOffset`)
-  equal(log.trimmedTo, model.start, `${name}: trimmed to`)
+  equal(internals(log).trimmedTo, model.start, `${name}: trimmed to`)
   equal(log.endOffset, model.end, `${name}: endOffset`)
   equal(log.epoch, newestEpoch(model), `${name}: epoch`)
   check(log.durableOffset <= model.end && log.flushedEnd <= model.end, `${name}: durable <= end`, log.durableOffset, model.end)
@@ -114,14 +114,14 @@ function compareCompacted(read: Read, model: LogModel, start: number, end: numbe
   check(extra.length === 0, `${name}: records that were never appended`, extra)
 }
 
-function compareKeys(log: LogicalLog, model: LogModel): void {
+function compareKeys(log: LocalLog, model: LogModel): void {
   const expected = visibleOf(model)
   const actual = visibleInLog(log)
   const keys = new Set([...expected.keys(), ...actual.keys()])
   for (const key of keys) equal(actual.get(key), expected.get(key), `log ${model.definition.name}: newest value of ${key}`)
 }
 
-function compareRandomly(log: LogicalLog, model: LogModel, start: number, random: SimRandom): void {
+function compareRandomly(log: LocalLog, model: LogModel, start: number, random: SimRandom): void {
   const name = `log ${model.definition.name}`
   for (let round = 0; round < 4; round++) {
     const bound = (['end', 'durable', 'highWatermark'] as const)[random.below(3)] as ReadBound
@@ -149,9 +149,9 @@ function compareRandomly(log: LogicalLog, model: LogModel, start: number, random
   equal(JSON.stringify(end), JSON.stringify(expected), `${name}: end of epoch ${epoch}`)
 }
 
-function readOnce(log: LogicalLog, model: LogModel, offset: number, bound: ReadBound, bytesMax: number): void {
+function readOnce(log: LocalLog, model: LogModel, offset: number, bound: ReadBound, bytesMax: number): void {
   const name = `log ${model.definition.name}: read at ${offset} to ${bound} of ${bytesMax} bytes`
-  const limit = log.boundOffset(bound)
+  const limit = internals(log).boundOffset(bound)
   const slice = log.read(offset, { bound, bytesMax, fillChecksums: true })
   if (offset >= limit) {
     check(slice.positions.length === 0 && slice.nextOffset === offset, `${name}: nothing at the bound`, limit, slice.nextOffset)

@@ -4,8 +4,7 @@
  */
 import { encodeRecordBatch } from '../../engine/batch/record-batch-codec.ts'
 import { isVarveError } from '../../engine/errors.ts'
-import type { Commit, StoreRecord, TopicRecord } from '../../engine/log/log.ts'
-import type { LogicalLog } from '../../engine/log/logical-log.ts'
+import type { Commit, LocalLog, StoreRecord, TopicRecord } from '../../engine/log/log.ts'
 import { drawAppend, drawRecords, durabilityOf, type Expected, pickLog, readBack } from './appends.ts'
 import { encodeStoreBatch } from './batches.ts'
 import { check, equal } from './compare.ts'
@@ -224,7 +223,7 @@ const writes: Actions = {
 const actions: Actions = { ...writes, ...upkeep }
 
 /** True when the high watermark lies inside a batch: truncating there is refused by offset, not by batch. */
-function isCut(model: LogModel, log: LogicalLog): boolean {
+function isCut(model: LogModel, log: LocalLog): boolean {
   return model.batches.some(batch => batch.base < log.highWatermark && batch.end > log.highWatermark)
 }
 

@@ -13,11 +13,12 @@ import { type Database, openDatabase } from '../../../engine/database.ts'
 import { createNodeEnvironment, type Environment, nodeFiles } from '../../../engine/env/index.ts'
 import { runTask } from '../../../engine/env/run-task.ts'
 import { batchLeaderEpoch, batchLength } from '../../../engine/log/batch-kinds.ts'
-import type { LogicalLog } from '../../../engine/log/logical-log.ts'
+import type { LocalLog } from '../../../engine/log/log.ts'
 import { taskRunners } from '../../../engine/maintenance/tasks.ts'
 import type { OpenOptions } from '../../../engine/options.ts'
 import { PART_RUN } from '../../../engine/segment/format.ts'
 import { RunCursor } from '../../../engine/segment/run-reader.ts'
+import { internals } from '../../support/internals.ts'
 import { offsetRecords, type ReadFolder, topicRecords } from './reader/folder.ts'
 import type { StoreRecord } from './reader/store-batch.ts'
 
@@ -65,7 +66,7 @@ export function viewOfEngine(database: Database): FolderView {
   const logs: { [name: string]: unknown } = {}
   for (const { id, name, ...definition } of database.list()) {
     const log = database.log(name)
-    const bounds = { id, startOffset: log.trimmedTo, endOffset: log.endOffset, tailAt: log.flushedEnd }
+    const bounds = { id, startOffset: internals(log).trimmedTo, endOffset: log.endOffset, tailAt: log.flushedEnd }
     const records = log.kind === 'topic' ? engineTopicRecords(log) : engineStoreRecords(log)
     logs[name] = { ...bounds, definition: clean({ name, ...definition }), records, runs: engineRuns(log) }
   }
@@ -108,13 +109,14 @@ function cursorRow(cursor: StoreRecordCursor): unknown {
   return { kind, sequence, expiry, version, key: bytes(keyStart, keyBytes), value: bytes(valueStart, valueBytes) }
 }
 
-function engineTopicRecords(log: LogicalLog): unknown[] {
+function engineTopicRecords(log: LocalLog): unknown[] {
   const rows: unknown[] = []
-  visitBatches(log, log.trimmedTo, (bytes, position, end) => {
+  const { trimmedTo } = internals(log)
+  visitBatches(log, trimmedTo, (bytes, position, end) => {
     const epoch = Math.max(0, batchLeaderEpoch('topic', bytes, position))
     const control = isControlBatch(bytes, position)
     for (const { offset, timestamp, key, value, headers } of decodeRecords(bytes, position, end)) {
-      if (offset < log.trimmedTo) continue
+      if (offset < trimmedTo) continue
       const named = headers.map(header => ({ key: header.key, value: hex(header.value) }))
       rows.push({ offset, timestamp, key: hex(key), value: hex(value), headers: named, epoch, control })
     }
@@ -122,19 +124,20 @@ function engineTopicRecords(log: LogicalLog): unknown[] {
   return rows
 }
 
-function engineStoreRecords(log: LogicalLog): unknown[] {
+function engineStoreRecords(log: LocalLog): unknown[] {
   const rows: unknown[] = []
+  const { trimmedTo } = internals(log)
   const cursor = new StoreRecordCursor()
   visitBatches(log, log.startOffset, (bytes, position) => {
     openStoreBatch(cursor, bytes, position)
     const epoch = batchLeaderEpoch('store', bytes, position)
     for (let offset = storeBatchBaseOffset(bytes, position); cursor.next(); offset++)
-      if (offset >= log.trimmedTo) rows.push({ offset, epoch, record: cursorRow(cursor) })
+      if (offset >= trimmedTo) rows.push({ offset, epoch, record: cursorRow(cursor) })
   })
   return rows
 }
 
-function visitBatches(log: LogicalLog, from: number, visit: (bytes: Uint8Array, position: number, end: number) => void): void {
+function visitBatches(log: LocalLog, from: number, visit: (bytes: Uint8Array, position: number, end: number) => void): void {
   for (let offset = from; ; ) {
     const slice = log.read(offset, { bound: 'end' })
     for (const position of slice.positions) visit(slice.bytes, position, position + batchLength(log.kind, slice.bytes, position))
@@ -143,9 +146,9 @@ function visitBatches(log: LogicalLog, from: number, visit: (bytes: Uint8Array, 
   }
 }
 
-function engineRuns(log: LogicalLog): unknown[][] {
-  return log.parts
-    .filter(part => part.type === PART_RUN)
+function engineRuns(log: LocalLog): unknown[][] {
+  return internals(log)
+    .parts.filter(part => part.type === PART_RUN)
     .map(part => {
       const cursor = new RunCursor(part.reader, part.part)
       const rows: unknown[] = []

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { loadChecksums } from '../../../engine/codec/xxh64.ts'
 import { SimRandom, SimScheduler } from '../../../engine/env/index.ts'
-import type { LogicalLog } from '../../../engine/log/logical-log.ts'
+import type { LocalLog } from '../../../engine/log/log.ts'
 import { type Accounts, type Command, encodeCommands } from './accounts.ts'
 import { check, describeDatabase, hashOfDisk, Judge } from './judge.ts'
 import { calmNetwork, SimNetwork } from './network.ts'
@@ -109,7 +109,7 @@ export class Cluster {
   #judgeNow(): void {
     for (const node of this.#nodes) if (node.db !== undefined) this.#trace(`${node.id} ${describeDatabase(node.db)}`)
     this.#judge.atEnd(
-      this.#nodes.map(node => node.log as LogicalLog),
+      this.#nodes.map(node => node.log as LocalLog),
       this.#nodes.map(node => node.machine as Accounts),
     )
   }

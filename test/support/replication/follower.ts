@@ -7,8 +7,7 @@
  *   3. the first one that is not ends the agreement: what lies at and behind it is truncated, and the rest is appended, in one commit
  */
 import { batchEnd, batchLeaderEpoch, batchLength } from '../../../engine/log/batch-kinds.ts'
-import type { Appended, Committed, Committer } from '../../../engine/log/log.ts'
-import type { LogicalLog } from '../../../engine/log/logical-log.ts'
+import type { Appended, Committed, Committer, LocalLog } from '../../../engine/log/log.ts'
 import { holds } from './epochs.ts'
 import type { AppendRequest } from './messages.ts'
 
@@ -22,7 +21,7 @@ export interface Stored {
 }
 
 /** undefined: the logs part before `offset`. Throws what appends throw; then nothing has changed. */
-export function storeBatches(committer: Committer, log: LogicalLog, request: AppendRequest): Stored | undefined {
+export function storeBatches(committer: Committer, log: LocalLog, request: AppendRequest): Stored | undefined {
   const { bytes, previousEpoch } = request
   if (request.offset > 0 && !holds(log, previousEpoch, request.offset)) return undefined
   let agreedEnd = request.offset

@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto'
 import type { Database } from '../../../engine/database.ts'
 import { createSimEnvironment, type SimDisk } from '../../../engine/env/index.ts'
 import { batchBase, batchEnd, batchLeaderEpoch, batchLength } from '../../../engine/log/batch-kinds.ts'
-import type { LogicalLog } from '../../../engine/log/logical-log.ts'
+import type { LocalLog } from '../../../engine/log/log.ts'
 import { Accounts, type AccountsObserver, type Command, decodeCommands } from './accounts.ts'
 
 export function check(condition: boolean, what: string, ...values: unknown[]): asserts condition {
@@ -55,8 +55,8 @@ export class Judge implements AccountsObserver {
   }
 
   /** The cluster stands still: all that is acknowledged must be everywhere. */
-  atEnd(logs: readonly LogicalLog[], machines: readonly Accounts[]): void {
-    const first = logs[0] as LogicalLog
+  atEnd(logs: readonly LocalLog[], machines: readonly Accounts[]): void {
+    const first = logs[0] as LocalLog
     const contents = logs.map(log => contentOf(log))
     for (const [index, log] of logs.entries()) {
       check(log.highWatermark === first.highWatermark, 'high watermarks differ', log.highWatermark, first.highWatermark)
@@ -71,7 +71,7 @@ export class Judge implements AccountsObserver {
     }
   }
 
-  #foldOf(log: LogicalLog, bytes: Uint8Array): { readonly fold: Accounts; readonly ids: ReadonlyMap<number, number> } {
+  #foldOf(log: LocalLog, bytes: Uint8Array): { readonly fold: Accounts; readonly ids: ReadonlyMap<number, number> } {
     const fold = new Accounts(log.kind)
     const ids = new Map<number, number>()
     let epoch = 0
@@ -90,7 +90,7 @@ export class Judge implements AccountsObserver {
 }
 
 /** All bytes up to the high watermark, with their checksums. */
-function contentOf(log: LogicalLog): Uint8Array {
+function contentOf(log: LocalLog): Uint8Array {
   const pieces: Uint8Array[] = []
   for (let offset = log.startOffset; offset < log.highWatermark; ) {
     const slice = log.read(offset, { fillChecksums: true, bytesMax: 3000 })

@@ -6,8 +6,7 @@
  */
 import { setMaxListeners } from 'node:events'
 import { batchBase } from '../../../engine/log/batch-kinds.ts'
-import type { ReadBound } from '../../../engine/log/log.ts'
-import type { LogicalLog } from '../../../engine/log/logical-log.ts'
+import type { LocalLog, ReadBound } from '../../../engine/log/log.ts'
 import { epochBefore } from './epochs.ts'
 import type { AppendAnswer, AppendRequest } from './messages.ts'
 
@@ -24,7 +23,7 @@ interface Progress {
 
 export class Leadership {
   readonly term: number
-  readonly #log: LogicalLog
+  readonly #log: LocalLog
   readonly #progress = new Map<number, Progress>()
   readonly #bound: ReadBound
   readonly #bytesMax: number
@@ -33,7 +32,7 @@ export class Leadership {
   /** Ends whatever waits for commands of this leader. */
   readonly ended: AbortController = new AbortController()
 
-  constructor(log: LogicalLog, term: number, peers: readonly number[], options: { readonly bound: ReadBound; readonly bytesMax: number }) {
+  constructor(log: LocalLog, term: number, peers: readonly number[], options: { readonly bound: ReadBound; readonly bytesMax: number }) {
     this.term = term
     this.#log = log
     this.#bound = options.bound

@@ -5,7 +5,7 @@
 import { type Database, openDatabase } from '../../../engine/database.ts'
 import { createSimEnvironment, SimDisk, type SimEnvironment, type SimRandom, type SimScheduler } from '../../../engine/env/index.ts'
 import { isVarveError } from '../../../engine/errors.ts'
-import type { LogicalLog } from '../../../engine/log/logical-log.ts'
+import type { LocalLog } from '../../../engine/log/log.ts'
 import { taskRunners } from '../../../engine/maintenance/tasks.ts'
 import { Accounts, encodeCommands } from './accounts.ts'
 import type { Judge } from './judge.ts'
@@ -62,7 +62,7 @@ export class ClusterNode {
   get machine(): Accounts | undefined {
     return this.#process?.machine
   }
-  get log(): LogicalLog | undefined {
+  get log(): LocalLog | undefined {
     return this.isUp ? this.db?.log('data') : undefined
   }
 

@@ -5,8 +5,7 @@
  * Invariants: a term has at most one leader; what lies below the high watermark is on a majority's disks and is never truncated.
  */
 import type { Environment, SimRandom } from '../../../engine/env/index.ts'
-import type { Appended, AppendOptions, Committer, ReadBound, StoreRecord, TopicRecord } from '../../../engine/log/log.ts'
-import type { LogicalLog } from '../../../engine/log/logical-log.ts'
+import type { Appended, AppendOptions, Committer, LocalLog, ReadBound, StoreRecord, TopicRecord } from '../../../engine/log/log.ts'
 import { type Ballot, readBallot, writeBallot } from './ballot.ts'
 import { storeBatches } from './follower.ts'
 import { Leadership } from './leader.ts'
@@ -21,7 +20,7 @@ export interface ReplicaOptions {
   readonly environment: Environment
   readonly random: SimRandom
   readonly committer: Committer
-  readonly log: LogicalLog
+  readonly log: LocalLog
   /** How far the leader reads for its followers. */
   readonly bound: ReadBound
   readonly bytesMax: number
@@ -44,7 +43,7 @@ export interface Proposal {
 
 export class Replica {
   readonly #options: ReplicaOptions
-  readonly #log: LogicalLog
+  readonly #log: LocalLog
   #ballot: Ballot
   /** Resolves when the newest ballot is durable. */
   #sealed: Promise<void> = Promise.resolve()

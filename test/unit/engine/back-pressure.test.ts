@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest'
 import { createSimEnvironment, type SimDisk, type SimEnvironment } from '../../../engine/env/index.ts'
-import { type Appended, type Database, isVarveError, type LogicalLog, type OpenOptions, openDatabase } from '../../../engine/index.ts'
+import { type Appended, type Database, isVarveError, type LocalLog, type OpenOptions, openDatabase } from '../../../engine/index.ts'
 import { taskRunners } from '../../../engine/maintenance/tasks.ts'
 import { observeLog } from '../../fault/observe.ts'
 
@@ -20,7 +20,7 @@ const small: OpenOptions = {
 interface World {
   readonly environment: SimEnvironment
   readonly database: Database
-  readonly log: LogicalLog
+  readonly log: LocalLog
 }
 
 /** Opens a database with one log and runs `body` in virtual time; a promise that nothing settles fails the test. */
@@ -37,7 +37,7 @@ async function world(options: OpenOptions, body: (world: World) => Promise<void>
 const value = (bytes: number): string => 'v'.repeat(bytes)
 
 /** Appends until it throws; returns what was accepted and the error. */
-function fill(log: LogicalLog, bytes: number, durability: 'sync' | 'none'): { accepted: Appended[]; error: unknown } {
+function fill(log: LocalLog, bytes: number, durability: 'sync' | 'none'): { accepted: Appended[]; error: unknown } {
   const accepted: Appended[] = []
   for (let i = 0; i < 10_000; i++) {
     try {

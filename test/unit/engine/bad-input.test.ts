@@ -4,15 +4,15 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createSimEnvironment } from '../../../engine/env/index.ts'
-import type { Database, LogicalLog, OpenOptions, StateMachine } from '../../../engine/index.ts'
+import type { Database, LocalLog, OpenOptions, StateMachine } from '../../../engine/index.ts'
 import { openDatabase } from '../../../engine/index.ts'
 import { taskRunners } from '../../../engine/maintenance/tasks.ts'
 
 const environment = createSimEnvironment({ seed: 1, runners: taskRunners })
 let database: Database
-let topic: LogicalLog
-let store: LogicalLog
-let owned: LogicalLog
+let topic: LocalLog
+let store: LocalLog
+let owned: LocalLog
 
 beforeAll(async () => {
   database = await environment.drive(() => openDatabase('/data', { environment }))

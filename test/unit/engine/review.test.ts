@@ -5,6 +5,7 @@ import type { SimEnvironment } from '../../../engine/env/index.ts'
 import { SimStopped } from '../../../engine/env/index.ts'
 import type { StateMachine } from '../../../engine/log/log.ts'
 import { bytesOf, newEnvironment, openSim } from '../../probes/support.ts'
+import { internals } from '../../support/internals.ts'
 
 const MiB = 1 << 20
 
@@ -201,7 +202,7 @@ describe('a carried batch', () => {
       expect(late.seen.length).toBe(endOffset)
       for (let i = 0; i < 3; i++) await db.seal()
       expect([log.endOffset, log.flushedEnd]).toEqual([endOffset, endOffset])
-      expect(log.parts.reduce((sum, part) => sum + part.recordCount, 0)).toBe(endOffset)
+      expect(internals(log).parts.reduce((sum, part) => sum + part.recordCount, 0)).toBe(endOffset)
       await db.close()
     })
   })

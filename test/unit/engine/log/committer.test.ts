@@ -6,16 +6,15 @@ import { describe, expect, test } from 'vitest'
 import { encodeRecordBatch } from '../../../../engine/batch/record-batch-codec.ts'
 import type { Database } from '../../../../engine/database.ts'
 import { batchEnd } from '../../../../engine/log/batch-kinds.ts'
-import type { Commit, StateMachine } from '../../../../engine/log/log.ts'
-import type { LogicalLog } from '../../../../engine/log/logical-log.ts'
+import type { Commit, LocalLog, StateMachine } from '../../../../engine/log/log.ts'
 import { bytesOf, newEnvironment, openSim, textOf } from '../../../probes/support.ts'
 import { momentOf } from '../lease/moment.ts'
 
 interface Logs {
-  readonly a: LogicalLog
-  readonly b: LogicalLog
-  readonly s: LogicalLog
-  readonly o: LogicalLog
+  readonly a: LocalLog
+  readonly b: LocalLog
+  readonly s: LocalLog
+  readonly o: LocalLog
 }
 
 async function withLogs(
