@@ -33,6 +33,11 @@ import { Flusher } from './maintenance/flusher.ts'
 import { lockFileName, Opening, prepareFolder } from './opening.ts'
 import { type OpenOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { collectStats, type DatabaseStats } from './stats.ts'
+import type { StoreKey } from './store/key-codec.ts'
+import { type Snapshot, Snapshots } from './store/snapshots.ts'
+import type { Store } from './store/store.ts'
+import type { StoreOptions } from './store/store-options.ts'
+import { Stores } from './store/stores.ts'
 
 /** Opens, or creates, the database in `folder`. Errors: LOCKED, CORRUPT, NEWER_FORMAT, NOT_A_DATABASE, EXISTS, READ_ONLY, IO, NO_SPACE. */
 export async function openDatabase(folder: string, options: OpenOptions = {}): Promise<Database> {
@@ -66,6 +71,8 @@ export class Database implements Committer, Definitions {
   readonly #consolidator: Consolidator
   readonly #definitions: LogDefinitions
   readonly #leases: Leases
+  readonly #snapshots = new Snapshots()
+  readonly #stores: Stores
   #nextSegmentId: number
   #nextEditId = 0
   #closing: Promise<void> | undefined
@@ -159,9 +166,18 @@ export class Database implements Committer, Definitions {
       },
       updateView: () => this.#flusher.updateView(),
       deleteDoomed: () => this.#deleteDoomed(),
+      snapshotsOf: () => this.#snapshots.sequences(),
+      expiryClock: () => environment.clock.now(),
+      mayDropExpired: () => false,
     })
-    this.#definitions = new LogDefinitions(this.#catalog, this.#manifest, rows => this.#edit(rows))
+    this.#definitions = new LogDefinitions(
+      this.#catalog,
+      this.#manifest,
+      rows => this.#edit(rows),
+      rows => this.#editNow(rows),
+    )
     this.#leases = new Leases(this.#manifest, this.#commitLog, () => this.#deleteDoomed())
+    this.#stores = new Stores(this.#storesHost())
   }
 
   // --- life --------------------------------------------------------------------------------------------------------------------------
@@ -291,6 +307,41 @@ export class Database implements Committer, Definitions {
     return this.#logs.get(definition.id) as LogicalLog
   }
 
+  // --- stores --------------------------------------------------------------------------------------------------------------------------
+
+  /**
+   * The store of that name, defined if there is none. A handle at once; a conflict with the stored definition (DEFINITION_MISMATCH), or a refused
+   * one, is told by `ready()` and by every verb. TypeError for bad options.
+   */
+  store<V = unknown, K extends StoreKey = StoreKey>(name: string, options?: StoreOptions<V>): Store<V, K> {
+    this.#assertOpen()
+    return this.#stores.store<V, K>(name, options)
+  }
+
+  /** Names of all stores, sorted. */
+  storeNames(): string[] {
+    this.#assertOpen()
+    return this.#stores.names()
+  }
+
+  /** Renames a store; handles go on. NOT_FOUND, EXISTS. Resolves when durable. */
+  async renameStore(from: string, to: string): Promise<void> {
+    this.#assertOpen()
+    await this.#stores.rename(from, to)
+  }
+
+  /** Removes a store with everything in it. NOT_FOUND. Resolves when durable. */
+  async dropStore(name: string): Promise<void> {
+    this.#assertOpen()
+    await this.#stores.drop(name)
+  }
+
+  /** This moment of all stores, for reads with the option `snapshot`. Compaction keeps what it sees until it is closed. */
+  snapshot(): Snapshot {
+    this.#assertOpen()
+    return this.#snapshots.take(this.#visibleSequence, this.environment.clock.now())
+  }
+
   // --- writing -----------------------------------------------------------------------------------------------------------------------
 
   commit(write: (commit: Commit) => void, options: { readonly durability?: Durability } = {}): Committed {
@@ -373,6 +424,11 @@ export class Database implements Committer, Definitions {
     })
   }
 
+  /** Commit sequence up to which reads see: after a poison only what is durable. */
+  get #visibleSequence(): number {
+    return this.#commitLog.poison === undefined ? this.#commitLog.sequence : this.#commitLog.durableSequence
+  }
+
   // --- wiring ------------------------------------------------------------------------------------------------------------------------
 
   #observer(): ConstructorParameters<typeof CommitLog>[4] {
@@ -389,6 +445,38 @@ export class Database implements Committer, Definitions {
       poisoned: error => {
         for (const log of this.#logs.values()) log.endWaits(error)
       },
+    }
+  }
+
+  #storesHost(): ConstructorParameters<typeof Stores>[0] {
+    const database = this
+    return {
+      snapshots: this.#snapshots,
+      cacheBytesMax: this.options.cacheBytesMax,
+      get visibleSequence() {
+        return database.#visibleSequence
+      },
+      now: () => this.environment.clock.now(),
+      assertOpen: () => this.#assertOpen(),
+      commit: (write, durability) => {
+        const commit = new LocalCommit(this.#committerHost)
+        write(commit)
+        return commit.run(durability ?? this.options.durability)
+      },
+      pin: segmentIds => {
+        for (const id of segmentIds) this.#manifest.pin(id)
+        return () => {
+          for (const id of segmentIds) this.#manifest.unpin(id)
+          this.#deleteDoomed()
+        }
+      },
+      definition: name => this.#catalog.definitionByName(name),
+      definitions: () => this.#catalog.definitions(),
+      define: definition => this.#definitions.defineNow(definition),
+      redefine: (name, options) => this.redefine(name, options),
+      rename: (from, to) => this.rename(from, to),
+      drop: names => this.drop(names),
+      log: name => this.#log(name),
     }
   }
 
@@ -441,10 +529,15 @@ export class Database implements Committer, Definitions {
       if (systemLog.durableOffset < systemLog.endOffset) await this.#commitLog.syncAll()
       return
     }
+    await this.#editNow(rows)
+  }
+
+  /** As `#edit`, but throws in this turn when the commit is refused. */
+  #editNow(rows: readonly RowChange[]): Promise<void> {
     const commit = new LocalCommit(this.#committerHost, true)
     commit.addRows(rows)
     commit.run('sync')
-    await this.#commitLog.whenDurable(this.#commitLog.endLsn)
+    return this.#commitLog.whenDurable(this.#commitLog.endLsn)
   }
 
   /** A folder that somebody else opened meanwhile must not be written any more: two writers would destroy each other's files. */

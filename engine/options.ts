@@ -34,7 +34,15 @@ export interface OpenOptions {
   readonly commitBytesMax?: number | undefined
   /** Appended bytes that may wait to be written before appends throw BUSY. Default 64 MiB. */
   readonly pendingBytesMax?: number | undefined
-  /** Memory of commit-log files that wait to be flushed; acknowledgements slow down from half of it, BUSY at all of it. Default 256 MiB. */
+  /**
+   * Budget for memory that grows with data, bytes: tails (`tailBytesMax`) and the cache of blocks, which gets the rest. Default 512 MiB. Smaller: more
+   * reads of files.
+   */
+  readonly memoryBytesMax?: number | undefined
+  /**
+   * Memory of commit-log files that wait to be flushed; acknowledgements slow down from half of it, BUSY at all of it. Default 256 MiB, or half of
+   * `memoryBytesMax` if that is less.
+   */
   readonly tailBytesMax?: number | undefined
   /** Logs with more bytes than this in one flush get a segment file of their own. Default 1 MiB. */
   readonly ownSegmentBytes?: number | undefined
@@ -57,7 +65,10 @@ export interface ResolvedOptions {
   readonly frameBytesMax: number
   readonly commitBytesMax: number
   readonly pendingBytesMax: number
+  readonly memoryBytesMax: number
   readonly tailBytesMax: number
+  /** For blocks of runs: what `memoryBytesMax` leaves. */
+  readonly cacheBytesMax: number
   readonly ownSegmentBytes: number
   readonly closeTailBytesMax: number
   readonly autoConsolidate: boolean
@@ -73,6 +84,7 @@ const byteOptions = {
   frameBytesMax: [4 * MiB, 4 * KiB, 512 * MiB],
   commitBytesMax: [1024 * MiB, 4 * KiB, 1024 * MiB],
   pendingBytesMax: [64 * MiB, 4 * KiB, 4096 * MiB],
+  memoryBytesMax: [512 * MiB, 64 * KiB, 1024 * 1024 * MiB],
   tailBytesMax: [256 * MiB, 32 * KiB, 65536 * MiB],
   ownSegmentBytes: [MiB, 1, 1024 * MiB],
   closeTailBytesMax: [4 * MiB, 0, 65536 * MiB],
@@ -92,17 +104,24 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
   if (environment !== undefined && (environment === null || typeof environment !== 'object')) {
     throw new TypeError(`environment must be an Environment, got ${String(environment)}`)
   }
+  const memoryBytesMax = bytes(options, 'memoryBytesMax')
+  // A small budget means small tails, and several files in one of them.
+  const tailBytesMax = options.tailBytesMax === undefined ? Math.min(256 * MiB, memoryBytesMax / 2) : bytes(options, 'tailBytesMax')
+  const smallFile = Math.max(256 * KiB, floorPowerOf2(tailBytesMax / 8))
+  const commitLogFileBytes = options.commitLogFileBytes === undefined ? Math.min(32 * MiB, smallFile) : bytes(options, 'commitLogFileBytes')
   const resolved: ResolvedOptions = {
     durability: oneOf(options, 'durability', ['sync', 'buffered', 'none'], 'sync'),
     createIfMissing: bool(options, 'createIfMissing', true),
     errorIfExists: bool(options, 'errorIfExists', false),
     sync: oneOf(options, 'sync', ['group', 'inline'], 'group'),
-    commitLogFileBytes: bytes(options, 'commitLogFileBytes'),
-    commitLogFileBytesFirst: Math.min(bytes(options, 'commitLogFileBytesFirst'), bytes(options, 'commitLogFileBytes')),
+    commitLogFileBytes,
+    commitLogFileBytesFirst: Math.min(bytes(options, 'commitLogFileBytesFirst'), commitLogFileBytes),
     frameBytesMax: bytes(options, 'frameBytesMax'),
     commitBytesMax: bytes(options, 'commitBytesMax'),
     pendingBytesMax: bytes(options, 'pendingBytesMax'),
-    tailBytesMax: bytes(options, 'tailBytesMax'),
+    memoryBytesMax,
+    tailBytesMax,
+    cacheBytesMax: Math.max(memoryBytesMax - tailBytesMax, memoryBytesMax / 8),
     ownSegmentBytes: bytes(options, 'ownSegmentBytes'),
     closeTailBytesMax: bytes(options, 'closeTailBytesMax'),
     autoConsolidate: bool(options, 'autoConsolidate', true),
@@ -112,6 +131,10 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
     return Object.freeze({ ...resolved, frameBytesMax: resolved.commitLogFileBytes })
   }
   return Object.freeze(resolved)
+}
+
+function floorPowerOf2(value: number): number {
+  return 2 ** Math.floor(Math.log2(Math.max(1, value)))
 }
 
 function bytes(options: OpenOptions, name: ByteOption): number {

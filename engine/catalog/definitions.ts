@@ -28,11 +28,29 @@ export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
   readonly #manifest: Manifest
   /** Commits an edit; with no rows, waits until earlier ones are durable. */
   readonly #edit: (rows: readonly RowChange[]) => Promise<void>
+  /** As `#edit` with rows; throws at once when the commit is refused. */
+  readonly #editNow: (rows: readonly RowChange[]) => Promise<void>
 
-  constructor(catalog: Catalog, manifest: Manifest, edit: (rows: readonly RowChange[]) => Promise<void>) {
+  constructor(
+    catalog: Catalog,
+    manifest: Manifest,
+    edit: (rows: readonly RowChange[]) => Promise<void>,
+    editNow: (rows: readonly RowChange[]) => Promise<void>,
+  ) {
     this.#catalog = catalog
     this.#manifest = manifest
     this.#edit = edit
+    this.#editNow = editNow
+  }
+
+  /** Defines one log that is not defined yet, in this turn: throws when its commit is refused. Resolves when durable. */
+  defineNow(definition: LogDefinition): Promise<void> {
+    checkDefinition(definition)
+    const id = this.#catalog.ids.log
+    return this.#editNow([
+      { key: rowKeys.log(id), value: packRow(storedDefinition(definition)) },
+      { key: rowKeys.ids, value: packRow({ ...this.#catalog.ids, log: id + 1 }) },
+    ])
   }
 
   async define(definitions: readonly LogDefinition[]): Promise<DefinedLog[]> {

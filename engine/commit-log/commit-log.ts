@@ -87,6 +87,7 @@ export class CommitLog {
   #endLsn: number
   #writtenLsn: number
   #durableLsn: number
+  #durableSequence: number
   #pendingBytes = 0
   /** Size of the last commit that found too much waiting: `drain` waits until there is room for it. 0 when there is. */
   #refusedBytes = 0
@@ -130,6 +131,7 @@ export class CommitLog {
     this.#endLsn = start.endLsn
     this.#writtenLsn = start.endLsn
     this.#durableLsn = start.durableLsn
+    this.#durableSequence = start.sequence
     this.#lastChecksum = start.lastChecksum
     assert(start.durableLsn === start.endLsn, 'all that recovery accepted is durable', start.durableLsn, start.endLsn)
   }
@@ -137,6 +139,10 @@ export class CommitLog {
   /** Commit sequence after the last commit: the next one begins here. */
   get sequence(): number {
     return this.#sequence
+  }
+  /** Commit sequence after the last commit that is on the disk. */
+  get durableSequence(): number {
+    return this.#durableSequence
   }
   /** Everything below is on the disk. */
   get durableLsn(): number {
@@ -704,6 +710,7 @@ export class CommitLog {
     if (frame.sync) {
       this.counters.syncs++
       this.#durableLsn = lsn
+      this.#durableSequence = frame.sequence
       const durable = this.#undurable
       this.#undurable = []
       this.#settle(() => {

@@ -74,7 +74,11 @@ export class CommitChecker {
     }
     const keep = options.keepOffsets === true
     const bytes = operation.bytes
-    const count = operation.topicRecords?.length ?? operation.storeRecords?.length ?? readyCount(log, bytes as Uint8Array)
+    const count =
+      operation.topicRecords?.length ??
+      operation.storeRecords?.length ??
+      operation.storeWrites?.count ??
+      readyCount(log, bytes as Uint8Array)
     const ownEpoch = keep && bytes !== undefined ? readyEpoch(log, bytes) : undefined
     const epoch = ownEpoch ?? options.epoch ?? end.epoch
     if (epoch < end.epoch) {

@@ -1,6 +1,7 @@
 import { validateRecordBatch } from '../batch/record-batch.ts'
 import { estimateRecordBatchSize } from '../batch/record-batch-codec.ts'
 import { checkStoreBatch, storeBatchCount } from '../batch/store-batch.ts'
+import type { StoreWrites } from '../batch/store-writes.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import { ENTRY_HEADER_BYTES } from '../commit-log/format.ts'
 import type { FrameTicket } from '../commit-log/ticket.ts'
@@ -80,6 +81,16 @@ export class LocalCommit implements Commit {
         ? newAppend(local, options, { topicRecords: records as readonly TopicRecord[] })
         : newAppend(local, options, { storeRecords: records as readonly StoreRecord[] })
     operation.bytesMax = ENTRY_HEADER_BYTES + (local.kind === 'topic' ? topicBytesMax(operation) : storeBytesMax(operation))
+    this.#operations.push(operation)
+    this.#appends.push({ first: operation, last: operation })
+  }
+
+  /** Not part of `Commit`: what a store has collected. The writes must not change until `run` has returned. */
+  appendWrites(log: Log, writes: StoreWrites): void {
+    const local = this.#own(log)
+    assert(local.kind === 'store' && writes.count > 0, 'writes are of a store log', writes.count)
+    const operation = newAppend(local, {}, { storeWrites: writes })
+    operation.bytesMax = ENTRY_HEADER_BYTES + writes.bytesMax
     this.#operations.push(operation)
     this.#appends.push({ first: operation, last: operation })
   }

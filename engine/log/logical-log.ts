@@ -77,6 +77,16 @@ export interface LogHost {
   fail(error: VarveError): void
 }
 
+/** Keeps an index over a log's tail and parts (a store's memtables and runs). Called synchronously, in the turn of the change; must not throw. */
+export interface TailListener {
+  /** A batch was appended: row `row` of the arena's index. */
+  accepted(arena: Arena, row: number): void
+  /** Batches at the head of the tail lie in parts now, or parts were replaced by others. */
+  partsChanged(): void
+  /** The tail lost or moved batches: whatever was derived from it is void. */
+  tailChanged(): void
+}
+
 /** Where a log stands when its object is made. */
 export interface LogStart {
   readonly definition: DefinedLog
@@ -125,6 +135,8 @@ export class LogicalLog implements LocalLog {
   #runner: MachineRunner | undefined
   readonly #waiters = new Waiters()
   #dropped = false
+  /** The index that a store keeps over this log; one a log. */
+  listener: TailListener | undefined
   /** Counts resets, so that a flush that began before one knows that its parts are void. */
   generation = 0
   /** Recovery: see LogStart.resetLsn. */
@@ -204,6 +216,7 @@ export class LogicalLog implements LocalLog {
     this.tail.markDead(index, STATE_DEAD)
     this.tail.replace(index, slot)
     this.#carriedEnd = Math.max(this.#carriedEnd, this.tail.endOffset(index))
+    this.listener?.tailChanged()
   }
   get highWatermark(): number {
     if (this.ownsHighWatermark) return this.#ownerHighWatermark
@@ -325,6 +338,7 @@ export class LogicalLog implements LocalLog {
     this.#endOffset = endOffset
     this.#epoch = Math.max(epoch, 0)
     this.#foldProducers(this.tail.length - 1)
+    this.listener?.accepted(arena, row)
     // The end has moved, and with the word 'none' the high watermark too: nothing else will say so.
     if (this.#waiters.count > 0) this.#waiters.settle(bound => this.boundOffset(bound))
   }
@@ -373,6 +387,7 @@ export class LogicalLog implements LocalLog {
     this.#ackedIndex = Math.min(this.#ackedIndex, index)
     this.#epoch = -1
     this.#producers = undefined
+    this.listener?.tailChanged()
   }
 
   /** Forgets everything and goes on at `offset`. */
@@ -394,6 +409,7 @@ export class LogicalLog implements LocalLog {
     this.#flushedProducers = undefined
     this.#tailAborted = []
     this.#runner?.reset(offset)
+    this.listener?.tailChanged()
   }
 
   setStartOffset(offset: number): void {
@@ -412,6 +428,7 @@ export class LogicalLog implements LocalLog {
     for (let i = 0; i < this.tail.length; i++) this.tail.markDead(i, STATE_DEAD)
     this.tail.dropFrom(0)
     this.#parts = []
+    this.listener?.tailChanged()
     this.endWaits(new VarveError('NOT_FOUND', `log ${this.name} was dropped`, { details: { log: this.name } }))
   }
 
@@ -428,6 +445,7 @@ export class LogicalLog implements LocalLog {
     this.#ackedIndex = Math.max(0, this.#ackedIndex - count)
     if (this.#tailAborted.length > 0) this.#tailAborted = this.#tailAborted.filter(entry => entry.lastOffset >= this.#flushedEnd)
     this.#flushedProducers = producers
+    this.listener?.partsChanged()
   }
 
   /** Parts are about to be dropped, and with them perhaps the last that tells the newest epoch. */
@@ -438,6 +456,7 @@ export class LogicalLog implements LocalLog {
   /** Parts were replaced by others with the same records (consolidation), or dropped. */
   partsChanged(): void {
     this.#parts = undefined
+    this.listener?.partsChanged()
   }
 
   /**

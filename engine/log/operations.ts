@@ -1,6 +1,7 @@
 import { estimateRecordBatchSize } from '../batch/record-batch-codec.ts'
 import { storeBatchHeaderSize } from '../batch/store-batch.ts'
 import { storeRecordSize } from '../batch/store-record.ts'
+import type { StoreWrites } from '../batch/store-writes.ts'
 import { codecIdOf } from '../codec/compression.ts'
 import { VarveError } from '../errors.ts'
 import { checkBoolean, checkNames, checkObject, checkOffset } from './check-arguments.ts'
@@ -20,9 +21,10 @@ export interface AppendOperation {
   readonly type: 'append'
   readonly log: LogicalLog
   readonly options: AppendOptions & { readonly keepOffsets?: boolean }
-  /** One of the three. */
+  /** One of the four. */
   readonly topicRecords?: readonly TopicRecord[]
   readonly storeRecords?: readonly StoreRecord[]
+  readonly storeWrites?: StoreWrites
   readonly bytes?: Uint8Array
   bytesMax: number
   /** Filled by check. */
@@ -67,7 +69,7 @@ export function checkRecords(records: unknown): void {
 export function newAppend(
   log: LogicalLog,
   options: AppendOperation['options'],
-  what: Pick<AppendOperation, 'topicRecords' | 'storeRecords' | 'bytes'>,
+  what: Pick<AppendOperation, 'topicRecords' | 'storeRecords' | 'storeWrites' | 'bytes'>,
 ): AppendOperation {
   return { type: 'append', log, options, ...what, bytesMax: 0, baseOffset: 0, endOffset: 0, epoch: 0, duplicate: false }
 }

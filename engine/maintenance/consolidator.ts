@@ -5,14 +5,15 @@
  *   2. small and mostly dead segments are merged, as `pick.ts` decides, by the merge task in the worker
  *   3. one edit replaces the parts: new segments in, old parts out; durable before anything is deleted
  *   4. the catalog view follows, then files that no lease pins are deleted
- * Compaction by key and merging of a store's runs take the same way with other groups.
+ * Compaction by key and merging of a store's runs (`run-compaction.ts`) take the same way with other groups. Runs that are worth a file of their own are
+ * merged by run compaction alone; step 2 moves them only out of a mostly dead segment. Smaller ones share segments, and step 2 merges those that it
+ * finds adjacent.
  *
- * Owned by the database. One merge at a time; a merge whose sources changed meanwhile (dropped, reset, trimmed) keeps those changes: what was
+ * Owned by the database. One merge at a time, of runs and of segments in turn; a merge whose sources changed meanwhile (dropped, reset, trimmed) keeps those changes: what was
  * dropped during the merge is dropped in its outputs too.
  */
 import type { Catalog } from '../catalog/catalog.ts'
-import type { LogTable } from '../catalog/log-table.ts'
-import { type Manifest, segmentFileName } from '../catalog/manifest.ts'
+import { segmentFileName } from '../catalog/manifest.ts'
 import { packRow, type RowChange, rowKeys, type SegmentRow } from '../catalog/rows.ts'
 import type { Environment, Executor } from '../env/environment.ts'
 import { VarveError } from '../errors.ts'
@@ -23,18 +24,15 @@ import { SegmentDirectory } from '../segment/directory.ts'
 import { PART_RUN, PART_TOPIC } from '../segment/format.ts'
 import type { MergeGroup, MergeInput, MergeOutput } from './merge-task.ts'
 import { pickSegments, type SegmentFacts } from './pick.ts'
+import { RunCompaction, type RunCompactionHost } from './run-compaction.ts'
 
 const deleteRetentionMsDefault = 24 * 3600 * 1000
 const compactionMapBytes = 64 * 1024 * 1024
 
-export interface ConsolidatorHost {
+export interface ConsolidatorHost extends RunCompactionHost {
   readonly environment: Environment
   readonly executor: Executor
   readonly folder: string
-  readonly catalog: Catalog
-  readonly manifest: Manifest
-  readonly logs: LogTable
-  readonly ownSegmentBytes: number
   readonly closing: boolean
   edit(rows: readonly RowChange[]): Promise<void>
   takeSegmentIds(count: number): number[]
@@ -43,16 +41,36 @@ export interface ConsolidatorHost {
   deleteDoomed(): void
 }
 
+export interface ConsolidatorCounters {
+  readonly merges: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+  readonly failures: number
+  readonly runCompactions: number
+  readonly runBytesIn: number
+  readonly runBytesOut: number
+  /** Runs that were dropped without being read. */
+  readonly runsDropped: number
+}
+
 export class Consolidator {
   readonly #host: ConsolidatorHost
   #queue: Promise<void> = Promise.resolve()
   #woken = false
   #stopped = false
   #lastError: VarveError | undefined
-  readonly counters = { merges: 0, bytesIn: 0, bytesOut: 0, failures: 0 }
+  readonly #counters = { merges: 0, bytesIn: 0, bytesOut: 0, failures: 0 }
+  /** What is merged in store logs, and how much it was. */
+  readonly runs: RunCompaction
 
   constructor(host: ConsolidatorHost) {
     this.#host = host
+    this.runs = new RunCompaction(host)
+  }
+
+  /** `merges`, `bytesIn`, `bytesOut` count all merges; `run…` those of run compaction, bodies only. */
+  get counters(): ConsolidatorCounters {
+    return { ...this.#counters, ...this.runs.counters }
   }
 
   get lastError(): VarveError | undefined {
@@ -67,7 +85,7 @@ export class Consolidator {
       this.#woken = false
       await this.#untilQuiet()
     }).catch(error => {
-      this.counters.failures++
+      this.#counters.failures++
       this.#lastError = error instanceof VarveError ? error : new VarveError('TASK_FAILED', 'consolidation failed', { cause: error })
     })
   }
@@ -110,19 +128,37 @@ export class Consolidator {
     /** Segments that would come out of a merge as they went in. */
     const hopeless = new Set<number>()
     while (!this.#stopped) {
-      const facts: SegmentFacts[] = []
-      for (const { id, reader, liveBytes } of this.#host.manifest.live()) {
-        if (hopeless.has(id)) continue
-        let partBytes = 0
-        for (let part = 0; part < reader.directory.partCount; part++) partBytes += reader.directory.byteCount(part)
-        facts.push({ id, bytes: reader.bytes, liveBytes, partBytes })
-      }
+      const runs = this.runs.next()
+      if (runs.length > 0) await this.#merge(runs)
+      if (this.#stopped) return
+      const facts = this.#factsOfSegments(hopeless)
       const picked = new Set(pickSegments(facts))
-      if (picked.size === 0) return
+      if (picked.size === 0) {
+        if (runs.length === 0) return
+        continue
+      }
       const groups = this.#groupsOf(picked)
       if (groups.length > 0 && this.#isWorthwhile(picked, facts, groups)) await this.#merge(groups)
       else for (const id of picked) hopeless.add(id)
     }
+  }
+
+  #factsOfSegments(hopeless: ReadonlySet<number>): SegmentFacts[] {
+    const facts: SegmentFacts[] = []
+    for (const { id, reader, row, liveBytes } of this.#host.manifest.live()) {
+      if (hopeless.has(id)) continue
+      const { directory } = reader
+      let partBytes = 0
+      let hasLargeRun = false
+      for (let part = 0; part < directory.partCount; part++) {
+        const bytes = directory.byteCount(part)
+        partBytes += bytes
+        if (directory.type(part) === PART_RUN && bytes >= this.#host.ownSegmentBytes && !row.dropped.includes(part)) hasLargeRun = true
+      }
+      if (hasLargeRun && liveBytes * 2 >= partBytes) continue
+      facts.push({ id, bytes: reader.bytes, liveBytes, partBytes })
+    }
+    return facts
   }
 
   /**
@@ -198,6 +234,7 @@ export class Consolidator {
   }
 
   #group(log: LogicalLog, type: number, parts: readonly PartRef[]): MergeGroup {
+    if (type === PART_RUN) return this.runs.groupOf(log, parts)
     return {
       logId: log.id,
       name: log.name,
@@ -207,7 +244,7 @@ export class Consolidator {
       firstOffset: Math.min(...parts.map(part => part.firstOffset)),
       endOffset: Math.max(...parts.map(part => part.endOffset)),
       parts: parts.map(({ segmentId, part }) => ({ segmentId, part })),
-      startOffset: type === PART_RUN ? 0 : log.trimmedTo,
+      startOffset: log.trimmedTo,
       bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
     }
   }
@@ -230,9 +267,8 @@ export class Consolidator {
   }
 
   async #mergeRuns(log: LogicalLog): Promise<void> {
-    const runs = log.parts.filter(part => part.type === PART_RUN)
-    if (runs.length < 2) return
-    await this.#merge([this.#group(log, PART_RUN, runs)])
+    const group = this.runs.wholeLog(log)
+    if (group !== undefined) await this.#merge([group])
   }
 
   /** Steps 2 to 4. */
@@ -270,15 +306,16 @@ export class Consolidator {
       // A log that was reset meanwhile begins anew: nothing of it is clean.
       if (log !== undefined && log.generation === generations.get(logId)) rows.push(this.#stateRow(catalog, log, { cleanedTo: end }))
     }
-    this.counters.merges++
-    this.counters.bytesIn += output.bytesIn
-    this.counters.bytesOut += output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
+    this.#counters.merges++
+    this.#counters.bytesIn += output.bytesIn
+    this.#counters.bytesOut += output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
     try {
       await this.#replace(rows, logs)
     } catch (error) {
       await manifest.discard(output.segments)
       throw error
     }
+    this.runs.done(groups, output)
     return output
   }
 

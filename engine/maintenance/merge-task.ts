@@ -46,7 +46,14 @@ export interface MergeGroup {
     /** Aborted transactions whose markers are not in the parts. */
     readonly aborted: readonly AbortedTransactionEntry[]
   }
+  /** Runs: what the merge may leave out. */
   readonly runs?: RunMergeOptions
+  /** Runs: level of the result. */
+  readonly level?: number
+  /** Runs: the parts are not read, an empty run takes their place. */
+  readonly isEmpty?: boolean
+  /** Chosen by run compaction, which counts it. */
+  readonly isCompaction?: boolean
 }
 
 export interface MergeInput {
@@ -127,7 +134,8 @@ function writeGroup(
   now: number,
   cleaned: { logId: number; end: number }[],
 ): void {
-  const sources: OffsetSource[] = group.parts.map(({ segmentId, part }) => {
+  const read = group.isEmpty === true ? [] : group.parts
+  const sources: OffsetSource[] = read.map(({ segmentId, part }) => {
     const reader = readers.get(segmentId)
     assert(reader !== undefined, 'a source segment is open', segmentId)
     return { reader, part }
@@ -143,7 +151,7 @@ function writeGroup(
     endOffset,
   }
   if (type === PART_RUN) {
-    writer.beginPart(start)
+    writer.beginPart({ ...start, level: group.level ?? 0 })
     const cursors: MergeSource[] = sources.map(({ reader, part }) => new RunCursor(reader, part))
     mergeRuns(cursors, writer, { versioned, ...group.runs })
   } else if (group.compact === undefined) {

@@ -1,0 +1,116 @@
+/**
+ * Records on their way into a store log: kinds, keys, values and expiries side by side in arrays that are reused, so that a put makes no object.
+ *
+ * A store fills one, the committer encodes it as one batch (`encode`) once the sequence is known, and the store clears it. Owned by the store
+ * (or a transaction); the committer only reads. Invariant: rows `[0, count)` are whole, and their bytes lie in `#bytes` back to back.
+ */
+import { assert } from '../errors.ts'
+import { type StoreBatchFacts, StoreBatchWriter, storeBatchHeaderSize } from './store-batch.ts'
+import { compareKeys } from './store-keys.ts'
+import { storeRecordSize } from './store-record.ts'
+
+const writer = new StoreBatchWriter()
+/** Arrays that grew beyond this for one large batch are let go when it is cleared, bytes. */
+const bytesKept = 8 * 1024 * 1024
+
+export class StoreWrites {
+  /** Records so far. */
+  count = 0
+  /** What `encode` writes at most, bytes. */
+  bytesMax: number = storeBatchHeaderSize()
+  #bytes: Uint8Array = new Uint8Array(4096)
+  #used = 0
+  #kinds: Uint8Array = new Uint8Array(64)
+  /** By row: where the key ends, where the value ends. A key begins where the value before ends. */
+  #ends: Uint32Array = new Uint32Array(128)
+  /** Absolute ms; 0: none. */
+  #expiries: Float64Array = new Float64Array(64)
+
+  /** Appends a record; the bytes are copied. `expiry` in absolute ms, 0 for none. A range delete's value is its exclusive end key. */
+  add(
+    kind: number,
+    key: Uint8Array,
+    keyStart: number,
+    keyBytes: number,
+    value: Uint8Array,
+    valueStart: number,
+    valueBytes: number,
+    expiry: number,
+  ): void {
+    const row = this.count
+    if (row === this.#kinds.length) this.#growRows()
+    const end = this.#used + keyBytes + valueBytes
+    if (end > this.#bytes.length) this.#growBytes(end)
+    const bytes = this.#bytes
+    copy(key, keyStart, keyBytes, bytes, this.#used)
+    const keyEnd = this.#used + keyBytes
+    copy(value, valueStart, valueBytes, bytes, keyEnd)
+    this.#kinds[row] = kind
+    this.#ends[row * 2] = keyEnd
+    this.#ends[row * 2 + 1] = end
+    this.#expiries[row] = expiry
+    this.#used = end
+    this.count = row + 1
+    this.bytesMax += storeRecordSize(Number.MAX_SAFE_INTEGER, keyBytes, valueBytes, expiry, false)
+  }
+
+  /** The largest key so far; undefined when there is none. */
+  largestKey(): Uint8Array | undefined {
+    let largest: Uint8Array | undefined
+    for (let row = 0; row < this.count; row++) {
+      const start = row === 0 ? 0 : this.#ends[row * 2 - 1]!
+      const key = this.#bytes.subarray(start, this.#ends[row * 2])
+      if (largest === undefined || compareKeys(key, 0, key.length, largest, 0, largest.length) > 0) largest = key
+    }
+    return largest
+  }
+
+  clear(): void {
+    this.count = 0
+    this.bytesMax = storeBatchHeaderSize()
+    this.#used = 0
+    if (this.#bytes.length > bytesKept) this.#bytes = new Uint8Array(4096)
+  }
+
+  /** Writes all records as one batch at `target[position]` and returns the position after it. */
+  encode(target: Uint8Array, position: number, facts: StoreBatchFacts): number {
+    assert(this.count > 0, 'a batch has records')
+    const bytes = this.#bytes
+    writer.begin(target, position, facts)
+    try {
+      let at = 0
+      for (let row = 0; row < this.count; row++) {
+        const keyEnd = this.#ends[row * 2]!
+        const end = this.#ends[row * 2 + 1]!
+        writer.add(this.#kinds[row]!, bytes, at, keyEnd - at, bytes, keyEnd, end - keyEnd, this.#expiries[row]!)
+        at = end
+      }
+      return writer.finish()
+    } catch (error) {
+      writer.abandon()
+      throw error
+    }
+  }
+
+  #growRows(): void {
+    const rows = this.#kinds.length * 2
+    this.#kinds = grown(this.#kinds, new Uint8Array(rows))
+    this.#ends = grown(this.#ends, new Uint32Array(rows * 2))
+    this.#expiries = grown(this.#expiries, new Float64Array(rows))
+  }
+
+  #growBytes(need: number): void {
+    this.#bytes = grown(this.#bytes, new Uint8Array(Math.max(need, this.#bytes.length * 2)))
+  }
+}
+
+function grown<T extends Uint8Array | Uint32Array | Float64Array>(old: T, larger: T): T {
+  larger.set(old)
+  return larger
+}
+
+/** Short copies byte by byte: a `subarray` and `set` cost more than 40 bytes in a loop. */
+function copy(source: Uint8Array, start: number, size: number, target: Uint8Array, at: number): void {
+  if (size > 40) target.set(source.subarray(start, start + size), at)
+  else for (let i = 0; i < size; i++) target[at + i] = source[start + i]!
+}

@@ -1,0 +1,96 @@
+/**
+ * A run as a store reads it: one part of a sealed segment, with its filter and fence keys in memory and its blocks through the cache.
+ *
+ * Made by the store's table when a part becomes live, forgotten when it is no longer. Invariant: everything in a run is older than
+ * everything in a run with a larger `firstOffset`, since runs of one log have disjoint ranges of offsets.
+ */
+import type { KeyHash } from '../batch/store-keys.ts'
+import { compareKeys } from '../batch/store-keys.ts'
+import { StoreRecordCursor } from '../batch/store-record.ts'
+import type { PartRef } from '../log/parts.ts'
+import type { RunIndex } from '../segment/part-index.ts'
+import { RunCursor, RunReader } from '../segment/run-reader.ts'
+import type { BlockCache } from './block-cache.ts'
+
+let lastNumber = 0
+
+export class Run {
+  readonly part: PartRef
+  readonly index: RunIndex
+  readonly smallestSequence: number
+  /** Of its newest record. */
+  readonly largestSequence: number
+  readonly hasRangeDeletes: boolean
+  readonly #number: number
+  readonly #cache: BlockCache
+  readonly #reader: RunReader
+
+  constructor(part: PartRef, cache: BlockCache) {
+    const { reader } = part
+    this.part = part
+    this.index = reader.runIndex(part.part)
+    this.smallestSequence = reader.directory.minSequence(part.part)
+    this.largestSequence = reader.directory.maxSequence(part.part)
+    this.hasRangeDeletes = this.index.rangeDeletes.length > 0
+    this.#number = ++lastNumber
+    this.#cache = cache
+    const number = this.#number
+    this.#reader = new RunReader(reader, part.part, {
+      block: block => {
+        const cached = cache.get(number, block)
+        if (cached !== undefined) return cached
+        const { bytes } = reader.readBlocks(part.part, block, 0)
+        cache.put(number, block, bytes)
+        return bytes
+      },
+    })
+  }
+
+  /** What `find` found; holds until the next call. */
+  get record(): StoreRecordCursor {
+    return this.#reader.record
+  }
+
+  /** Memory of index section and filter, bytes. */
+  get indexBytes(): number {
+    return this.index.bytes.byteLength
+  }
+
+  /** Newest put, delete or pointer of the key with a sequence <= `sequenceMax`: true, and `record` stands on it. */
+  find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number): boolean {
+    return this.#reader.get(key, start, size, hash, sequenceMax)
+  }
+
+  /** Makes sure that the block that may hold the key is in the cache, without blocking the thread. */
+  async warm(key: Uint8Array, start: number, size: number, hash: KeyHash): Promise<void> {
+    const { index, part } = this
+    if (index.filter?.mayContain(hash) !== true) return
+    const block = Math.max(0, index.findFence(key, start, size) - 1)
+    if (block >= index.blockCount || this.#cache.get(this.#number, block) !== undefined) return
+    const { bytes } = await part.reader.readBlocksAsync(part.part, block, 0)
+    this.#cache.put(this.#number, block, bytes)
+  }
+
+  /** Largest sequence <= `sequenceMax` of a range delete that covers the key; -1 when there is none. */
+  coveringRangeDelete(key: Uint8Array, start: number, size: number, sequenceMax: number): number {
+    let found = -1
+    const cursor = new StoreRecordCursor()
+    const { rangeDeletes } = this.index
+    cursor.reset(rangeDeletes, 0, rangeDeletes.length)
+    while (cursor.next()) {
+      const { buffer, keyStart, keyBytes, valueStart, valueBytes, sequence } = cursor
+      if (sequence > sequenceMax || sequence <= found) continue
+      if (compareKeys(buffer, keyStart, keyBytes, key, start, size) > 0) continue
+      if (compareKeys(buffer, valueStart, valueBytes, key, start, size) > 0) found = sequence
+    }
+    return found
+  }
+
+  cursor(bytesMax?: number): RunCursor {
+    return new RunCursor(this.part.reader, this.part.part, bytesMax === undefined ? {} : { bytesMax })
+  }
+
+  forget(): void {
+    this.#cache.forget(this.#number, this.index.blockCount)
+  }
+}

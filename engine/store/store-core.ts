@@ -1,0 +1,164 @@
+/**
+ * A store without its public face: codecs, table, and the steps that verbs, transactions, indexes and tools are made of.
+ *
+ * Made by `Stores` once per store. Everything works on bytes of the key as `encodeKey` left them in `encoder.bytes[0, size)`, which hold until
+ * the next call of it.
+ */
+import { STORE_DELETE, STORE_PUT, STORE_RANGE_DELETE } from '../batch/store-format.ts'
+import type { StoreRecordCursor } from '../batch/store-record.ts'
+import type { StoreWrites } from '../batch/store-writes.ts'
+import { VarveError } from '../errors.ts'
+import type { LocalCommit } from '../log/committer.ts'
+import type { Committed, Durability } from '../log/log.ts'
+import type { LogicalLog } from '../log/logical-log.ts'
+import { type KeyCodec, KeyEncoder, type StoreKey } from './key-codec.ts'
+import type { Snapshot, Snapshots } from './snapshots.ts'
+import { StoreCursor, type StoreCursorOptions } from './store-cursor.ts'
+import type { PutOptions, RangeOptions } from './store-options.ts'
+import type { StoreTable } from './store-table.ts'
+import type { ValueCodec } from './value-codec.ts'
+
+/** What stores need of their database. */
+export interface StoreHost {
+  readonly snapshots: Snapshots
+  /** Commit sequence that readers may see: after the last commit, or after the last durable one once the writer is poisoned. */
+  readonly visibleSequence: number
+  /** Clock, ms since 1970. */
+  now(): number
+  assertOpen(): void
+  commit(write: (commit: LocalCommit) => void, durability: Durability | undefined): Committed
+  /** Keeps the files of these segments until the returned function is called. */
+  pin(segmentIds: readonly number[]): () => void
+}
+
+export interface KeyBounds {
+  /** Inclusive. */
+  readonly start: Uint8Array | undefined
+  /** Exclusive. */
+  readonly end: Uint8Array | undefined
+  /** True when no key can lie in it. */
+  readonly isEmpty: boolean
+}
+
+const noBytes = new Uint8Array(0)
+
+export class StoreCore {
+  readonly host: StoreHost
+  readonly log: LogicalLog
+  readonly table: StoreTable
+  readonly keys: KeyCodec
+  readonly values: ValueCodec<unknown>
+  readonly encoder: KeyEncoder = new KeyEncoder()
+  ttlMs: number | undefined
+
+  constructor(
+    host: StoreHost,
+    log: LogicalLog,
+    table: StoreTable,
+    codecs: { readonly keys: KeyCodec; readonly values: ValueCodec<unknown> },
+    ttlMs: number | undefined,
+  ) {
+    this.host = host
+    this.log = log
+    this.table = table
+    this.keys = codecs.keys
+    this.values = codecs.values
+    this.ttlMs = ttlMs
+  }
+
+  /** CLOSED, or NOT_FOUND when the store was dropped. */
+  assertUsable(): void {
+    this.host.assertOpen()
+    if (this.log.dropped) throw new VarveError('NOT_FOUND', `store ${this.log.name} was dropped`, { details: { log: this.log.name } })
+  }
+
+  /** Writes the key to `encoder.bytes` and returns its size. TypeError for a key that the codec does not take. */
+  encodeKey(key: StoreKey): number {
+    return this.keys.encodeInto(this.encoder, key)
+  }
+
+  /** The key as bytes of its own. */
+  keyBytes(key: StoreKey): Uint8Array {
+    const size = this.encodeKey(key)
+    return this.encoder.bytes.slice(0, size)
+  }
+
+  /** The entry of the key that was encoded last, as a moment sees it. The cursor holds until the next read. */
+  find(size: number, sequenceMax: number, now: number): StoreRecordCursor | undefined {
+    const record = this.table.find(this.encoder.bytes, 0, size, sequenceMax)
+    return record === undefined || (record.expiry > 0 && record.expiry <= now) ? undefined : record
+  }
+
+  /** Largest sequence that a read may see now, or at the snapshot. */
+  sequenceMax(snapshot: Snapshot | undefined): number {
+    return (snapshot?.sequence ?? this.host.visibleSequence) - 1
+  }
+
+  decode(record: StoreRecordCursor): unknown {
+    return this.values.decode(record.buffer, record.valueStart, record.valueStart + record.valueBytes)
+  }
+
+  // --- writing: rows of a commit ---------------------------------------------------------------------------------------------------------
+
+  addPut(writes: StoreWrites, key: StoreKey, value: unknown, expiry: number): void {
+    const encoded = this.values.encode(value)
+    const size = this.encodeKey(key)
+    writes.add(STORE_PUT, this.encoder.bytes, 0, size, encoded, 0, encoded.byteLength, expiry)
+  }
+
+  addDelete(writes: StoreWrites, key: StoreKey): void {
+    const size = this.encodeKey(key)
+    writes.add(STORE_DELETE, this.encoder.bytes, 0, size, noBytes, 0, 0, 0)
+  }
+
+  /** False when nothing can lie in the range: nothing was added. */
+  addRangeDelete(writes: StoreWrites, range: RangeOptions): boolean {
+    const { start = noBytes, end = this.#endOfAll(writes), isEmpty } = this.bounds(range)
+    if (isEmpty || end === undefined) return false
+    writes.add(STORE_RANGE_DELETE, start, 0, start.byteLength, end, 0, end.byteLength, 0)
+    return true
+  }
+
+  /** The first key behind all that are visible, or were written before in the same commit: nothing above it needs deleting. */
+  #endOfAll(writes: StoreWrites): Uint8Array | undefined {
+    const written = writes.largestKey()
+    const cursor = this.cursor({ sequenceMax: this.sequenceMax(undefined), now: 0, reverse: true })
+    if (!cursor.next()) return written === undefined ? undefined : successor(written)
+    const { buffer, keyStart, keyBytes } = cursor.record
+    const stored = buffer.subarray(keyStart, keyStart + keyBytes)
+    return successor(written !== undefined && Buffer.compare(written, stored) > 0 ? written : stored)
+  }
+
+  /** When an entry that is put now expires, absolute ms; 0: never. */
+  expiryOf(options: PutOptions | undefined): number {
+    if (options?.expiresAt !== undefined) return options.expiresAt
+    const ttlMs = options?.ttlMs ?? this.ttlMs
+    return ttlMs === undefined ? 0 : Math.ceil(this.host.now() + ttlMs)
+  }
+
+  // --- ranges ----------------------------------------------------------------------------------------------------------------------------
+
+  cursor(options: StoreCursorOptions): StoreCursor {
+    return new StoreCursor(this.table, options)
+  }
+
+  bounds(range: RangeOptions<never> | RangeOptions): KeyBounds {
+    const { gt, gte, lt, lte, prefix } = range as RangeOptions
+    let start: Uint8Array | undefined
+    let end: Uint8Array | undefined
+    if (prefix !== undefined) ({ start, end } = this.keys.prefixRange(prefix))
+    if (gte !== undefined) start = this.keyBytes(gte)
+    else if (gt !== undefined) start = successor(this.keyBytes(gt))
+    if (lt !== undefined) end = this.keyBytes(lt)
+    else if (lte !== undefined) end = successor(this.keyBytes(lte))
+    const isEmpty = start !== undefined && end !== undefined && Buffer.compare(start, end) >= 0
+    return { start, end, isEmpty }
+  }
+}
+
+/** The smallest key above this one. */
+export function successor(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.byteLength + 1)
+  next.set(key)
+  return next
+}

@@ -1,0 +1,324 @@
+/**
+ * Walks what a moment of a store shows, in key order, one way: memtables and runs merged in a heap, the newest record of each key, without
+ * what is deleted or expired.
+ *
+ * 1. Every memtable and run gives an ordered cursor; a heap has the one with the first key (backwards: the last) on top.
+ * 2. Forwards the newest record of a key comes first, so the first one that the moment sees decides; the others of the key are skipped.
+ *    Backwards it comes last: candidates are copied, since moving a run's cursor may overwrite them.
+ * 3. When memtables or runs went meanwhile (`StoreTable.version`), the cursor finds its place anew behind the last key. It pins nothing between
+ *    two calls; who keeps it over turns registers its sequence as a snapshot, so that compaction leaves what it may still show.
+ *
+ * No object per record: `record` stands on the entry until the next call.
+ */
+import { STORE_POINTER, STORE_PUT, STORE_RANGE_DELETE } from '../batch/store-format.ts'
+import { compareKeys } from '../batch/store-keys.ts'
+import { StoreRecordCursor } from '../batch/store-record.ts'
+import type { Memtable } from './memtable.ts'
+import { RangeDeletes } from './range-deletes.ts'
+import type { Run } from './run.ts'
+
+/** An ordered cursor of a memtable or a run. */
+interface Source {
+  readonly record: StoreRecordCursor
+  seek(key: Uint8Array, start?: number, size?: number): boolean
+  first(): boolean
+  last(): boolean
+  next(): boolean
+  previous(): boolean
+}
+
+/** What a cursor reads: a store's table, or the same from a lease. */
+export interface CursorTable {
+  readonly version: number
+  readonly memtables: readonly Memtable[]
+  readonly runs: readonly Run[]
+}
+
+export interface StoreCursorOptions {
+  /** The moment: records with a larger sequence are not seen. */
+  readonly sequenceMax: number
+  /** Records that expire at or before this time (ms) are not seen. */
+  readonly now: number
+  /** First key, inclusive. Default: from the beginning. */
+  readonly start?: Uint8Array | undefined
+  /** Exclusive. Default: to the end. */
+  readonly end?: Uint8Array | undefined
+  /** From the end to the beginning. Default false. */
+  readonly reverse?: boolean | undefined
+  /** How far runs are read ahead, bytes. Default 256 KiB. */
+  readonly readAheadBytesMax?: number | undefined
+}
+
+export class StoreCursor {
+  /** The current entry; its buffer and positions hold until the next call. */
+  record: StoreRecordCursor
+  readonly #table: CursorTable
+  readonly #sequenceMax: number
+  readonly #now: number
+  readonly #start: Uint8Array | undefined
+  readonly #end: Uint8Array | undefined
+  readonly #reverse: boolean
+  readonly #readAhead: number | undefined
+  /** Binary heap of sources that stand on a record. */
+  readonly #heap: Source[] = []
+  readonly #copy = new StoreRecordCursor()
+  #copyBytes: Uint8Array = new Uint8Array(0)
+  #version = -1
+  #runDeletes: RangeDeletes | undefined
+  #memtablesWithDeletes: Memtable[] = []
+  /** The last key that was decided; `#lastBytes` -1 before any. */
+  #last: Uint8Array = new Uint8Array(64)
+  #lastBytes = -1
+  /** Forwards: records of the last key may still lie on top. */
+  #mustSkip = false
+  #done = false
+  /** Where `seek` sent it; used when it opens before it has a last key. */
+  #target: Uint8Array | undefined
+
+  constructor(table: CursorTable, options: StoreCursorOptions) {
+    this.#table = table
+    this.#sequenceMax = options.sequenceMax
+    this.#now = options.now
+    this.#start = options.start
+    this.#end = options.end
+    this.#reverse = options.reverse === true
+    this.#readAhead = options.readAheadBytesMax
+    this.record = this.#copy
+  }
+
+  /** The next entry will be the first one at or behind the key (backwards: at or before it), within the bounds. */
+  seek(key: Uint8Array): void {
+    this.#target = key.slice()
+    this.#lastBytes = -1
+    this.#mustSkip = false
+    this.#done = false
+    this.#version = -1
+  }
+
+  /** Moves to the next entry; false at the end. */
+  next(): boolean {
+    if (this.#done) return false
+    if (this.#version !== this.#table.version) this.#open()
+    const found = this.#reverse ? this.#nextBackward() : this.#nextForward()
+    if (!found) {
+      this.#done = true
+      this.#heap.length = 0
+    }
+    return found
+  }
+
+  #nextForward(): boolean {
+    const heap = this.#heap
+    const end = this.#end
+    for (;;) {
+      if (this.#mustSkip) this.#skipLast()
+      const top = heap[0]
+      if (top === undefined) return false
+      const { record } = top
+      if (end !== undefined && compareKeys(record.buffer, record.keyStart, record.keyBytes, end, 0, end.length) >= 0) return false
+      if (record.sequence > this.#sequenceMax || record.kind === STORE_RANGE_DELETE) {
+        this.#advanceTop()
+        continue
+      }
+      this.#remember(record)
+      this.#mustSkip = true
+      if (this.#isVisible(record)) {
+        this.record = record
+        return true
+      }
+    }
+  }
+
+  /** Takes the last key's other records off the top. */
+  #skipLast(): void {
+    const heap = this.#heap
+    const last = this.#last
+    const size = this.#lastBytes
+    this.#mustSkip = false
+    for (let top = heap[0]; top !== undefined; top = heap[0]) {
+      const { record } = top
+      if (record.keyBytes !== size || compareKeys(record.buffer, record.keyStart, size, last, 0, size) !== 0) return
+      this.#advanceTop()
+    }
+  }
+
+  #nextBackward(): boolean {
+    const heap = this.#heap
+    const start = this.#start
+    for (;;) {
+      const first = heap[0]
+      if (first === undefined) return false
+      const key = first.record
+      if (start !== undefined && compareKeys(key.buffer, key.keyStart, key.keyBytes, start, 0, start.length) < 0) return false
+      this.#remember(key)
+      let found = false
+      for (let top = heap[0]; top !== undefined; top = heap[0]) {
+        const { record } = top
+        if (compareKeys(record.buffer, record.keyStart, record.keyBytes, this.#last, 0, this.#lastBytes) !== 0) break
+        // Oldest first: the last one that the moment sees is the newest.
+        if (record.sequence <= this.#sequenceMax && record.kind !== STORE_RANGE_DELETE) {
+          this.#keep(record)
+          found = true
+        }
+        this.#advanceTop()
+      }
+      if (found && this.#isVisible(this.#copy)) {
+        this.record = this.#copy
+        return true
+      }
+    }
+  }
+
+  #isVisible(record: StoreRecordCursor): boolean {
+    if (record.kind !== STORE_PUT && record.kind !== STORE_POINTER) return false
+    if (record.expiry > 0 && record.expiry <= this.#now) return false
+    if (this.#memtablesWithDeletes.length === 0 && this.#runDeletes === undefined) return true
+    const { buffer, keyStart, keyBytes, sequence } = record
+    if ((this.#runDeletes?.covering(buffer, keyStart, keyBytes) ?? -1) > sequence) return false
+    for (const memtable of this.#memtablesWithDeletes) {
+      if (memtable.coveringRangeDelete(buffer, keyStart, keyBytes, this.#sequenceMax) > sequence) return false
+    }
+    return true
+  }
+
+  #remember(record: StoreRecordCursor): void {
+    const { buffer, keyStart, keyBytes } = record
+    if (keyBytes > this.#last.length) this.#last = new Uint8Array(keyBytes * 2)
+    const last = this.#last
+    for (let i = 0; i < keyBytes; i++) last[i] = buffer[keyStart + i]!
+    this.#lastBytes = keyBytes
+  }
+
+  #keep(record: StoreRecordCursor): void {
+    const size = record.end - record.start
+    if (this.#copyBytes.length < size) this.#copyBytes = new Uint8Array(size * 2)
+    this.#copyBytes.set(record.buffer.subarray(record.start, record.end))
+    this.#copy.readAt(this.#copyBytes, 0, size)
+  }
+
+  // --- opening -------------------------------------------------------------------------------------------------------------------------
+
+  #open(): void {
+    const { memtables, runs, version } = this.#table
+    this.#version = version
+    this.#heap.length = 0
+    this.#mustSkip = false
+    this.#collectRangeDeletes()
+    for (const memtable of memtables) {
+      // What came after the moment shows nothing.
+      if (memtable.count > 0 && memtable.firstSequence <= this.#sequenceMax) this.#place(memtable.cursor())
+    }
+    for (const run of runs) if (run.smallestSequence <= this.#sequenceMax) this.#place(run.cursor(this.#readAhead))
+  }
+
+  #collectRangeDeletes(): void {
+    const { memtables, runs } = this.#table
+    this.#memtablesWithDeletes = memtables.filter(memtable => memtable.rangeDeleteCount > 0)
+    this.#runDeletes = undefined
+    for (const run of runs) {
+      if (!run.hasRangeDeletes) continue
+      const deletes: RangeDeletes = this.#runDeletes ?? new RangeDeletes()
+      const cursor = new StoreRecordCursor()
+      cursor.reset(run.index.rangeDeletes, 0, run.index.rangeDeletes.length)
+      while (cursor.next()) if (cursor.sequence <= this.#sequenceMax) deletes.add(cursor)
+      if (!deletes.isEmpty) this.#runDeletes = deletes
+    }
+  }
+
+  /** Puts a source where the walk goes on. */
+  #place(source: Source): void {
+    if (this.#reverse ? this.#placeBackward(source) : this.#placeForward(source)) this.#push(source)
+  }
+
+  #placeForward(source: Source): boolean {
+    if (this.#lastBytes >= 0) {
+      // Behind the last key: its own records may be there still.
+      let stands = source.seek(this.#last, 0, this.#lastBytes)
+      while (stands && isKey(source.record, this.#last, this.#lastBytes)) stands = source.next()
+      return stands
+    }
+    const from = later(this.#start, this.#target)
+    return from === undefined ? source.first() : source.seek(from)
+  }
+
+  #placeBackward(source: Source): boolean {
+    if (this.#lastBytes >= 0) return this.#before(source, this.#last, this.#lastBytes)
+    const { length } = this.#target ?? emptyKey
+    if (this.#target !== undefined) {
+      // At the target or before it, but before the end.
+      if (this.#end === undefined || compareKeys(this.#target, 0, length, this.#end, 0, this.#end.length) < 0) {
+        const behind = new Uint8Array(length + 1)
+        behind.set(this.#target)
+        return this.#before(source, behind, length + 1)
+      }
+    }
+    return this.#end === undefined ? source.last() : this.#before(source, this.#end, this.#end.length)
+  }
+
+  /** The last record before the key. */
+  #before(source: Source, key: Uint8Array, size: number): boolean {
+    source.seek(key, 0, size)
+    return source.previous()
+  }
+
+  // --- heap ----------------------------------------------------------------------------------------------------------------------------
+
+  #precedes(left: Source, right: Source): boolean {
+    const a = left.record
+    const b = right.record
+    const order = compareKeys(a.buffer, a.keyStart, a.keyBytes, b.buffer, b.keyStart, b.keyBytes)
+    if (this.#reverse) return order !== 0 ? order > 0 : a.sequence < b.sequence
+    return order !== 0 ? order < 0 : a.sequence > b.sequence
+  }
+
+  #push(source: Source): void {
+    const heap = this.#heap
+    let at = heap.push(source) - 1
+    while (at > 0) {
+      const parent = (at - 1) >> 1
+      if (!this.#precedes(source, heap[parent] as Source)) break
+      heap[at] = heap[parent] as Source
+      at = parent
+    }
+    heap[at] = source
+  }
+
+  #advanceTop(): void {
+    const heap = this.#heap
+    const top = heap[0] as Source
+    if (this.#reverse ? top.previous() : top.next()) {
+      if (heap.length > 1) this.#siftDown(top)
+      return
+    }
+    const last = heap.pop() as Source
+    if (heap.length > 0) this.#siftDown(last)
+  }
+
+  /** Puts `source` into the hole at the top. */
+  #siftDown(source: Source): void {
+    const heap = this.#heap
+    const { length } = heap
+    let at = 0
+    for (;;) {
+      let child = at * 2 + 1
+      if (child >= length) break
+      if (child + 1 < length && this.#precedes(heap[child + 1] as Source, heap[child] as Source)) child++
+      if (!this.#precedes(heap[child] as Source, source)) break
+      heap[at] = heap[child] as Source
+      at = child
+    }
+    heap[at] = source
+  }
+}
+
+const emptyKey = new Uint8Array(0)
+
+function isKey(record: StoreRecordCursor, key: Uint8Array, size: number): boolean {
+  return record.keyBytes === size && compareKeys(record.buffer, record.keyStart, size, key, 0, size) === 0
+}
+
+function later(left: Uint8Array | undefined, right: Uint8Array | undefined): Uint8Array | undefined {
+  if (left === undefined) return right
+  if (right === undefined) return left
+  return compareKeys(left, 0, left.length, right, 0, right.length) >= 0 ? left : right
+}

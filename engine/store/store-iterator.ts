@@ -1,0 +1,142 @@
+/**
+ * What users iterate: entries, keys or values of a range at one moment, decoded in batches.
+ *
+ * One iterator is one pass: `nextBatch` for speed, `next` and `for … of` for comfort (they take from batches that grow from 16 to 1024). It keeps its
+ * moment as a snapshot until it ends or is closed, and pins nothing else. An iterator that was forgotten gives its moment back when it is collected.
+ */
+import { VarveError } from '../errors.ts'
+import type { KeyCodec, StoreKey } from './key-codec.ts'
+import type { Snapshot } from './snapshots.ts'
+import { StoreCursor, type StoreCursorOptions } from './store-cursor.ts'
+import type { StoreTable } from './store-table.ts'
+import type { ValueCodec } from './value-codec.ts'
+
+const batchFirst = 16
+const batchMax = 1024
+
+/** What an iterator gives for each entry. */
+export type IteratorShape = 'entry' | 'key' | 'value'
+
+const forgotten = new FinalizationRegistry<Snapshot>(snapshot => snapshot.close())
+
+export interface IteratorSource {
+  readonly table: StoreTable
+  readonly keys: KeyCodec
+  readonly values: ValueCodec<unknown>
+  readonly snapshot: Snapshot
+  /** The snapshot is the iterator's own, to be closed with it. */
+  readonly ownsSnapshot: boolean
+  readonly bounds: Pick<StoreCursorOptions, 'start' | 'end' | 'reverse'>
+  /** Most entries in all. */
+  readonly limit: number
+  readonly shape: IteratorShape
+  assertOpen(): void
+  /** Whole key to bytes, for `seek`. */
+  encodeKey(key: StoreKey): Uint8Array
+  /** The entry that the cursor stands on; only for values that do not lie in the record. */
+  readonly isEmpty: boolean
+}
+
+export class StoreIterator<T> implements IterableIterator<T>, Disposable {
+  readonly #source: IteratorSource
+  readonly #cursor: StoreCursor
+  #left: number
+  #buffer: T[] = []
+  #at = 0
+  #size = batchFirst
+  #isClosed = false
+
+  constructor(source: IteratorSource) {
+    this.#source = source
+    this.#left = source.isEmpty ? 0 : source.limit
+    this.#cursor = new StoreCursor(source.table, {
+      ...source.bounds,
+      sequenceMax: source.snapshot.sequence - 1,
+      now: source.snapshot.time,
+    })
+    if (source.ownsSnapshot) forgotten.register(this, source.snapshot, this)
+  }
+
+  /** Up to `count` (default 1000) entries; fewer only at the end, empty when there are no more. */
+  nextBatch(count: number = 1000): T[] {
+    if (!Number.isSafeInteger(count) || count < 1) throw new RangeError(`count must be a positive integer, got ${count}`)
+    this.#assertOpen()
+    if (this.#at < this.#buffer.length) {
+      const rest = this.#buffer.slice(this.#at, this.#at + count)
+      this.#at += rest.length
+      return rest.length === count ? rest : rest.concat(this.#read(count - rest.length))
+    }
+    return this.#read(count)
+  }
+
+  next(): IteratorResult<T, undefined> {
+    if (this.#isClosed) return { done: true, value: undefined }
+    if (this.#at === this.#buffer.length) {
+      this.#assertOpen()
+      this.#buffer = this.#read(this.#size)
+      this.#at = 0
+      this.#size = Math.min(batchMax, this.#size * 2)
+      if (this.#buffer.length === 0) {
+        this.close()
+        return { done: true, value: undefined }
+      }
+    }
+    return { done: false, value: this.#buffer[this.#at++] as T }
+  }
+
+  /** The next entry will be the first one at or behind the key (backwards: at or before it), within the range. */
+  seek(key: StoreKey): void {
+    this.#assertOpen()
+    this.#buffer = []
+    this.#at = 0
+    this.#cursor.seek(this.#source.encodeKey(key))
+  }
+
+  /** Gives the moment back. Idempotent; `for … of` calls it. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#buffer = []
+    this.#at = 0
+    if (!this.#source.ownsSnapshot) return
+    forgotten.unregister(this)
+    this.#source.snapshot.close()
+  }
+
+  return(): IteratorResult<T, undefined> {
+    this.close()
+    return { done: true, value: undefined }
+  }
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #assertOpen(): void {
+    this.#source.assertOpen()
+    if (this.#isClosed) throw new VarveError('CLOSED', 'the iterator was closed')
+    if (this.#source.snapshot.isClosed) throw new VarveError('CLOSED', 'the snapshot was closed')
+  }
+
+  #read(count: number): T[] {
+    const { keys, values, shape } = this.#source
+    const cursor = this.#cursor
+    const found: T[] = []
+    let left = Math.min(count, this.#left)
+    while (left > 0 && cursor.next()) {
+      const { buffer, keyStart, keyBytes, valueStart, valueBytes } = cursor.record
+      if (shape === 'entry') {
+        const key = keys.decode(buffer, keyStart, keyStart + keyBytes)
+        found.push([key, values.decode(buffer, valueStart, valueStart + valueBytes)] as T)
+      } else if (shape === 'key') found.push(keys.decode(buffer, keyStart, keyStart + keyBytes) as T)
+      else found.push(values.decode(buffer, valueStart, valueStart + valueBytes) as T)
+      left--
+    }
+    this.#left -= found.length
+    return found
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * Options of a store: what is stored with its definition and compared when it is opened again, and the arguments of its verbs, checked by name.
+ */
+import { VarveError } from '../errors.ts'
+import { checkNames, checkObject } from '../log/check-arguments.ts'
+import type { Durability } from '../log/log.ts'
+import type { KeyCodecName, StoreKey } from './key-codec.ts'
+import { assertSnapshotOpen, type Snapshot } from './snapshots.ts'
+import type { CustomValueCodec, ValueCodecName } from './value-codec.ts'
+
+export interface StoreOptions<V> {
+  // --- options that change meaning; stored, and compared at reopen (DEFINITION_MISMATCH) -------------------------------------------------
+
+  /**
+   * How keys become bytes. 'tuple' (default): strings, numbers, bigints, booleans, null, dates, bytes and arrays of them, in one order. 'string':
+   * strings alone, by UTF-8 bytes. 'bytes': Uint8Arrays as they are.
+   */
+  readonly keys?: KeyCodecName | undefined
+  /** How values become bytes: 'msgpack' (default), 'json', 'string', 'bytes', or a codec of your own. */
+  readonly value?: ValueCodecName | CustomValueCodec<V> | undefined
+
+  // --- options that may change from one opening to the next ----------------------------------------------------------------------------
+
+  /** How long an entry lives from its put, ms, unless the put says otherwise. Default: for ever. */
+  readonly ttlMs?: number | undefined
+}
+
+/** What the definition of a store's log carries. */
+export interface StoredStoreOptions {
+  readonly keys: KeyCodecName
+  /** Name of the value codec. */
+  readonly value: string
+  readonly ttlMs?: number
+}
+
+export interface ReadStoreOptions {
+  /** Read this moment instead of the newest. */
+  readonly snapshot?: Snapshot | undefined
+}
+
+export interface WriteStoreOptions {
+  /** Default: the database's. */
+  readonly durability?: Durability | undefined
+}
+
+export interface PutOptions extends WriteStoreOptions {
+  /** How long this entry lives, ms. Default: the store's. */
+  readonly ttlMs?: number | undefined
+  /** When it expires, absolute ms since 1970. Not together with `ttlMs`. */
+  readonly expiresAt?: number | undefined
+}
+
+/** A range of keys. `gt` and `gte` exclude each other, so do `lt` and `lte`, and `prefix` and all of them. Default: everything. */
+export interface RangeOptions<K = StoreKey> extends ReadStoreOptions {
+  readonly gt?: K | undefined
+  readonly gte?: K | undefined
+  readonly lt?: K | undefined
+  readonly lte?: K | undefined
+  /** Keys that begin with it: tuples with these elements, strings with this text. */
+  readonly prefix?: K | undefined
+  /** From the end to the beginning. Default false. */
+  readonly reverse?: boolean | undefined
+  /** Most entries. Default: all. */
+  readonly limit?: number | undefined
+}
+
+const storeOptionNames: ReadonlySet<string> = new Set(['keys', 'value', 'ttlMs'])
+const putOptionNames: ReadonlySet<string> = new Set(['durability', 'ttlMs', 'expiresAt'])
+const writeOptionNames: ReadonlySet<string> = new Set(['durability'])
+const readOptionNames: ReadonlySet<string> = new Set(['snapshot'])
+const rangeOptionNames: ReadonlySet<string> = new Set(['gt', 'gte', 'lt', 'lte', 'prefix', 'reverse', 'limit', 'snapshot'])
+const keyCodecNames: readonly KeyCodecName[] = ['tuple', 'string', 'bytes']
+const durabilities: readonly unknown[] = ['sync', 'buffered', 'none']
+
+export function checkStoreOptions(options: StoreOptions<never>): void {
+  checkObject(options, 'options')
+  checkNames(options, storeOptionNames)
+  const { keys, ttlMs } = options
+  if (keys !== undefined && !keyCodecNames.includes(keys)) {
+    throw new TypeError(`keys must be ${keyCodecNames.map(name => `'${name}'`).join(' or ')}, got ${String(keys)}`)
+  }
+  checkTtl(ttlMs)
+}
+
+/** Throws DEFINITION_MISMATCH with the option and both values when a stored store was defined otherwise. */
+export function checkSameStore(name: string, stored: StoredStoreOptions, wanted: StoredStoreOptions): void {
+  for (const option of ['keys', 'value'] as const) {
+    if (stored[option] === wanted[option]) continue
+    const details = { option, expected: stored[option], actual: wanted[option] }
+    throw new VarveError('DEFINITION_MISMATCH', `store ${name}: ${option} is '${stored[option]}', not '${wanted[option]}'`, { details })
+  }
+}
+
+export function checkWriteOptions(options: WriteStoreOptions): void {
+  checkObject(options, 'options')
+  checkNames(options, writeOptionNames)
+  checkDurability(options.durability)
+}
+
+export function checkPutOptions(options: PutOptions): void {
+  checkObject(options, 'options')
+  checkNames(options, putOptionNames)
+  checkDurability(options.durability)
+  checkTtl(options.ttlMs)
+  const { expiresAt } = options
+  if (expiresAt === undefined) return
+  if (options.ttlMs !== undefined) throw new TypeError('ttlMs and expiresAt exclude each other')
+  if (!Number.isSafeInteger(expiresAt) || expiresAt <= 0) {
+    throw new RangeError(`expiresAt must be a positive integer of milliseconds, got ${String(expiresAt)}`)
+  }
+}
+
+export function checkReadStoreOptions(options: ReadStoreOptions): void {
+  checkObject(options, 'options')
+  checkNames(options, readOptionNames)
+  if (options.snapshot !== undefined) assertSnapshotOpen(options.snapshot)
+}
+
+export function checkRange(options: RangeOptions<unknown>): void {
+  checkObject(options, 'options')
+  checkNames(options, rangeOptionNames)
+  const { gt, gte, lt, lte, prefix, reverse, limit, snapshot } = options
+  if (gt !== undefined && gte !== undefined) throw new TypeError('gt and gte exclude each other')
+  if (lt !== undefined && lte !== undefined) throw new TypeError('lt and lte exclude each other')
+  if (prefix !== undefined && (gt !== undefined || gte !== undefined || lt !== undefined || lte !== undefined)) {
+    throw new TypeError('prefix and gt, gte, lt, lte exclude each other')
+  }
+  if (reverse !== undefined && typeof reverse !== 'boolean') throw new TypeError(`reverse must be true or false, got ${String(reverse)}`)
+  if (limit !== undefined && limit !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(limit) && limit >= 0)) {
+    throw new RangeError(`limit must be a non-negative integer, got ${String(limit)}`)
+  }
+  if (snapshot !== undefined) assertSnapshotOpen(snapshot)
+}
+
+function checkDurability(durability: unknown): void {
+  if (durability === undefined || durabilities.includes(durability)) return
+  throw new TypeError(`durability must be 'sync', 'buffered' or 'none', got ${String(durability)}`)
+}
+
+function checkTtl(ttlMs: unknown): void {
+  if (ttlMs === undefined) return
+  if (typeof ttlMs !== 'number' || !Number.isFinite(ttlMs) || ttlMs <= 0)
+    throw new RangeError(`ttlMs must be positive, got ${String(ttlMs)}`)
+}

@@ -1,0 +1,178 @@
+/**
+ * What a store reads: memtables over the tail of its log, and runs in segments, newest first.
+ *
+ *   accepted batches -> memtables (one an arena, in commit order) -> flush -> runs of level 0 -> compaction -> runs of higher levels
+ *
+ * Made for a log when somebody opens the store; from then on the log tells every change in its turn (`TailListener`). All reads are
+ * synchronous, so within a turn memtables and runs stand still; a cursor that lives longer looks at `version`.
+ *
+ * Invariants: memtables and runs ascend and descend in sequence without overlap; a record is in exactly one of them; runs that are no longer
+ * live are not read.
+ */
+import { openStoreBatch, storeBatchBaseSequence } from '../batch/store-batch.ts'
+import { STORE_POINTER, STORE_PUT } from '../batch/store-format.ts'
+import { createKeyHash, hashKey, type KeyHash } from '../batch/store-keys.ts'
+import { StoreRecordCursor } from '../batch/store-record.ts'
+import { type Arena, INDEX_POSITION } from '../commit-log/arena.ts'
+import type { LogicalLog, TailListener } from '../log/logical-log.ts'
+import { rowOf } from '../log/tail.ts'
+import { PART_RUN } from '../segment/format.ts'
+import type { BlockCache } from './block-cache.ts'
+import { Memtable } from './memtable.ts'
+import { Run } from './run.ts'
+
+export class StoreTable implements TailListener {
+  readonly log: LogicalLog
+  /** Grows when memtables or runs go: a cursor that was made before must find its place anew. */
+  version = 0
+  readonly counters = { filterHits: 0, filterMisses: 0 }
+  readonly #cache: BlockCache
+  /** Oldest first. */
+  #memtables: Memtable[] = []
+  /** Newest first; undefined: to be looked up. */
+  #runs: readonly Run[] | undefined
+  #known = new Map<string, Run>()
+  readonly #batch = new StoreRecordCursor()
+  readonly #found = new StoreRecordCursor()
+  readonly #hash: KeyHash = createKeyHash()
+
+  constructor(log: LogicalLog, cache: BlockCache) {
+    this.log = log
+    this.#cache = cache
+    log.listener = this
+    this.tailChanged()
+  }
+
+  /** Oldest first. */
+  get memtables(): readonly Memtable[] {
+    return this.#memtables
+  }
+
+  /** Newest first. */
+  get runs(): readonly Run[] {
+    this.#runs ??= this.#openRuns()
+    return this.#runs
+  }
+
+  get hasRangeDeletes(): boolean {
+    return this.#memtables.some(memtable => memtable.rangeDeleteCount > 0) || this.runs.some(run => run.hasRangeDeletes)
+  }
+
+  /** Memory of memtables' indexes, and of filters and fence keys, bytes. */
+  get indexBytes(): number {
+    return this.#memtables.reduce((sum, memtable) => sum + memtable.indexBytes, 0) + this.runs.reduce((sum, run) => sum + run.indexBytes, 0)
+  }
+
+  /**
+   * The newest put of the key with a sequence <= `sequenceMax`, if nothing newer deletes it; expiry is the caller's. The cursor holds until the next
+   * call.
+   */
+  find(key: Uint8Array, start: number, size: number, sequenceMax: number): StoreRecordCursor | undefined {
+    const hash = this.#hash
+    hashKey(key, start, size, hash)
+    const record = this.#found
+    let covering = -1
+    const memtables = this.#memtables
+    for (let i = memtables.length - 1; i >= 0; i--) {
+      const memtable = memtables[i] as Memtable
+      if (memtable.rangeDeleteCount > 0) covering = Math.max(covering, memtable.coveringRangeDelete(key, start, size, sequenceMax))
+      if (memtable.find(key, start, size, hash, sequenceMax, record))
+        return isPut(record) && record.sequence > covering ? record : undefined
+    }
+    for (const run of this.runs) {
+      if (run.hasRangeDeletes) covering = Math.max(covering, run.coveringRangeDelete(key, start, size, sequenceMax))
+      if (run.find(key, start, size, hash, sequenceMax)) return isPut(run.record) && run.record.sequence > covering ? run.record : undefined
+    }
+    return undefined
+  }
+
+  /** Sequence of the newest record of the key, delete or not, or of a range delete over it; -1 when there is none. For conflict checks. */
+  newestSequence(key: Uint8Array, start: number, size: number): number {
+    const hash = this.#hash
+    hashKey(key, start, size, hash)
+    const record = this.#found
+    const memtables = this.#memtables
+    let newest = -1
+    for (let i = memtables.length - 1; i >= 0; i--) {
+      const memtable = memtables[i] as Memtable
+      if (memtable.rangeDeleteCount > 0) newest = Math.max(newest, memtable.coveringRangeDelete(key, start, size, Number.MAX_SAFE_INTEGER))
+      if (memtable.find(key, start, size, hash, Number.MAX_SAFE_INTEGER, record)) return Math.max(newest, record.sequence)
+    }
+    for (const run of this.runs) {
+      if (run.hasRangeDeletes) newest = Math.max(newest, run.coveringRangeDelete(key, start, size, Number.MAX_SAFE_INTEGER))
+      if (run.find(key, start, size, hash, Number.MAX_SAFE_INTEGER)) return Math.max(newest, run.record.sequence)
+    }
+    return newest
+  }
+
+  /** Reads the blocks that a `find` of the key may need into the cache, without blocking the thread. The caller keeps the segments pinned. */
+  async warm(key: Uint8Array, start: number, size: number): Promise<void> {
+    const hash = createKeyHash()
+    hashKey(key, start, size, hash)
+    for (const run of this.runs) await run.warm(key, start, size, hash)
+  }
+
+  // --- what the log tells --------------------------------------------------------------------------------------------------------------
+
+  accepted(arena: Arena, row: number): void {
+    const position = arena.cell(row, INDEX_POSITION)
+    const batch = this.#batch
+    openStoreBatch(batch, arena.bytes, position)
+    const memtable = batch.buffer === arena.bytes ? this.#memtableOf(arena) : this.#memtableOfUnpacked(arena, batch)
+    while (batch.next()) memtable.add(batch)
+  }
+
+  partsChanged(): void {
+    this.#runs = undefined
+    this.version++
+    const { tail } = this.log
+    const oldest = tail.length === 0 ? Number.POSITIVE_INFINITY : storeBatchBaseSequence(tail.arena(0).bytes, tail.position(0))
+    this.#memtables = this.#memtables.filter(memtable => memtable.lastSequence >= oldest)
+  }
+
+  tailChanged(): void {
+    this.#runs = undefined
+    this.version++
+    this.#memtables = []
+    const { tail } = this.log
+    for (let i = 0; i < tail.length; i++) this.accepted(tail.arena(i), rowOf(tail.slot(i)))
+  }
+
+  /** The newest memtable, if it is of this arena: what came in between (a staged commit) lies in another arena and is older. */
+  #memtableOf(arena: Arena): Memtable {
+    const newest = this.#memtables.at(-1)
+    if (newest !== undefined && newest.bytes === arena.bytes) return newest
+    const memtable = new Memtable(arena.number, arena.bytes)
+    this.#memtables.push(memtable)
+    return memtable
+  }
+
+  /** A batch that came compressed has its records nowhere in memory but here. */
+  #memtableOfUnpacked(arena: Arena, batch: StoreRecordCursor): Memtable {
+    const shared = new Uint8Array(new SharedArrayBuffer(Math.max(1, batch.limit)))
+    shared.set(batch.buffer.subarray(0, batch.limit))
+    batch.reset(shared, 0, batch.limit)
+    const memtable = new Memtable(arena.number, shared)
+    this.#memtables.push(memtable)
+    return memtable
+  }
+
+  #openRuns(): Run[] {
+    const known = new Map<string, Run>()
+    const runs: Run[] = []
+    for (const part of this.log.parts) {
+      if (part.type !== PART_RUN || part.recordCount === 0) continue
+      const id = `${part.segmentId}:${part.part}`
+      const run = this.#known.get(id) ?? new Run(part, this.#cache)
+      known.set(id, run)
+      runs.push(run)
+    }
+    for (const [id, run] of this.#known) if (!known.has(id)) run.forget()
+    this.#known = known
+    return runs.sort((left, right) => right.part.firstOffset - left.part.firstOffset)
+  }
+}
+
+function isPut(record: StoreRecordCursor): boolean {
+  return record.kind === STORE_PUT || record.kind === STORE_POINTER
+}

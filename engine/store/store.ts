@@ -1,0 +1,310 @@
+/**
+ * A store: keys to values, in key order. The public face; what it does is in `store-core.ts`, `store-table.ts` and `store-iterator.ts`.
+ *
+ * Reads are synchronous and see a write as soon as it was called; promises of writes resolve when their durability word holds. Verbs check their
+ * arguments by name (TypeError, RangeError); every verb throws CLOSED after the database was closed and NOT_FOUND after the store was dropped.
+ */
+import { StoreWrites } from '../batch/store-writes.ts'
+import type { VarveError } from '../errors.ts'
+import { checkObject } from '../log/check-arguments.ts'
+import type { Durability } from '../log/log.ts'
+import type { StoreKey } from './key-codec.ts'
+import { StoreCore } from './store-core.ts'
+import { type IteratorShape, StoreIterator } from './store-iterator.ts'
+import {
+  checkPutOptions,
+  checkRange,
+  checkReadStoreOptions,
+  checkWriteOptions,
+  type PutOptions,
+  type RangeOptions,
+  type ReadStoreOptions,
+  type WriteStoreOptions,
+} from './store-options.ts'
+
+/** One write of `batch`. `store`: another store of the same database; default the one whose `batch` is called. */
+export type BatchOperation<V = unknown, K extends StoreKey = StoreKey> =
+  | {
+      readonly type: 'put'
+      readonly key: K
+      readonly value: V
+      readonly ttlMs?: number
+      readonly expiresAt?: number
+      readonly store?: Store
+    }
+  | { readonly type: 'del'; readonly key: K; readonly store?: Store }
+  | { readonly type: 'delRange'; readonly range: RangeOptions<K>; readonly store?: Store }
+
+const cores = new WeakMap<object, StoreCore>()
+
+/** What lies behind a store; TypeError for anything that is none. */
+export function coreOf(store: unknown): StoreCore {
+  const core = typeof store === 'object' && store !== null ? cores.get(store) : undefined
+  if (core === undefined) throw new TypeError('store must be a store of this database')
+  return core
+}
+
+export class Store<V = unknown, K extends StoreKey = StoreKey> {
+  readonly name: string
+  readonly #opened: StoreCore | VarveError
+  readonly #ready: Promise<void>
+  /** Of the verb under way; verbs are synchronous up to their commit. */
+  readonly #writes = new StoreWrites()
+
+  /** `opened`: the error when the store could not be opened as it was asked for; every verb throws it. */
+  constructor(name: string, opened: StoreCore | VarveError, ready: Promise<void>) {
+    this.name = name
+    this.#opened = opened
+    this.#ready = ready
+    if (opened instanceof StoreCore) cores.set(this, opened)
+  }
+
+  get #core(): StoreCore {
+    if (this.#opened instanceof StoreCore) return this.#opened
+    throw this.#opened
+  }
+
+  /** Resolves when the store's definition is durable; rejects when it was refused. */
+  ready(): Promise<void> {
+    return this.#ready
+  }
+
+  // --- reading -------------------------------------------------------------------------------------------------------------------------
+
+  /** The value of the key; undefined when there is none. Reads files synchronously where it must; see `getAsync`. */
+  get(key: K, options?: ReadStoreOptions): V | undefined {
+    const core = this.#core
+    core.assertUsable()
+    if (options !== undefined) checkReadStoreOptions(options)
+    const snapshot = options?.snapshot
+    const size = core.encodeKey(key)
+    const record = core.find(size, core.sequenceMax(snapshot), snapshot?.time ?? core.host.now())
+    return record === undefined ? undefined : (core.decode(record) as V)
+  }
+
+  /** As `get`, without blocking the thread while the disk is read: for data that is probably not in memory. */
+  async getAsync(key: K, options?: ReadStoreOptions): Promise<V | undefined> {
+    const core = this.#core
+    core.assertUsable()
+    if (options !== undefined) checkReadStoreOptions(options)
+    const bytes = core.keyBytes(key)
+    const unpin = core.host.pin(core.table.runs.map(run => run.part.segmentId))
+    try {
+      await core.table.warm(bytes, 0, bytes.byteLength)
+    } finally {
+      unpin()
+    }
+    return this.get(key, options)
+  }
+
+  /** Values in the order of the keys; undefined where there is none. All of one moment. */
+  getMany(keys: readonly K[], options?: ReadStoreOptions): (V | undefined)[] {
+    if (!Array.isArray(keys)) throw new TypeError(`keys must be an array, got ${String(keys)}`)
+    return keys.map(key => this.get(key, options))
+  }
+
+  has(key: K, options?: ReadStoreOptions): boolean {
+    const core = this.#core
+    core.assertUsable()
+    if (options !== undefined) checkReadStoreOptions(options)
+    const snapshot = options?.snapshot
+    const size = core.encodeKey(key)
+    return core.find(size, core.sequenceMax(snapshot), snapshot?.time ?? core.host.now()) !== undefined
+  }
+
+  /** Keys and values of a range at one moment. */
+  entries(range: RangeOptions<K> = {}): StoreIterator<[K, V]> {
+    return this.#iterate<[K, V]>(range, 'entry')
+  }
+
+  /** As `entries`: for its `nextBatch` and `seek`. */
+  iterator(range: RangeOptions<K> = {}): StoreIterator<[K, V]> {
+    return this.#iterate<[K, V]>(range, 'entry')
+  }
+
+  /** Keys alone; values are not decoded. */
+  keys(range: RangeOptions<K> = {}): StoreIterator<K> {
+    return this.#iterate<K>(range, 'key')
+  }
+
+  values(range: RangeOptions<K> = {}): StoreIterator<V> {
+    return this.#iterate<V>(range, 'value')
+  }
+
+  [Symbol.iterator](): StoreIterator<[K, V]> {
+    return this.entries()
+  }
+
+  /** How many entries lie in the range. Walks over all of them. */
+  count(range: RangeOptions<K> = {}): number {
+    const core = this.#core
+    core.assertUsable()
+    checkRange(range)
+    const { start, end, isEmpty } = core.bounds(range)
+    if (isEmpty) return 0
+    const { snapshot, limit = Number.POSITIVE_INFINITY } = range
+    const cursor = core.cursor({ start, end, sequenceMax: core.sequenceMax(snapshot), now: snapshot?.time ?? core.host.now() })
+    let count = 0
+    while (count < limit && cursor.next()) count++
+    return count
+  }
+
+  #iterate<T>(range: RangeOptions<K>, shape: IteratorShape): StoreIterator<T> {
+    const core = this.#core
+    core.assertUsable()
+    checkRange(range)
+    const { start, end, isEmpty } = core.bounds(range)
+    const { host } = core
+    const snapshot = range.snapshot ?? host.snapshots.take(host.visibleSequence, host.now())
+    return new StoreIterator<T>({
+      table: core.table,
+      keys: core.keys,
+      values: core.values,
+      snapshot,
+      ownsSnapshot: range.snapshot === undefined,
+      bounds: { start, end, reverse: range.reverse },
+      limit: range.limit ?? Number.POSITIVE_INFINITY,
+      shape,
+      isEmpty,
+      assertOpen: () => core.assertUsable(),
+      encodeKey: key => core.keyBytes(key),
+    })
+  }
+
+  // --- writing -------------------------------------------------------------------------------------------------------------------------
+
+  /** Sets the value of the key. Resolves when the durability word holds; reads see it at once. */
+  put(key: K, value: V, options?: PutOptions): Promise<void> {
+    return this.#write(writes => {
+      if (options !== undefined) checkPutOptions(options)
+      this.#core.addPut(writes, key, value, this.#core.expiryOf(options))
+    }, options?.durability)
+  }
+
+  /** Removes the key; nothing happens when there is none. */
+  del(key: K, options?: WriteStoreOptions): Promise<void> {
+    return this.#write(writes => {
+      if (options !== undefined) checkWriteOptions(options)
+      this.#core.addDelete(writes, key)
+    }, options?.durability)
+  }
+
+  /** Removes all keys of a range in one record, however many there are. `limit` and `reverse` are refused. */
+  delRange(range: RangeOptions<K>, options?: WriteStoreOptions): Promise<void> {
+    return this.#write(writes => {
+      if (options !== undefined) checkWriteOptions(options)
+      checkDeleteRange(range)
+      this.#core.addRangeDelete(writes, range)
+    }, options?.durability)
+  }
+
+  /** Removes everything. */
+  clear(options?: WriteStoreOptions): Promise<void> {
+    return this.delRange({}, options)
+  }
+
+  /** Several writes, in one store or several of one database, as one commit: all or nothing, in their order. */
+  batch(operations: readonly BatchOperation<V, K>[], options?: WriteStoreOptions): Promise<void> {
+    const others = new Map<StoreCore, StoreWrites>()
+    return this.#write(
+      writes => {
+        if (options !== undefined) checkWriteOptions(options)
+        if (!Array.isArray(operations)) throw new TypeError(`operations must be an array, got ${String(operations)}`)
+        for (const operation of operations as readonly BatchOperation<V, K>[]) {
+          checkObject(operation, 'each of operations')
+          const core = operation.store === undefined ? this.#core : coreOf(operation.store)
+          const target = core === this.#core ? writes : writesOf(others, core, this.#core)
+          addOperation(core, target, operation)
+        }
+      },
+      options?.durability,
+      others,
+    )
+  }
+
+  /**
+   * Sets the value (undefined: removes the key) if the key has the `expected` value (undefined: none) now, compared as bytes. Resolves to whether
+   * it did, when durable.
+   */
+  compareAndSet(key: K, expected: V | undefined, value: V | undefined, options?: PutOptions): Promise<boolean> {
+    let isSame = false
+    const written = this.#write(writes => {
+      const core = this.#core
+      if (options !== undefined) checkPutOptions(options)
+      // The encoder of values may give the same memory twice.
+      const wanted = expected === undefined ? undefined : core.values.encode(expected).slice()
+      const size = core.encodeKey(key)
+      const record = core.find(size, core.sequenceMax(undefined), core.host.now())
+      isSame =
+        record === undefined || wanted === undefined
+          ? record === wanted
+          : Buffer.compare(wanted, record.buffer.subarray(record.valueStart, record.valueStart + record.valueBytes)) === 0
+      if (!isSame) return
+      if (value === undefined) core.addDelete(writes, key)
+      else core.addPut(writes, key, value, core.expiryOf(options))
+    }, options?.durability)
+    return written.then(() => isSame)
+  }
+
+  /** Collects rows and commits them, if there are any. What `collect` throws rejects, and nothing is written. */
+  #write(
+    collect: (writes: StoreWrites) => void,
+    durability: Durability | undefined,
+    others?: ReadonlyMap<StoreCore, StoreWrites>,
+  ): Promise<void> {
+    const writes = this.#writes
+    try {
+      const core = this.#core
+      core.assertUsable()
+      collect(writes)
+      const hasOthers = others !== undefined && others.size > 0
+      if (writes.count === 0 && !hasOthers) return Promise.resolve()
+      const committed = core.host.commit(commit => {
+        if (writes.count > 0) commit.appendWrites(core.log, writes)
+        if (hasOthers) for (const [other, rows] of others) if (rows.count > 0) commit.appendWrites(other.log, rows)
+      }, durability)
+      return committed.acknowledged
+    } catch (error) {
+      return Promise.reject(error)
+    } finally {
+      writes.clear()
+    }
+  }
+}
+
+function writesOf(others: Map<StoreCore, StoreWrites>, core: StoreCore, own: StoreCore): StoreWrites {
+  const known = others.get(core)
+  if (known !== undefined) return known
+  if (core.host !== own.host) throw new TypeError('store must be a store of this database')
+  core.assertUsable()
+  const writes = new StoreWrites()
+  others.set(core, writes)
+  return writes
+}
+
+function addOperation(core: StoreCore, writes: StoreWrites, operation: BatchOperation): void {
+  switch (operation.type) {
+    case 'put': {
+      const { key, value, ttlMs, expiresAt } = operation
+      if (ttlMs !== undefined || expiresAt !== undefined) checkPutOptions({ ttlMs, expiresAt })
+      core.addPut(writes, key, value, core.expiryOf(ttlMs === undefined && expiresAt === undefined ? undefined : { ttlMs, expiresAt }))
+      return
+    }
+    case 'del':
+      core.addDelete(writes, operation.key)
+      return
+    case 'delRange':
+      checkDeleteRange(operation.range)
+      core.addRangeDelete(writes, operation.range)
+      return
+    default:
+      throw new TypeError(`type must be 'put', 'del' or 'delRange', got ${String((operation as { type?: unknown }).type)}`)
+  }
+}
+
+function checkDeleteRange(range: RangeOptions<unknown>): void {
+  checkRange(range)
+  for (const name of ['limit', 'reverse', 'snapshot'] as const) {
+    if (range[name] !== undefined) throw new TypeError(`${name} has no meaning for delRange`)
+  }
+}

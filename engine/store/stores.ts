@@ -1,0 +1,165 @@
+/**
+ * The stores of a database: handles by name, over store logs named `store/<name>` whose definitions carry the store's options.
+ *
+ * A handle is there at once: a new store is defined in the turn of the call (its edit is one commit like any other), an existing one is compared with
+ * what was asked for; a conflict is told by `ready()` and by every verb. Owned by the database.
+ *
+ * Invariant: one `StoreCore` and one table a log, however many handles there are.
+ */
+import { isVarveError, VarveError } from '../errors.ts'
+import { checkString } from '../log/check-arguments.ts'
+import type { DefinedLog, LogDefinition } from '../log/log.ts'
+import type { LogicalLog } from '../log/logical-log.ts'
+import { BlockCache } from './block-cache.ts'
+import { keyCodecOf, type StoreKey } from './key-codec.ts'
+import { Store } from './store.ts'
+import { StoreCore, type StoreHost } from './store-core.ts'
+import { checkSameStore, checkStoreOptions, type StoredStoreOptions, type StoreOptions } from './store-options.ts'
+import { StoreTable } from './store-table.ts'
+import { type ValueCodecName, valueCodecOf } from './value-codec.ts'
+
+/** Names of store logs begin with it. */
+export const storeLogPrefix: string = 'store/'
+const nameBytesMax = 300
+const builtInCodecs: readonly string[] = ['msgpack', 'json', 'string', 'bytes']
+
+/** What the stores need of their database. */
+export interface StoresHost extends StoreHost {
+  readonly cacheBytesMax: number
+  definition(logName: string): DefinedLog | undefined
+  definitions(): DefinedLog[]
+  /** Defines a log in this turn; throws when the commit is refused. Resolves when durable. */
+  define(definition: LogDefinition): Promise<void>
+  redefine(logName: string, options: { readonly [name: string]: unknown }): Promise<unknown>
+  rename(from: string, to: string): Promise<unknown>
+  drop(logNames: readonly string[]): Promise<void>
+  log(logName: string): LogicalLog
+}
+
+export class Stores {
+  readonly cache: BlockCache
+  readonly #host: StoresHost
+  /** By log id. */
+  readonly #cores = new Map<number, StoreCore>()
+
+  constructor(host: StoresHost) {
+    this.#host = host
+    this.cache = new BlockCache(host.cacheBytesMax)
+  }
+
+  /** See `Database.store`. */
+  store<V, K extends StoreKey>(name: string, options: StoreOptions<V> | undefined): Store<V, K> {
+    checkStoreName(name)
+    if (options !== undefined) checkStoreOptions(options as StoreOptions<never>)
+    this.#host.assertOpen()
+    try {
+      const { core, ready } = this.#open(name, options as StoreOptions<never> | undefined)
+      return new Store<V, K>(name, core, ready)
+    } catch (error) {
+      if (!isVarveError(error)) throw error
+      return new Store<V, K>(name, error, rejected(error))
+    }
+  }
+
+  /** Names of all stores, sorted. */
+  names(): string[] {
+    return this.#host
+      .definitions()
+      .map(({ name }) => name)
+      .filter(name => name.startsWith(storeLogPrefix))
+      .map(name => name.slice(storeLogPrefix.length))
+      .sort()
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    checkString(from, 'from')
+    checkStoreName(to, 'to')
+    await this.#host.rename(storeLogPrefix + from, storeLogPrefix + to)
+  }
+
+  async drop(name: string): Promise<void> {
+    checkString(name, 'name')
+    await this.#host.drop([storeLogPrefix + name])
+  }
+
+  /** Cores that are open. */
+  values(): IterableIterator<StoreCore> {
+    return this.#cores.values()
+  }
+
+  /** The core over a log, if it was opened and lives. */
+  coreOfLog(logId: number): StoreCore | undefined {
+    return this.#cores.get(logId)
+  }
+
+  /** A log was dropped: its core goes with the next look. */
+  forgetDropped(): void {
+    for (const [id, core] of this.#cores) if (core.log.dropped) this.#cores.delete(id)
+  }
+
+  #open(name: string, options: StoreOptions<never> | undefined): { core: StoreCore; ready: Promise<void> } {
+    const logName = storeLogPrefix + name
+    let definition = this.#host.definition(logName)
+    let ready: Promise<void> = Promise.resolve()
+    if (definition === undefined) {
+      const stored = storedOptions(options ?? {})
+      ready = this.#host.define({ name: logName, kind: 'store', options: { store: stored } })
+      ready.catch(() => undefined) // told by `ready()`, and by every write
+      definition = this.#host.definition(logName) as DefinedLog
+    }
+    const stored = definition.options?.store as StoredStoreOptions
+    if (options !== undefined) checkSameStore(name, stored, { ...stored, ...explicitOptions(options) })
+    const core = this.#coreOf(definition, stored, options)
+    if (options !== undefined && options.ttlMs !== core.ttlMs && 'ttlMs' in options) {
+      core.ttlMs = options.ttlMs
+      const { ttlMs: _old, ...rest } = stored
+      const changed = options.ttlMs === undefined ? rest : { ...rest, ttlMs: options.ttlMs }
+      ready = this.#host.redefine(logName, { ...definition.options, store: changed }).then(() => undefined)
+      ready.catch(() => undefined) // as above
+    }
+    return { core, ready }
+  }
+
+  #coreOf(definition: DefinedLog, stored: StoredStoreOptions, options: StoreOptions<never> | undefined): StoreCore {
+    const known = this.#cores.get(definition.id)
+    if (known !== undefined && !known.log.dropped) return known
+    const log = this.#host.log(definition.name)
+    const codecs = { keys: keyCodecOf(stored.keys), values: valueCodecOf(options?.value ?? storedCodec(stored.value)) }
+    const core = new StoreCore(this.#host, log, new StoreTable(log, this.cache), codecs, stored.ttlMs)
+    this.#cores.set(definition.id, core)
+    return core
+  }
+}
+
+/** A codec of the user's own is not stored: it must be given at each opening. */
+function storedCodec(name: string): ValueCodecName {
+  if (builtInCodecs.includes(name)) return name as ValueCodecName
+  throw new VarveError('CODEC_MISSING', `values are encoded by '${name}': give this codec as the option value`, {
+    details: { option: 'value', expected: name },
+  })
+}
+
+function checkStoreName(name: unknown, option: string = 'name'): void {
+  checkString(name, option)
+  if (name === '') throw new TypeError(`${option} must not be empty`)
+  if (Buffer.byteLength(name as string) > nameBytesMax) throw new RangeError(`${option} must have at most ${nameBytesMax} bytes of UTF-8`)
+}
+
+function storedOptions(options: StoreOptions<never>): StoredStoreOptions {
+  return { keys: 'tuple', value: 'msgpack', ...explicitOptions(options) }
+}
+
+/** What a caller says, as it would be stored. */
+function explicitOptions({ keys, value, ttlMs }: StoreOptions<never>): Partial<StoredStoreOptions> {
+  return {
+    ...(keys === undefined ? {} : { keys }),
+    ...(value === undefined ? {} : { value: typeof value === 'string' ? value : valueCodecOf(value).name }),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+  }
+}
+
+function rejected(error: VarveError): Promise<void> {
+  const ready = Promise.reject(error)
+  ready.catch(() => undefined) // whoever asks is told
+  return ready
+}

@@ -1,0 +1,129 @@
+/**
+ * How a store's values become bytes: the built-in codecs by name, or the user's own, chosen by the store's option `value` and kept, by name, in its definition.
+ *
+ * The store encodes once per put and copies the result into its batch at once; it decodes whatever a reader asks for.
+ * Invariants: `undefined` is never a value, since a reader says it for "absent"; a decoded value neither pins nor exposes the bytes it came from; bytes that a built-in
+ * codec could not have written are `CORRUPT` with the cause.
+ */
+
+import { damagedBytes } from '../codec/damage.ts'
+import { copyOf, hasLoneSurrogate, readText } from './key-text.ts'
+import { MsgpackValues } from './msgpack-values.ts'
+
+export { MsgpackValues, type MsgpackValuesOptions, sharedStructuresMax, type ValueStructures } from './msgpack-values.ts'
+
+/** Values of one type to bytes and back. */
+export interface ValueCodec<V = unknown> {
+  /** What the store's definition remembers. */
+  readonly name: string
+  /** May be a view of the codec's own memory, which holds until its next `encode`: copy it at once. TypeError naming `value` for what cannot be encoded. */
+  encode(value: V): Uint8Array
+  /** The value in `bytes[start, end)`, independent of them. */
+  decode(bytes: Uint8Array, start: number, end: number): V
+}
+
+/** The codecs that the option `value` can name. */
+export type ValueCodecName = 'msgpack' | 'json' | 'string' | 'bytes'
+
+/** A codec of the user's. `decode` gets a copy of its own and may keep it; what either function throws reaches the caller as it is. */
+export interface CustomValueCodec<V = unknown> {
+  /** Not empty, not one of the built-in names; compared when the store is opened again. */
+  readonly name: string
+  encode(value: V): Uint8Array
+  decode(bytes: Uint8Array): V
+}
+
+const utf8 = new TextEncoder()
+
+const json: ValueCodec = {
+  name: 'json',
+  encode(value) {
+    refuseUndefined(value)
+    let text: string | undefined
+    try {
+      text = JSON.stringify(value)
+    } catch (cause) {
+      throw new TypeError(`value cannot be written as JSON: ${messageOf(cause)}`, { cause })
+    }
+    if (text === undefined) throw new TypeError(`value cannot be written as JSON: it is a ${typeof value}, or its toJSON returns undefined`)
+    return utf8.encode(text)
+  },
+  decode(bytes, start, end) {
+    const text = readText(bytes, start, end)
+    try {
+      return JSON.parse(text)
+    } catch (cause) {
+      throw damagedBytes('value is not JSON', start, {}, cause)
+    }
+  },
+}
+
+const string: ValueCodec<string> = {
+  name: 'string',
+  encode(value) {
+    refuseUndefined(value)
+    if (typeof value !== 'string') throw new TypeError("value must be a string, since the store's values are 'string'")
+    if (hasLoneSurrogate(value)) throw new TypeError('value must not contain a lone surrogate')
+    return utf8.encode(value)
+  },
+  decode: readText,
+}
+
+const bytes: ValueCodec<Uint8Array> = {
+  name: 'bytes',
+  encode(value) {
+    refuseUndefined(value)
+    if (!(value instanceof Uint8Array)) throw new TypeError("value must be a Uint8Array, since the store's values are 'bytes'")
+    return value
+  },
+  decode: copyOf,
+}
+
+/** A codec for the option `value`, by default 'msgpack'; of its own for each caller where it has state. TypeError naming the option for anything else. */
+export function valueCodecOf<V = unknown>(choice: ValueCodecName | CustomValueCodec<V> = 'msgpack'): ValueCodec<V> {
+  if (typeof choice === 'object' && choice !== null) return customCodec(choice)
+  const codec = builtIn(choice)
+  if (codec === undefined) throw new TypeError(`value must be 'msgpack', 'json', 'string', 'bytes' or a codec, not ${String(choice)}`)
+  return codec as unknown as ValueCodec<V>
+}
+
+function builtIn(name: string): ValueCodec | ValueCodec<string> | ValueCodec<Uint8Array> | undefined {
+  switch (name) {
+    case 'msgpack':
+      return new MsgpackValues()
+    case 'json':
+      return json
+    case 'string':
+      return string
+    case 'bytes':
+      return bytes
+    default:
+      return undefined
+  }
+}
+
+function customCodec<V>(custom: CustomValueCodec<V>): ValueCodec<V> {
+  const { name } = custom
+  if (typeof name !== 'string' || name === '') throw new TypeError('value.name must be a non-empty string')
+  if (builtIn(name) !== undefined) throw new TypeError(`value.name must not be that of a built-in codec, ${name}`)
+  if (typeof custom.encode !== 'function') throw new TypeError('value.encode must be a function')
+  if (typeof custom.decode !== 'function') throw new TypeError('value.decode must be a function')
+  return {
+    name,
+    encode(value) {
+      refuseUndefined(value)
+      const encoded: unknown = custom.encode(value)
+      if (!(encoded instanceof Uint8Array)) throw new TypeError(`value.encode of codec ${name} must return a Uint8Array`)
+      return encoded
+    },
+    decode: (source, start, end) => custom.decode(copyOf(source, start, end)),
+  }
+}
+
+function refuseUndefined(value: unknown): void {
+  if (value === undefined) throw new TypeError('value must not be undefined')
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}
