@@ -8,7 +8,7 @@
 import { damagedBytes } from '../codec/damage.ts'
 
 /** Up to this size a string made from character codes costs less than a call into the platform (measured). */
-const codesMax = 20
+const codesMax = 12
 /** Beyond this size the platform decodes faster than a loop looks at the bytes. */
 const loopMax = 512
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

@@ -71,7 +71,12 @@ addExtension({
 
 const common = { mapsAsObjects: true, variableMapSize: true, moreTypes: true, copyBuffers: true, structuredClone: false } as const
 
-/** The codec 'msgpack'. It has memory of its own: one for each store. */
+/** Where values are decoded from: one for all codecs of the process, since there may be a thousand stores. */
+const scratch = Buffer.alloc(scratchBytes)
+/** A decoder of the user's (an extension of msgpackr) may decode another value meanwhile: that one must not use `scratch`. */
+let decoding = false
+
+/** The codec 'msgpack': one for each store, which has its structures. */
 export class MsgpackValues {
   readonly name = 'msgpack'
   readonly #onStructures: MsgpackValuesOptions['onStructures']
@@ -88,9 +93,6 @@ export class MsgpackValues {
   #pending = 0
   /** What `onStructures` threw, so that it is told apart from what msgpackr throws. */
   #refusal: { readonly cause: unknown } | undefined
-  #scratch: Buffer | undefined
-  /** A decoder of the user's (an extension of msgpackr) may decode another value meanwhile: that one must not use `#scratch`. */
-  #decoding = false
 
   constructor(options: MsgpackValuesOptions = {}) {
     this.#structures = copyStructures(options.structures ?? [])
@@ -134,17 +136,17 @@ export class MsgpackValues {
   decode(bytes: Uint8Array, start: number, end: number): unknown {
     assert(start >= 0 && start <= end && end <= bytes.length, 'a value lies inside its bytes', start, end)
     const size = end - start
-    const nested = this.#decoding
-    const source = nested || size > scratchBytes ? Buffer.allocUnsafeSlow(size) : (this.#scratch ??= Buffer.alloc(scratchBytes))
+    const nested = decoding
+    const source = nested || size > scratchBytes ? Buffer.allocUnsafeSlow(size) : scratch
     source.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
-    this.#decoding = true
+    decoding = true
     let value: unknown
     try {
       value = (this.#unpackr ?? this.#makeUnpackr()).unpack(source, size)
     } catch (cause) {
       throw damagedBytes('value is not MessagePack', start, {}, cause)
     } finally {
-      this.#decoding = nested
+      decoding = nested
     }
     if (value === undefined) throw damagedBytes('value is undefined', start)
     return value

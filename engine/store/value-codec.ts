@@ -10,7 +10,7 @@ import { damagedBytes } from '../codec/damage.ts'
 import { copyOf, hasLoneSurrogate, readText } from './key-text.ts'
 import { MsgpackValues } from './msgpack-values.ts'
 
-export { MsgpackValues, type MsgpackValuesOptions, sharedStructuresMax, type ValueStructures } from './msgpack-values.ts'
+export { MsgpackValues, sharedStructuresMax, type ValueStructures } from './msgpack-values.ts'
 
 /** Values of one type to bytes and back. */
 export interface ValueCodec<V = unknown> {
