@@ -228,6 +228,46 @@ export interface RunFacts {
   readonly maxVersion: { readonly ms: number; readonly counter: number; readonly node: number }
 }
 
+/** First keys of blocks as numbers: what follows the prefix that all of them share. Made when a run is first searched. */
+interface Fences {
+  /** Bytes that all first keys have in common. */
+  readonly common: number
+  readonly prefixes: Float64Array
+}
+
+/** As many bytes as a double holds exactly. */
+const prefixBytes = 6
+
+/** The next six bytes as a number; keys that end earlier are filled up with zeros, so equal numbers need a comparison of keys. */
+function prefixOf(bytes: Uint8Array, start: number, end: number): number {
+  let high = 0
+  let low = 0
+  if (start + prefixBytes <= end) {
+    high = (bytes[start]! << 16) | (bytes[start + 1]! << 8) | bytes[start + 2]!
+    low = (bytes[start + 3]! << 16) | (bytes[start + 4]! << 8) | bytes[start + 5]!
+  } else {
+    for (let i = 0; i < 3; i++) high = (high << 8) | (start + i < end ? bytes[start + i]! : 0)
+    for (let i = 3; i < 6; i++) low = (low << 8) | (start + i < end ? bytes[start + i]! : 0)
+  }
+  return high * 0x100_0000 + low
+}
+
+function makeFences(index: RunIndex): Fences {
+  const { bytes, blockCount } = index
+  const prefixes = new Float64Array(blockCount)
+  if (blockCount === 0) return { common: 0, prefixes }
+  const first = index.keyStart(0)
+  const last = index.keyStart(blockCount - 1)
+  const shorter = Math.min(index.keyBytes(0), index.keyBytes(blockCount - 1))
+  let common = 0
+  while (common < shorter && bytes[first + common] === bytes[last + common]) common++
+  for (let block = 0; block < blockCount; block++) {
+    const start = index.keyStart(block)
+    prefixes[block] = prefixOf(bytes, start + common, start + index.keyBytes(block))
+  }
+  return { common, prefixes }
+}
+
 export class RunIndex implements BlockIndex {
   readonly bytes: Uint8Array
   readonly blockCount: number
@@ -240,6 +280,7 @@ export class RunIndex implements BlockIndex {
   readonly #statistics: Uint8Array
   /** Where the fence keys begin in `bytes`. */
   readonly #keys: number
+  #fences: Fences | undefined
 
   constructor(bytes: Uint8Array, blockCount: number, bodyBytes: number) {
     checkCount(bytes, blockCount, RUN_BLOCK_ENTRY_BYTES)
@@ -296,8 +337,29 @@ export class RunIndex implements BlockIndex {
 
   /** First block whose first key is >= the key; `blockCount` when all are smaller. The key may also stand at the end of the block before. */
   findFence(key: Uint8Array, start: number, size: number): number {
+    this.#fences ??= makeFences(this)
+    const { common, prefixes } = this.#fences
     let from = 0
     let to = this.blockCount
+    if (size >= common) {
+      const order = common === 0 ? 0 : compareKeys(key, start, common, this.bytes, this.keyStart(0), common)
+      if (order < 0) return 0
+      if (order > 0) return this.blockCount
+      // By numbers first; whole keys only where these are equal.
+      const prefix = prefixOf(key, start + common, start + size)
+      let high = to
+      while (from < high) {
+        const middle = (from + high) >>> 1
+        if ((prefixes[middle] as number) < prefix) from = middle + 1
+        else high = middle
+      }
+      let low = from
+      while (low < to) {
+        const middle = (low + to) >>> 1
+        if ((prefixes[middle] as number) <= prefix) low = middle + 1
+        else to = middle
+      }
+    }
     while (from < to) {
       const middle = (from + to) >>> 1
       if (compareKeys(this.bytes, this.keyStart(middle), this.keyBytes(middle), key, start, size) < 0) from = middle + 1

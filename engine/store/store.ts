@@ -21,6 +21,7 @@ import {
   type ReadStoreOptions,
   type WriteStoreOptions,
 } from './store-options.ts'
+import { estimateRecords, type StoreStats, statsOf } from './store-stats.ts'
 
 /** One write of `batch`. `store`: another store of the same database; default the one whose `batch` is called. */
 export type BatchOperation<V = unknown, K extends StoreKey = StoreKey> =
@@ -147,6 +148,21 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     let count = 0
     while (count < limit && cursor.next()) count++
     return count
+  }
+
+  /** About how many entries lie in the range, without walking over them: by whole blocks; superseded versions and deletes count until compaction. */
+  estimate(range: RangeOptions<K> = {}): number {
+    const core = this.#core
+    core.assertUsable()
+    checkRange(range)
+    return estimateRecords(core.table, core.bounds(range))
+  }
+
+  /** What lies where: memtables, runs by level, memory. */
+  stats(): StoreStats {
+    const core = this.#core
+    core.assertUsable()
+    return statsOf(core.table)
   }
 
   #iterate<T>(range: RangeOptions<K>, shape: IteratorShape): StoreIterator<T> {
