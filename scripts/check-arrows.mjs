@@ -8,11 +8,12 @@
 import { posix } from 'node:path'
 import { lineAt, parse, report, sourcesIn } from './sources.mjs'
 
-const product = ['engine', 'stream', 'compute', 'cluster', 'server', 'cli', 'index.ts']
+const product = ['engine', 'level', 'stream', 'compute', 'cluster', 'server', 'cli', 'index.ts']
 
 /** @type {Record<string, readonly string[]>} */
 const mayImport = {
   engine: [],
+  level: ['engine'],
   stream: ['engine'],
   compute: ['engine', 'stream'],
   cluster: ['engine'],
@@ -37,6 +38,7 @@ const engineLayers = [
   ['log'],
   ['catalog'],
   ['maintenance'],
+  ['store'],
   ['lease'],
   ['stats.ts'],
   ['opening.ts'],

@@ -33,7 +33,21 @@ export interface CustomValueCodec<V = unknown> {
   decode(bytes: Uint8Array): V
 }
 
-const utf8 = new TextEncoder()
+/** Text is encoded here: the store copies it at once. Grows for a large value and is let go after it. */
+let scratch: Buffer = Buffer.allocUnsafeSlow(16 * 1024)
+const scratchBytesKept = 1 << 20
+
+/** UTF-8 of the text, as a view that holds until the next call; refuses lone surrogates, which have none. */
+function encodeText(text: string): Uint8Array {
+  const need = text.length * 3
+  if (need > scratch.length) scratch = Buffer.allocUnsafeSlow(2 * need)
+  const { buffer } = scratch
+  const size = scratch.write(text, 0)
+  // ASCII alone has as many bytes as units, and no surrogates.
+  if (size !== text.length && hasLoneSurrogate(text)) throw new TypeError('value must not contain a lone surrogate')
+  if (need > scratchBytesKept) scratch = Buffer.allocUnsafeSlow(16 * 1024)
+  return new Uint8Array(buffer, 0, size)
+}
 
 const json: ValueCodec = {
   name: 'json',
@@ -46,7 +60,7 @@ const json: ValueCodec = {
       throw new TypeError(`value cannot be written as JSON: ${messageOf(cause)}`, { cause })
     }
     if (text === undefined) throw new TypeError(`value cannot be written as JSON: it is a ${typeof value}, or its toJSON returns undefined`)
-    return utf8.encode(text)
+    return encodeText(text)
   },
   decode(bytes, start, end) {
     const text = readText(bytes, start, end)
@@ -63,8 +77,7 @@ const string: ValueCodec<string> = {
   encode(value) {
     refuseUndefined(value)
     if (typeof value !== 'string') throw new TypeError("value must be a string, since the store's values are 'string'")
-    if (hasLoneSurrogate(value)) throw new TypeError('value must not contain a lone surrogate')
-    return utf8.encode(value)
+    return encodeText(value)
   },
   decode: readText,
 }
