@@ -28,6 +28,8 @@ import { RunCompaction, type RunCompactionHost } from './run-compaction.ts'
 
 const deleteRetentionMsDefault = 24 * 3600 * 1000
 const compactionMapBytes = 64 * 1024 * 1024
+/** A merge of this many times `ownSegmentBytes` gets a worker of its own, which ends with it: flushes, which writers wait for, do not queue behind it. */
+const ownWorkerFactor = 16
 
 export interface ConsolidatorHost extends RunCompactionHost {
   readonly environment: Environment
@@ -273,7 +275,7 @@ export class Consolidator {
 
   /** Steps 2 to 4. */
   async #merge(groups: readonly MergeGroup[]): Promise<MergeOutput | undefined> {
-    const { catalog, manifest, executor, folder, environment } = this.#host
+    const { catalog, manifest, folder, environment } = this.#host
     const sourceIds = [...new Set(groups.flatMap(group => group.parts.map(part => part.segmentId)))]
     const own = groups.filter(group => group.bytes >= this.#host.ownSegmentBytes).length
     const segmentIds = this.#host.takeSegmentIds(own + 1)
@@ -290,6 +292,8 @@ export class Consolidator {
       seed: environment.random.uint32(),
     }
     const generations = new Map(groups.map(({ logId }) => [logId, this.#host.logs.existing(logId)?.generation]))
+    const bytes = groups.reduce((sum, group) => sum + group.bytes, 0)
+    const executor = bytes >= this.#host.ownSegmentBytes * ownWorkerFactor ? environment.createExecutor() : this.#host.executor
     for (const id of sourceIds) manifest.pin(id)
     let output: MergeOutput
     try {
@@ -297,6 +301,7 @@ export class Consolidator {
       await manifest.prepare(output.segments)
     } finally {
       for (const id of sourceIds) manifest.unpin(id)
+      if (executor !== this.#host.executor) await executor.close()
     }
     const rows = this.#mergedRows(groups, output)
     rows.push({ key: rowKeys.ids, value: packRow({ ...catalog.ids, edit: Math.max(catalog.ids.edit, editId + 1) }) })

@@ -19,6 +19,7 @@ export interface DroppableRun {
   /** Ms. */
   readonly maxExpiry: number
   readonly minSequence: number
+  readonly maxSequence: number
   readonly smallestKey: Uint8Array
   /** Inclusive. */
   readonly largestKey: Uint8Array
@@ -70,6 +71,7 @@ function isCovered(runs: readonly DroppableRun[], index: number, snapshots: read
       // They come in order of their first keys.
       if (compareKeys(buffer, keyStart, keyBytes, run.smallestKey, 0, run.smallestKey.length) > 0) break
       if (compareKeys(buffer, valueStart, valueBytes, run.largestKey, 0, run.largestKey.length) <= 0) continue
+      if (sequence <= run.maxSequence) continue
       if (snapshots.some(snapshot => snapshot >= run.minSequence && snapshot < sequence)) continue
       if (endsWithin(run.rangeDeletes, buffer.subarray(valueStart, valueStart + valueBytes))) return true
     }

@@ -60,18 +60,20 @@ export interface RunPick {
   readonly level: number
   /** Bytes that go in. */
   readonly bytes: number
-  readonly reason: 'bottom' | 'deletes' | 'expired' | 'tier' | 'count'
+  readonly reason: 'bottom' | 'deletes' | 'expired' | 'tier' | 'count' | 'overlap'
 }
 
 /** What to merge next in one log; `runs` newest first. Undefined when nothing is worth it. */
 export function pickRuns(runs: readonly RunFacts[], options: RunPickOptions = runPickDefaults): RunPick | undefined {
-  for (let i = 1; i < runs.length; i++) {
-    const newer = runs[i - 1] as RunFacts
-    const older = runs[i] as RunFacts
-    assert(older.endOffset <= newer.firstOffset, 'runs come newest first and do not overlap', older.endOffset, newer.firstOffset)
-  }
+  assert(options.fanout >= 2 && options.runsAim >= 1, 'a merge saves runs', options.fanout, options.runsAim)
+  if (overlap(runs)) return { first: 0, end: runs.length, level: levelBottom, bytes: sumBytes(runs, 0, runs.length), reason: 'overlap' }
   const bottom = runs.findLastIndex(run => run.records > 0)
   return pickBottom(runs, bottom, options) ?? pickTier(runs, bottom, options) ?? pickByCount(runs, options)
+}
+
+/** Whether ages are not told by offsets: only after a repair that found both a merge's result and its sources. All runs are merged then. */
+export function overlap(runs: readonly { readonly firstOffset: number; readonly endOffset: number }[]): boolean {
+  return runs.some((run, i) => i > 0 && run.endOffset > (runs[i - 1] as RunFacts).firstOffset)
 }
 
 function pickBottom(runs: readonly RunFacts[], bottomIndex: number, options: RunPickOptions): RunPick | undefined {

@@ -23,7 +23,7 @@ import type { RunIndex } from '../segment/part-index.ts'
 import { type DroppableRun, pickDrops } from './drop-runs.ts'
 import type { RunMergeOptions } from './merge-runs.ts'
 import type { MergeGroup, MergeOutput } from './merge-task.ts'
-import { levelBottom, levelOf, pickRuns, type RunFacts, type RunPickOptions, runPickDefaults } from './pick-runs.ts'
+import { levelBottom, levelOf, overlap, pickRuns, type RunFacts, type RunPickOptions, runPickDefaults } from './pick-runs.ts'
 
 /** What merges of store logs need to know of those who read them. */
 export interface RunViews {
@@ -80,7 +80,7 @@ export class RunCompaction {
       const log = this.#host.logs.get(id)
       if (log === undefined || this.#settled.get(log) === log.parts) continue
       const runs = runsOf(log).reverse()
-      const dropped = this.#dropsOf(log, runs)
+      const dropped = overlap(runs) ? [] : this.#dropsOf(log, runs)
       if (dropped.length > 0) {
         groups.push(...dropped)
         continue
@@ -99,7 +99,7 @@ export class RunCompaction {
       } else sharedBytes += pick.bytes
       groups.push({ ...this.groupOf(log, runs.slice(pick.first, pick.end).reverse()), level: pick.level, isCompaction: true })
     }
-    return groups
+    return groups.sort((a, b) => a.logId - b.logId || a.firstOffset - b.firstOffset)
   }
 
   /** All runs of a log as one; undefined when that would change nothing. */
@@ -199,7 +199,8 @@ export class RunCompaction {
       const { smallestKey, largestKey, rangeDeletes } = indexes[i] as RunIndex
       const { pointers, expiring, maxExpiry } = (indexes[i] as RunIndex).facts()
       const minSequence = reader.directory.minSequence(part)
-      return { records: recordCount, pointers, expiring, maxExpiry, minSequence, smallestKey, largestKey, rangeDeletes }
+      const maxSequence = reader.directory.maxSequence(part)
+      return { records: recordCount, pointers, expiring, maxExpiry, minSequence, maxSequence, smallestKey, largestKey, rangeDeletes }
     })
     const expiryClock = mayExpire ? this.#host.expiryClock() : undefined
     const groups: MergeGroup[] = []

@@ -20,10 +20,20 @@ const bitsPerKey = 10
 const probesPerKey = 6
 const step = 0x9e3779b1
 
-/** Collects key hashes while a run is written. */
+/** Keys whose hashes lie in one piece. */
+const pieceKeys = 64 * 1024
+
+/**
+ * Collects key hashes while a run is written: 8 bytes a key, in pieces, so that ten million keys are 80 MB and never copied. The filter's size is
+ * known only at the end, since a merge drops keys.
+ */
 export class FilterBuilder {
-  #hashes = new Int32Array(1024)
-  /** Keys added; each takes two places of `#hashes`. */
+  /** Full pieces, then the open one; small at first, since most runs are. */
+  #pieces: Int32Array[] = [new Int32Array(1024)]
+  #open: Int32Array = this.#pieces[0] as Int32Array
+  /** Keys in the open piece; each takes two places. */
+  #openCount = 0
+  /** Keys added. */
   #count = 0
   readonly #hash: KeyHash = createKeyHash()
 
@@ -33,14 +43,11 @@ export class FilterBuilder {
 
   add(buffer: Uint8Array, keyStart: number, keyBytes: number): void {
     hashKey(buffer, keyStart, keyBytes, this.#hash)
-    const at = this.#count * 2
-    if (at === this.#hashes.length) {
-      const larger = new Int32Array(at * 2)
-      larger.set(this.#hashes)
-      this.#hashes = larger
-    }
-    this.#hashes[at] = this.#hash[0]!
-    this.#hashes[at + 1] = this.#hash[1]!
+    if (this.#openCount * 2 === this.#open.length) this.#grow()
+    const at = this.#openCount * 2
+    this.#open[at] = this.#hash[0]!
+    this.#open[at + 1] = this.#hash[1]!
+    this.#openCount++
     this.#count++
   }
 
@@ -53,18 +60,37 @@ export class FilterBuilder {
     bytes[1] = probesPerKey
     write32LE(bytes, 4, blockCount)
     write32LE(bytes, 8, count)
-    const hashes = this.#hashes
-    for (let i = 0; i < count; i++) {
-      const block = headerBytes + Math.floor(((hashes[i * 2]! >>> 0) * blockCount) / 0x1_0000_0000) * blockBytes
-      let x = hashes[i * 2 + 1]!
-      for (let probe = 0; probe < probesPerKey; probe++) {
-        const bit = x >>> 23
-        bytes[block + (bit >>> 3)]! |= 1 << (bit & 7)
-        x = Math.imul(x, step)
+    for (const hashes of this.#pieces) {
+      const end = hashes === this.#open ? this.#openCount * 2 : hashes.length
+      for (let i = 0; i < end; i += 2) {
+        const block = headerBytes + Math.floor(((hashes[i]! >>> 0) * blockCount) / 0x1_0000_0000) * blockBytes
+        let x = hashes[i + 1]!
+        for (let probe = 0; probe < probesPerKey; probe++) {
+          const bit = x >>> 23
+          bytes[block + (bit >>> 3)]! |= 1 << (bit & 7)
+          x = Math.imul(x, step)
+        }
       }
     }
+    this.#pieces = [this.#open]
+    this.#openCount = 0
     this.#count = 0
     return bytes
+  }
+
+  /** The first piece doubles up to its full size; then pieces are added. */
+  #grow(): void {
+    const { length } = this.#open
+    if (length < pieceKeys * 2) {
+      const larger = new Int32Array(length * 2)
+      larger.set(this.#open)
+      this.#open = larger
+      this.#pieces[this.#pieces.length - 1] = larger
+      return
+    }
+    this.#open = new Int32Array(pieceKeys * 2)
+    this.#openCount = 0
+    this.#pieces.push(this.#open)
   }
 }
 
