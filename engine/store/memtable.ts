@@ -6,7 +6,7 @@
  *   touches no record and growing touches none at all. A reference above 0 is 1 + the position of a key's only version; one below 0 is -1 - the
  *   number of the newest version's entry; 0 is none.
  * - *Entries*: one per record, in the order of adding: its position and the reference to the version of the same key before it.
- * - *Range deletes*: positions in a list of their own; they are entries, but not in the hash table.
+ * - *Range deletes*: in a list of their own (`memtable-range-deletes.ts`); they are entries, but not in the hash table.
  * - *Order*: nothing until the first cursor, then sorted chunks (`memtable-chunks.ts`).
  *
  * Invariant: all of it is shared memory that only this thread writes. An entry never changes. A slot changes only its reference, from none to a
@@ -15,18 +15,18 @@
  * entry number, position and sequence.
  */
 import { STORE_RANGE_DELETE } from '../batch/store-format.ts'
-import { compareKeys, createKeyHash, hashKey, type KeyHash } from '../batch/store-keys.ts'
+import { createKeyHash, hashKey, type KeyHash } from '../batch/store-keys.ts'
 import { StoreRecordCursor } from '../batch/store-record.ts'
 import { assert } from '../errors.ts'
 import { type MemtableEntries, MemtableOrder, stepRecords } from './memtable-chunks.ts'
 import type { MemtableCursor } from './memtable-cursor.ts'
+import { MemtableRangeDeletes } from './memtable-range-deletes.ts'
 
 /** Positions and entry numbers are below this, so that references are small integers. */
 const positionLimit = 2 ** 30
 const slotsFirst = 64
 /** Slots grow fourfold below this, then twofold. */
 const slotsLarge = 16_384
-const rangeDeletesFirst = 16
 
 /** A moment of a memtable, to be opened in this thread or another one. Structured-clonable; all memory in it is shared. */
 export interface MemtableDescription {
@@ -56,8 +56,7 @@ export class Memtable implements MemtableEntries {
   #slots: Int32Array
   /** Two numbers an entry: position, reference to the version before. */
   #entries: Int32Array
-  #rangeDeletes: Uint32Array
-  #rangeDeleteCount: number
+  readonly #rangeDeletes: MemtableRangeDeletes
   #order: MemtableOrder | undefined
   readonly #hash: KeyHash = createKeyHash()
   readonly #probe: StoreRecordCursor = new StoreRecordCursor()
@@ -75,8 +74,7 @@ export class Memtable implements MemtableEntries {
     this.#limit = moment?.limit ?? 0
     this.#slots = moment?.slots ?? sharedNumbers(0)
     this.#entries = moment?.entries ?? sharedNumbers(0)
-    this.#rangeDeletes = moment?.rangeDeletes ?? sharedPositions(0)
-    this.#rangeDeleteCount = moment?.rangeDeleteCount ?? 0
+    this.#rangeDeletes = new MemtableRangeDeletes(bytes, moment?.rangeDeletes, moment?.rangeDeleteCount, moment?.limit)
     this.#order = moment === undefined || moment.chunks.length === 0 ? undefined : new MemtableOrder(moment.chunks)
     assert(this.#limit <= bytes.length, 'the records of the moment lie in the arena', this.#limit, bytes.length)
   }
@@ -102,7 +100,7 @@ export class Memtable implements MemtableEntries {
   }
 
   get rangeDeleteCount(): number {
-    return this.#rangeDeleteCount
+    return this.#rangeDeletes.count
   }
 
   /** Position in `bytes` after the last record: nothing behind it is read. */
@@ -117,7 +115,7 @@ export class Memtable implements MemtableEntries {
 
   /** Memory of the index, the arena aside. */
   get indexBytes(): number {
-    return this.#slots.byteLength + this.#entries.byteLength + this.#rangeDeletes.byteLength + (this.#order?.bytes ?? 0)
+    return this.#slots.byteLength + this.#entries.byteLength + this.#rangeDeletes.bytes + (this.#order?.bytes ?? 0)
   }
 
   /** Adds the record on which `record` stands in `bytes`. Records come in commit order: sequences ascend. */
@@ -128,7 +126,7 @@ export class Memtable implements MemtableEntries {
     const entry = this.#count
     if (entry * 2 === this.#entries.length) this.#grow()
     this.#entries[entry * 2] = record.start
-    if (record.kind === STORE_RANGE_DELETE) this.#addRangeDelete(record.start)
+    if (record.kind === STORE_RANGE_DELETE) this.#rangeDeletes.add(record)
     else this.#addPoint(record, entry)
     if (entry === 0) this.#firstSequence = record.sequence
     this.#lastSequence = record.sequence
@@ -168,14 +166,7 @@ export class Memtable implements MemtableEntries {
 
   /** The largest sequence <= `sequenceMax` of a range delete [key, value) that covers the key; -1 when there is none. */
   coveringRangeDelete(key: Uint8Array, start: number, size: number, sequenceMax: number): number {
-    const { bytes } = this
-    const probe = this.#probe
-    for (let i = this.#rangeDeleteCount - 1; i >= 0; i--) {
-      probe.readAt(bytes, this.#rangeDeletes[i]!, this.#limit)
-      if (probe.sequence > sequenceMax || compareKeys(key, start, size, bytes, probe.keyStart, probe.keyBytes) < 0) continue
-      if (compareKeys(key, start, size, bytes, probe.valueStart, probe.valueBytes) < 0) return probe.sequence
-    }
-    return -1
+    return this.#rangeDeletes.covering(key, start, size, sequenceMax)
   }
 
   /**
@@ -197,8 +188,8 @@ export class Memtable implements MemtableEntries {
       limit: this.#limit,
       slots: this.#slots,
       entries: this.#entries,
-      rangeDeletes: this.#rangeDeletes,
-      rangeDeleteCount: this.#rangeDeleteCount,
+      rangeDeletes: this.#rangeDeletes.positions,
+      rangeDeleteCount: this.#rangeDeletes.count,
       chunks: this.#order?.chunks ?? [],
     }
   }
@@ -241,17 +232,6 @@ export class Memtable implements MemtableEntries {
     }
   }
 
-  #addRangeDelete(position: number): void {
-    const number = this.#rangeDeleteCount
-    if (number === this.#rangeDeletes.length) {
-      const larger = sharedPositions(Math.max(rangeDeletesFirst, number * 2))
-      larger.set(this.#rangeDeletes)
-      this.#rangeDeletes = larger
-    }
-    this.#rangeDeletes[number] = position
-    this.#rangeDeleteCount = number + 1
-  }
-
   /** Five entries for eight slots at most. Slots are moved in their order, which fills the new ones from two places onwards. */
   #grow(): void {
     const old = this.#slots
@@ -275,10 +255,6 @@ export class Memtable implements MemtableEntries {
 
 function sharedNumbers(count: number): Int32Array {
   return new Int32Array(new SharedArrayBuffer(count * 4))
-}
-
-function sharedPositions(count: number): Uint32Array {
-  return new Uint32Array(new SharedArrayBuffer(count * 4))
 }
 
 function sameBytes(left: Uint8Array, leftStart: number, right: Uint8Array, rightStart: number, size: number): boolean {
