@@ -5,7 +5,7 @@
  *   segment          := header body* index* directory footer trailer      nothing between, nothing behind; every byte under a checksum
  *   body             := block*                                           one per part, in the order in which parts were written
  *   block            := batch+                                           topic and body parts: whole batches, about 64 KB
- *                     | record+ recordPosition:u32* count:u32            run parts: about 16 KB, positions count from the block's start
+ *                     | record+ recordPosition:u32* count:u32            run parts: about 4 KB, positions count from the block's start
  *   index            := batchIndex | runIndex                            one per part, in the same order; its checksum is in the directory
  *   batchIndex       := blockCount:u32 zero:u32 batchBlockEntry* tables
  *   runIndex         := blockCount:u32 keysBytes:u32 runBlockEntry* keys tables
@@ -193,4 +193,4 @@ export const TRAILER_MAGIC = 32
 
 /** Where blocks are cut: a batch or record that would make its block larger begins the next one. */
 export const BATCH_BLOCK_BYTES_AIM: number = 64 * 1024
-export const RUN_BLOCK_BYTES_AIM: number = 16 * 1024
+export const RUN_BLOCK_BYTES_AIM: number = 4 * 1024

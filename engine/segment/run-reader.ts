@@ -16,6 +16,8 @@ import type { SegmentReader } from './reader.ts'
 /** Gives whole checked blocks, each as an array of its own that begins with the block. */
 export interface RunBlockSource {
   block(block: number): Uint8Array
+  /** The block if it is at hand, without reading or keeping it. */
+  peek?(block: number): Uint8Array | undefined
 }
 
 /** Where the records of a block end and its offset table begins: `[start, end)` is the block in `buffer`. */
@@ -90,6 +92,8 @@ export class RunReader {
 export interface RunCursorOptions {
   /** How many bytes are read ahead at most; the first read takes one block. Default 256 KiB. */
   readonly bytesMax?: number
+  /** Blocks that a jump leads to come from here, and those behind it that are at hand; the others are read ahead and not kept. */
+  readonly source?: RunBlockSource
 }
 
 export class RunCursor {
@@ -99,6 +103,7 @@ export class RunCursor {
   readonly #reader: SegmentReader
   readonly #part: number
   readonly #bytesMax: number
+  readonly #source: RunBlockSource | undefined
   /** Blocks `[first, end)` lie in `#bytes`, from its beginning. */
   #first = 0
   #end = 0
@@ -117,6 +122,7 @@ export class RunCursor {
     this.#reader = reader
     this.#part = part
     this.#bytesMax = options.bytesMax ?? 256 * 1024
+    this.#source = options.source
   }
 
   /** Moves to the first record with a key >= the given one; false when there is none. */
@@ -214,6 +220,14 @@ export class RunCursor {
   }
 
   #load(block: number, direction: number): void {
+    const near = direction === 0 ? this.#source?.block(block) : this.#source?.peek?.(block)
+    if (near !== undefined) {
+      if (direction === 0) this.#ahead = 0
+      this.#bytes = near
+      this.#first = block
+      this.#end = block + 1
+      return
+    }
     this.#ahead = direction === 0 ? 0 : Math.min(this.#bytesMax, Math.max(this.#ahead * 2, 32 * 1024))
     let from = block
     let bytesMax = this.#ahead

@@ -1,5 +1,5 @@
 /**
- * Writes the body of one run part: a store's records in order of (key, newest first), byte for byte, cut into blocks of about 16 KB that end
+ * Writes the body of one run part: a store's records in order of (key, newest first), byte for byte, cut into blocks of about 4 KB that end
  * with an offset table.
  *
  * Made and driven by `SegmentWriter`. Invariants: records arrive in order (asserted); a block holds at least one record and never cuts one;

@@ -1,24 +1,81 @@
 /**
  * Blocks of runs in memory, bounded in bytes, shared by all stores of a database. CLOCK: a hit sets a bit, the hand clears bits until it finds
- * a block that was not used since it last came by. A hit allocates nothing.
+ * a block that was not used since it last came by. A hit is two array accesses and allocates nothing.
  *
- * Owned by the database's stores. Invariant: `bytes` is the sum of the cached blocks' sizes, and <= `bytesMax` between calls.
+ * Owned by the database's stores; each run has its own `CachedBlocks`. Invariant: `bytes` is the sum of the cached blocks' sizes, and at most
+ * `bytesMax` between calls.
  */
 
-/** Runs are numbered as they are opened; a block's number lies below this. */
-const blocksPerRun = 2 ** 26
+/** The blocks of one run that are in the cache. */
+export class CachedBlocks {
+  readonly #cache: BlockCache
+  readonly #blocks: (Uint8Array | undefined)[]
+  /** By block: 1 when it was used since the hand came by. */
+  readonly #used: Uint8Array
+
+  constructor(cache: BlockCache, blockCount: number) {
+    this.#cache = cache
+    this.#blocks = new Array<Uint8Array | undefined>(blockCount).fill(undefined)
+    this.#used = new Uint8Array(blockCount)
+  }
+
+  /** Counts as a use. */
+  get(block: number): Uint8Array | undefined {
+    const bytes = this.#blocks[block]
+    if (bytes === undefined) {
+      this.#cache.misses++
+      return undefined
+    }
+    this.#cache.hits++
+    this.#used[block] = 1
+    return bytes
+  }
+
+  /** Without counting as a use: a scan must not keep what it passes. */
+  peek(block: number): Uint8Array | undefined {
+    return this.#blocks[block]
+  }
+
+  put(block: number, bytes: Uint8Array): void {
+    if (this.#blocks[block] !== undefined || !this.#cache.admit(this, block, bytes.byteLength)) return
+    this.#blocks[block] = bytes
+    // Not used yet: what is read once goes first.
+    this.#used[block] = 0
+  }
+
+  /** The run is gone. */
+  clear(): void {
+    for (let block = 0; block < this.#blocks.length; block++) this.drop(block)
+  }
+
+  /** For the hand: true when the block was not used since, and is dropped. Gone blocks count as dropped. */
+  sweep(block: number): boolean {
+    if (this.#used[block] === 1) {
+      this.#used[block] = 0
+      return false
+    }
+    this.drop(block)
+    return true
+  }
+
+  drop(block: number): void {
+    const bytes = this.#blocks[block]
+    if (bytes === undefined) return
+    this.#blocks[block] = undefined
+    this.#cache.bytes -= bytes.byteLength
+  }
+}
 
 export class BlockCache {
-  /** May be lowered and raised; takes effect with the next `put`. */
+  /** May be lowered and raised; takes effect with the next block. */
   bytesMax: number
   /** Of all blocks in the cache. */
   bytes = 0
   hits = 0
   misses = 0
-  readonly #slots = new Map<number, number>()
-  readonly #blocks: (Uint8Array | undefined)[] = []
-  readonly #ids: number[] = []
-  readonly #used: number[] = []
+  /** The clock's ring: run and block by place; a place whose block is gone is taken again when the hand comes by. */
+  readonly #runs: (CachedBlocks | undefined)[] = []
+  readonly #blocks: number[] = []
   readonly #free: number[] = []
   #hand = 0
 
@@ -26,60 +83,32 @@ export class BlockCache {
     this.bytesMax = bytesMax
   }
 
-  get(run: number, block: number): Uint8Array | undefined {
-    const slot = this.#slots.get(run * blocksPerRun + block)
-    if (slot === undefined) {
-      this.misses++
-      return undefined
-    }
-    this.hits++
-    this.#used[slot] = 1
-    return this.#blocks[slot]
+  blocksOf(blockCount: number): CachedBlocks {
+    return new CachedBlocks(this, blockCount)
   }
 
-  /** Keeps the block, unless it alone is larger than an eighth of the cache. */
-  put(run: number, block: number, bytes: Uint8Array): void {
-    const size = bytes.byteLength
-    if (size > this.bytesMax / 8) return
-    const id = run * blocksPerRun + block
-    if (this.#slots.has(id)) return
-    while (this.bytes + size > this.bytesMax) this.#evict()
-    const slot = this.#free.pop() ?? this.#blocks.length
-    this.#blocks[slot] = bytes
-    this.#ids[slot] = id
-    // Not used yet: a scan's blocks go first.
-    this.#used[slot] = 0
-    this.#slots.set(id, slot)
+  /** Makes room for a block and gives it a place in the ring; false when it alone is larger than an eighth of the cache. */
+  admit(run: CachedBlocks, block: number, size: number): boolean {
+    if (size > this.bytesMax / 8) return false
+    while (this.bytes + size > this.bytesMax && this.#sweep());
+    const place = this.#free.pop() ?? this.#runs.length
+    this.#runs[place] = run
+    this.#blocks[place] = block
     this.bytes += size
+    return true
   }
 
-  /** The run is gone: so are its blocks. */
-  forget(run: number, blockCount: number): void {
-    for (let block = 0; block < blockCount; block++) {
-      const slot = this.#slots.get(run * blocksPerRun + block)
-      if (slot !== undefined) this.#drop(slot)
+  /** Moves the hand until a block is dropped; false when the ring is empty. */
+  #sweep(): boolean {
+    for (let steps = this.#runs.length * 2; steps > 0; steps--) {
+      if (this.#hand >= this.#runs.length) this.#hand = 0
+      const place = this.#hand++
+      const run = this.#runs[place]
+      if (run === undefined || !run.sweep(this.#blocks[place] as number)) continue
+      this.#runs[place] = undefined
+      this.#free.push(place)
+      return true
     }
-  }
-
-  #evict(): void {
-    for (;;) {
-      if (this.#hand >= this.#blocks.length) this.#hand = 0
-      const slot = this.#hand++
-      if (this.#blocks[slot] === undefined) continue
-      if (this.#used[slot] === 0) {
-        this.#drop(slot)
-        return
-      }
-      this.#used[slot] = 0
-    }
-  }
-
-  #drop(slot: number): void {
-    const block = this.#blocks[slot]
-    if (block === undefined) return
-    this.bytes -= block.byteLength
-    this.#blocks[slot] = undefined
-    this.#slots.delete(this.#ids[slot] as number)
-    this.#free.push(slot)
+    return false
   }
 }

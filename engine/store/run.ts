@@ -9,10 +9,8 @@ import { compareKeys } from '../batch/store-keys.ts'
 import { StoreRecordCursor } from '../batch/store-record.ts'
 import type { PartRef } from '../log/parts.ts'
 import type { RunIndex } from '../segment/part-index.ts'
-import { RunCursor, RunReader } from '../segment/run-reader.ts'
-import type { BlockCache } from './block-cache.ts'
-
-let lastNumber = 0
+import { type RunBlockSource, RunCursor, RunReader } from '../segment/run-reader.ts'
+import type { BlockCache, CachedBlocks } from './block-cache.ts'
 
 export class Run {
   readonly part: PartRef
@@ -21,8 +19,8 @@ export class Run {
   /** Of its newest record. */
   readonly largestSequence: number
   readonly hasRangeDeletes: boolean
-  readonly #number: number
-  readonly #cache: BlockCache
+  readonly #blocks: CachedBlocks
+  readonly #source: RunBlockSource
   readonly #reader: RunReader
 
   constructor(part: PartRef, cache: BlockCache) {
@@ -32,18 +30,19 @@ export class Run {
     this.smallestSequence = reader.directory.minSequence(part.part)
     this.largestSequence = reader.directory.maxSequence(part.part)
     this.hasRangeDeletes = this.index.rangeDeletes.length > 0
-    this.#number = ++lastNumber
-    this.#cache = cache
-    const number = this.#number
-    this.#reader = new RunReader(reader, part.part, {
+    const blocks = cache.blocksOf(this.index.blockCount)
+    this.#blocks = blocks
+    this.#source = {
       block: block => {
-        const cached = cache.get(number, block)
+        const cached = blocks.get(block)
         if (cached !== undefined) return cached
         const { bytes } = reader.readBlocks(part.part, block, 0)
-        cache.put(number, block, bytes)
+        blocks.put(block, bytes)
         return bytes
       },
-    })
+      peek: block => blocks.peek(block),
+    }
+    this.#reader = new RunReader(reader, part.part, this.#source)
   }
 
   /** What `find` found; holds until the next call. */
@@ -66,9 +65,9 @@ export class Run {
     const { index, part } = this
     if (index.filter?.mayContain(hash) !== true) return
     const block = Math.max(0, index.findFence(key, start, size) - 1)
-    if (block >= index.blockCount || this.#cache.get(this.#number, block) !== undefined) return
+    if (block >= index.blockCount || this.#blocks.peek(block) !== undefined) return
     const { bytes } = await part.reader.readBlocksAsync(part.part, block, 0)
-    this.#cache.put(this.#number, block, bytes)
+    this.#blocks.put(block, bytes)
   }
 
   /** Largest sequence <= `sequenceMax` of a range delete that covers the key; -1 when there is none. */
@@ -87,10 +86,10 @@ export class Run {
   }
 
   cursor(bytesMax?: number): RunCursor {
-    return new RunCursor(this.part.reader, this.part.part, bytesMax === undefined ? {} : { bytesMax })
+    return new RunCursor(this.part.reader, this.part.part, { source: this.#source, ...(bytesMax === undefined ? {} : { bytesMax }) })
   }
 
   forget(): void {
-    this.#cache.forget(this.#number, this.index.blockCount)
+    this.#blocks.clear()
   }
 }
