@@ -58,6 +58,8 @@ export interface ConsolidatorCounters {
 export class Consolidator {
   readonly #host: ConsolidatorHost
   #queue: Promise<void> = Promise.resolve()
+  /** Tasks behind the one that runs. */
+  #waiting = 0
   #woken = false
   #stopped = false
   #lastError: VarveError | undefined
@@ -85,7 +87,9 @@ export class Consolidator {
     this.#woken = true
     this.#enqueue(async () => {
       this.#woken = false
-      await this.#untilQuiet()
+      // Under steady writes there is always something to merge: who waits comes in between.
+      await this.#untilQuiet(() => this.#waiting > 0)
+      if (this.#waiting > 0) this.wake()
     }).catch(error => {
       this.#counters.failures++
       this.#lastError = error instanceof VarveError ? error : new VarveError('TASK_FAILED', 'consolidation failed', { cause: error })
@@ -117,7 +121,9 @@ export class Consolidator {
   }
 
   #enqueue(run: () => Promise<void>): Promise<void> {
+    this.#waiting++
     const result = this.#queue.then(() => {
+      this.#waiting--
       if (this.#stopped) throw new VarveError('CLOSED', 'the database is closed')
       return run()
     })
@@ -125,14 +131,14 @@ export class Consolidator {
     return result
   }
 
-  async #untilQuiet(): Promise<void> {
+  async #untilQuiet(isEnough: () => boolean = () => false): Promise<void> {
     await this.#dropInvisible()
     /** Segments that would come out of a merge as they went in. */
     const hopeless = new Set<number>()
     while (!this.#stopped) {
       const runs = this.runs.next()
       if (runs.length > 0) await this.#merge(runs)
-      if (this.#stopped) return
+      if (this.#stopped || isEnough()) return
       const facts = this.#factsOfSegments(hopeless)
       const picked = new Set(pickSegments(facts))
       if (picked.size === 0) {

@@ -344,6 +344,25 @@ describe('many stores', () => {
   })
 })
 
+test('who asks for a compaction waits for one merge in the background, not for all', async () => {
+  const environment = newEnvironment(12)
+  await environment.drive(async () => {
+    const database = await openSim(environment, manual)
+    const names = ['a', 'b', 'c', 'd']
+    await database.define(names.map(name => ({ name, kind: 'store' as const })))
+    for (let i = 0; i < 4; i++) {
+      for (const name of names) void database.log(name).appendRecords(Array.from({ length: 30 }, (_, n) => put(`k${n}`, 'v'.repeat(80))))
+      await database.seal()
+    }
+    consolidator.wake()
+    await database.compactLog('d')
+    expect(names.map(name => runsOf(database, name).length)).toEqual([1, 4, 4, 1])
+    await database.consolidate()
+    expect(names.map(name => runsOf(database, name).length)).toEqual([1, 1, 1, 1])
+    await database.close()
+  })
+})
+
 describe('when the machine dies', () => {
   test('in the middle of a compaction, the old runs or the new ones are there, and nothing is lost', async () => {
     let crashes = 0
