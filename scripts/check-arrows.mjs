@@ -42,6 +42,7 @@ const engineLayers = [
   ['lease'],
   ['stats.ts'],
   ['opening.ts'],
+  ['backup'],
   ['database.ts'],
   ['tools'],
   ['index.ts', 'worker.ts'],
