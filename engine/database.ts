@@ -38,6 +38,7 @@ import { type Snapshot, Snapshots } from './store/snapshots.ts'
 import type { Store } from './store/store.ts'
 import type { StoreOptions } from './store/store-options.ts'
 import { Stores } from './store/stores.ts'
+import { type Transaction, type TransactionOptions, Transactions } from './store/transaction.ts'
 
 /** Opens, or creates, the database in `folder`. Errors: LOCKED, CORRUPT, NEWER_FORMAT, NOT_A_DATABASE, EXISTS, READ_ONLY, IO, NO_SPACE. */
 export async function openDatabase(folder: string, options: OpenOptions = {}): Promise<Database> {
@@ -73,6 +74,7 @@ export class Database implements Committer, Definitions {
   readonly #leases: Leases
   readonly #snapshots = new Snapshots()
   readonly #stores: Stores
+  readonly #transactions: Transactions
   #nextSegmentId: number
   #nextEditId = 0
   #closing: Promise<void> | undefined
@@ -177,7 +179,9 @@ export class Database implements Committer, Definitions {
       rows => this.#editNow(rows),
     )
     this.#leases = new Leases(this.#manifest, this.#commitLog, () => this.#deleteDoomed())
-    this.#stores = new Stores(this.#storesHost())
+    const storesHost = this.#storesHost()
+    this.#stores = new Stores(storesHost)
+    this.#transactions = new Transactions(storesHost)
   }
 
   // --- life --------------------------------------------------------------------------------------------------------------------------
@@ -358,6 +362,15 @@ export class Database implements Committer, Definitions {
       throw new TypeError('write must be synchronous: a commit ends with its callback, and this one returned a promise')
     }
     return commit.run(durability)
+  }
+
+  /**
+   * Runs `body` as one serializable transaction over stores and topic logs: it reads one moment and its own writes, and all its writes are one commit.
+   * Resolves with the body's result when the durability word holds. A body that returns no promise commits in this turn; one that does may be run
+   * again, and CONFLICT is the end of that. What the body throws rejects, and nothing is written.
+   */
+  transaction<T>(body: (tx: Transaction) => T | PromiseLike<T>, options?: TransactionOptions): Promise<T> {
+    return this.#transactions.run(body, options)
   }
 
   /** Makes everything appended so far durable, whatever its word. */

@@ -35,6 +35,8 @@ export const errorCodes = {
   OFFSET_OUT_OF_RANGE: 'offset out of range',
   /** `append` named an expected offset, and the log ends elsewhere. */
   OFFSET_MISMATCH: 'expected offset is not the end of the log',
+  /** What a transaction has read was written before it could commit, each time it was tried; `details.store`, `details.key`. */
+  CONFLICT: 'a concurrent transaction wrote what this one has read',
   /** The epoch is older than the log's newest one. */
   STALE_EPOCH: 'older epoch',
   /** The producer's epoch is older than the newest one seen for its id. */

@@ -1,0 +1,128 @@
+/**
+ * A store within a transaction: the verbs of `Store`, over the transaction's moment and its own writes.
+ *
+ * Given by `Transaction.store`; every verb throws CLOSED after the transaction has ended. Writes are kept in memory until the commit; keys and values
+ * are encoded at the call, so bad ones are refused there and later changes of an object are not seen.
+ */
+import type { StoreKey } from './key-codec.ts'
+import type { IteratorShape } from './store-iterator.ts'
+import { checkPutOptions, checkRange, type PutOptions, type RangeOptions } from './store-options.ts'
+import { TransactionIterator } from './transaction-iterator.ts'
+import type { TransactionPart } from './transaction-part.ts'
+
+/** As `RangeOptions`, of the transaction's moment. */
+export type TransactionRangeOptions<K = StoreKey> = Omit<RangeOptions<K>, 'snapshot'>
+/** As `PutOptions`; the durability is the transaction's. */
+export type TransactionPutOptions = Omit<PutOptions, 'durability'>
+
+export class TransactionStore<V = unknown, K extends StoreKey = StoreKey> {
+  readonly name: string
+  readonly #part: TransactionPart
+
+  constructor(name: string, part: TransactionPart) {
+    this.name = name
+    this.#part = part
+  }
+
+  // --- reading -------------------------------------------------------------------------------------------------------------------------
+
+  /** The value of the key; undefined when there is none. */
+  get(key: K): V | undefined {
+    this.#part.assertUsable()
+    return this.#part.get(key) as V | undefined
+  }
+
+  /** Values in the order of the keys; undefined where there is none. */
+  getMany(keys: readonly K[]): (V | undefined)[] {
+    if (!Array.isArray(keys)) throw new TypeError(`keys must be an array, got ${String(keys)}`)
+    return (keys as readonly K[]).map(key => this.get(key))
+  }
+
+  has(key: K): boolean {
+    this.#part.assertUsable()
+    return this.#part.has(key)
+  }
+
+  /** Keys and values of a range. Writes that are made after this call do not show in it. Leave it early where you can: only what was walked over can conflict. */
+  entries(range: TransactionRangeOptions<K> = {}): TransactionIterator<[K, V]> {
+    return this.#iterate<[K, V]>(range, 'entry')
+  }
+
+  /** As `entries`: for its `nextBatch` and `seek`. */
+  iterator(range: TransactionRangeOptions<K> = {}): TransactionIterator<[K, V]> {
+    return this.#iterate<[K, V]>(range, 'entry')
+  }
+
+  /** Keys alone; values are not decoded. */
+  keys(range: TransactionRangeOptions<K> = {}): TransactionIterator<K> {
+    return this.#iterate<K>(range, 'key')
+  }
+
+  values(range: TransactionRangeOptions<K> = {}): TransactionIterator<V> {
+    return this.#iterate<V>(range, 'value')
+  }
+
+  [Symbol.iterator](): TransactionIterator<[K, V]> {
+    return this.entries()
+  }
+
+  /** How many entries lie in the range. Walks over all of them. */
+  count(range: TransactionRangeOptions<K> = {}): number {
+    const iterator = this.#iterate<K>(range, 'key')
+    let count = 0
+    while (iterator.step()) count++
+    iterator.close()
+    return count
+  }
+
+  #iterate<T>(range: TransactionRangeOptions<K>, shape: IteratorShape): TransactionIterator<T> {
+    const part = this.#part
+    part.assertUsable()
+    checkTransactionRange(range)
+    const bounds = part.core.bounds(range as RangeOptions)
+    return new TransactionIterator<T>(
+      part,
+      { bounds, reverse: range.reverse === true, limit: range.limit ?? Number.POSITIVE_INFINITY },
+      shape,
+    )
+  }
+
+  // --- writing -------------------------------------------------------------------------------------------------------------------------
+
+  /** Sets the value of the key when the transaction commits. `ttlMs` counts from this call. */
+  put(key: K, value: V, options?: TransactionPutOptions): void {
+    const part = this.#part
+    part.assertUsable()
+    if (options !== undefined) {
+      checkPutOptions(options)
+      if ((options as PutOptions).durability !== undefined)
+        throw new TypeError('durability is an option of the transaction, not of its writes')
+    }
+    part.put(key, value, part.core.expiryOf(options))
+  }
+
+  /** Removes the key when the transaction commits; nothing happens when there is none. */
+  del(key: K): void {
+    this.#part.assertUsable()
+    this.#part.delete(key)
+  }
+
+  /**
+   * Removes all keys of a range when the transaction commits: also those that others have put there since its moment, since it reads nothing.
+   * `limit` and `reverse` are refused.
+   */
+  delRange(range: TransactionRangeOptions<K>): void {
+    this.#part.assertUsable()
+    checkTransactionRange(range)
+    for (const name of ['limit', 'reverse'] as const) {
+      if (range[name] !== undefined) throw new TypeError(`${name} has no meaning for delRange`)
+    }
+    this.#part.deleteRange(range as RangeOptions)
+  }
+}
+
+function checkTransactionRange(range: TransactionRangeOptions<unknown>): void {
+  checkRange(range)
+  if ((range as RangeOptions<unknown>).snapshot !== undefined)
+    throw new TypeError('snapshot has no meaning in a transaction, which reads one moment of its own')
+}

@@ -1,0 +1,288 @@
+/**
+ * Transactions over stores and topic logs: optimistic, serializable, one commit.
+ *
+ * 1. The body reads one moment of all stores (a snapshot, taken at its first read) and its own writes, which stay in memory. What it reads is
+ *    remembered: keys, and the walked parts of ranges.
+ * 2. At the end, if it has written anything, each read is looked up again: when something newer than the moment is found, another commit came in
+ *    between, and the body is run again with a new moment. Otherwise all its writes go into one commit in the same turn, so nothing can come between.
+ *    So a transaction that writes stands where its commit stands in the order of commits, and one that only reads stands at its moment.
+ *
+ * Owned by the database (`Database.transaction`). Invariant: the moment is given back when the transaction ends, however it ends; after that every
+ * verb of it throws CLOSED.
+ */
+import { StoreWrites } from '../batch/store-writes.ts'
+import { VarveError } from '../errors.ts'
+import { checkNames, checkObject } from '../log/check-arguments.ts'
+import type { AppendOptions, Durability, Log, TopicRecord } from '../log/log.ts'
+import { LogicalLog } from '../log/logical-log.ts'
+import { checkOptions, checkRecords } from '../log/operations.ts'
+import type { StoreKey } from './key-codec.ts'
+import type { Snapshot } from './snapshots.ts'
+import { coreOf, type Store } from './store.ts'
+import type { StoreCore, StoreHost } from './store-core.ts'
+import { checkWriteOptions } from './store-options.ts'
+import { type PartOwner, TransactionPart } from './transaction-part.ts'
+import { TransactionStore } from './transaction-store.ts'
+
+export interface TransactionOptions {
+  /** Of the commit. Default: the database's. */
+  readonly durability?: Durability | undefined
+  /** How often a body that returns a promise is run again after a conflict, before CONFLICT. Default 5. */
+  readonly retries?: number | undefined
+  /** Ends the transaction: the promise rejects with the signal's reason and nothing is written. Without effect once the commit was made. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A topic log within a transaction. */
+export interface TransactionLog {
+  /** Appends when the transaction commits; the records' offsets are known only then. */
+  appendRecords(records: readonly TopicRecord[], options?: Omit<AppendOptions, 'durability'>): void
+}
+
+/** What the body of a transaction gets; dead after it. */
+export interface Transaction {
+  /** The store within this transaction; the same object each time. */
+  store<V, K extends StoreKey>(store: Store<V, K>): TransactionStore<V, K>
+  /** A topic log within this transaction: appends only. TypeError for a store's log. */
+  log(log: Log): TransactionLog
+  /** Ends the transaction: nothing is written, and the promise resolves with what the body returns. */
+  abort(): void
+}
+
+interface PendingAppend {
+  readonly log: Log
+  readonly records: readonly TopicRecord[]
+  readonly options: Omit<AppendOptions, 'durability'>
+}
+
+const optionNames: ReadonlySet<string> = new Set(['durability', 'retries', 'signal'])
+const retriesDefault = 5
+
+/** The transaction of one run of a body. */
+class ActiveTransaction implements Transaction, PartOwner {
+  readonly #host: StoreHost
+  readonly #parts = new Map<StoreCore, TransactionPart>()
+  readonly #stores = new Map<StoreCore, TransactionStore>()
+  readonly #appends: PendingAppend[] = []
+  #moment: Snapshot | undefined
+  #ended: 'committed' | 'aborted' | undefined
+
+  constructor(host: StoreHost) {
+    this.#host = host
+  }
+
+  get moment(): Snapshot {
+    this.#moment ??= this.#host.snapshots.take(this.#host.visibleSequence, this.#host.now())
+    return this.#moment
+  }
+
+  get hasWrites(): boolean {
+    if (this.#appends.length > 0) return true
+    for (const part of this.#parts.values()) if (!part.overlay.isEmpty) return true
+    return false
+  }
+
+  get isAborted(): boolean {
+    return this.#ended === 'aborted'
+  }
+
+  assertActive(): void {
+    if (this.#ended !== undefined) throw new VarveError('CLOSED', 'the transaction has ended')
+  }
+
+  store<V, K extends StoreKey>(store: Store<V, K>): TransactionStore<V, K> {
+    this.assertActive()
+    const core = coreOf(store)
+    if (core.host !== this.#host) throw new TypeError('store must be a store of this database')
+    core.assertUsable()
+    let known = this.#stores.get(core)
+    if (known === undefined) {
+      const part = new TransactionPart(core, this)
+      this.#parts.set(core, part)
+      known = new TransactionStore(store.name, part)
+      this.#stores.set(core, known)
+    }
+    return known as unknown as TransactionStore<V, K>
+  }
+
+  log(log: Log): TransactionLog {
+    this.assertActive()
+    if (!(log instanceof LogicalLog)) throw new TypeError('log must be a log of this database')
+    if (log.kind !== 'topic') throw new TypeError('log must be a topic log: write to a store through tx.store')
+    return {
+      appendRecords: (records, options = {}) => {
+        this.assertActive()
+        this.#host.assertOpen()
+        if (log.dropped) throw new VarveError('NOT_FOUND', `log ${log.name} was dropped`, { details: { log: log.name } })
+        checkRecords(records)
+        checkOptions(options)
+        if ((options as AppendOptions).durability !== undefined)
+          throw new TypeError('durability is an option of the transaction, not of its writes')
+        this.#appends.push({ log, records: [...records], options: { ...options } })
+      },
+    }
+  }
+
+  abort(): void {
+    this.assertActive()
+    this.end('aborted')
+  }
+
+  /** Gives the moment back. Idempotent. */
+  end(how: 'committed' | 'aborted'): void {
+    this.#ended ??= how
+    this.#moment?.close()
+  }
+
+  /** The error of the first read that does not hold any more; undefined when all do. */
+  conflict(): VarveError | undefined {
+    const moment = this.#moment
+    if (moment === undefined || moment.sequence === this.#host.visibleSequence) return undefined
+    for (const part of this.#parts.values()) {
+      const conflict = part.conflict(moment.sequence - 1)
+      if (conflict === undefined) continue
+      const { name } = this.#stores.get(part.core) as TransactionStore
+      const key = part.describe(conflict)
+      return new VarveError('CONFLICT', `store ${name}: what the transaction has read was written meanwhile`, {
+        details: key === undefined ? { store: name } : { store: name, key },
+      })
+    }
+    return undefined
+  }
+
+  /** Resolves when the durability word holds. Throws in this turn when the commit is refused: nothing was written then. */
+  commit(durability: Durability | undefined, free: StoreWrites[]): Promise<void> {
+    const used: { readonly core: StoreCore; readonly writes: StoreWrites }[] = []
+    try {
+      for (const part of this.#parts.values()) {
+        if (part.overlay.isEmpty) continue
+        part.core.assertUsable()
+        const writes = free.pop() ?? new StoreWrites()
+        used.push({ core: part.core, writes })
+        part.collect(writes)
+      }
+      // A range delete over nothing makes no row.
+      if (this.#appends.length === 0 && used.every(({ writes }) => writes.count === 0)) return Promise.resolve()
+      const committed = this.#host.commit(commit => {
+        for (const { core, writes } of used) if (writes.count > 0) core.append(commit, writes)
+        for (const { log, records, options } of this.#appends) commit.appendRecords(log, records, options)
+      }, durability)
+      return committed.acknowledged
+    } finally {
+      for (const { writes } of used) {
+        writes.clear()
+        free.push(writes)
+      }
+    }
+  }
+}
+
+/** Runs the transactions of a database. */
+export class Transactions {
+  readonly #host: StoreHost
+  /** Rows of commits that were made, to be filled again. */
+  readonly #free: StoreWrites[] = []
+  /** The part of a body before its first `await` is under way. */
+  #isInBody = false
+
+  constructor(host: StoreHost) {
+    this.#host = host
+  }
+
+  /** See `Database.transaction`. */
+  run<T>(body: (tx: Transaction) => T | PromiseLike<T>, options: TransactionOptions = {}): Promise<T> {
+    try {
+      checkTransactionOptions(options)
+      if (typeof body !== 'function') throw new TypeError(`body must be a function, got ${String(body)}`)
+      if (this.#isInBody) throw new TypeError('body must not begin a transaction: transactions do not nest')
+      this.#host.assertOpen()
+      options.signal?.throwIfAborted()
+      const tx = new ActiveTransaction(this.#host)
+      const returned = this.#call(body, tx)
+      return isThenable(returned) ? this.#runAsync(body, options, tx, returned) : this.#finish(tx, returned, options)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  #call<T>(body: (tx: Transaction) => T | PromiseLike<T>, tx: ActiveTransaction): T | PromiseLike<T> {
+    this.#isInBody = true
+    try {
+      return body(tx)
+    } catch (error) {
+      tx.end('aborted')
+      throw error
+    } finally {
+      this.#isInBody = false
+    }
+  }
+
+  /** Of a synchronous body: nobody else can have committed, so a conflict is one with what the body itself has written beside its transaction. */
+  #finish<T>(tx: ActiveTransaction, result: T, { durability, signal }: TransactionOptions): Promise<T> {
+    try {
+      signal?.throwIfAborted()
+      if (tx.isAborted || !tx.hasWrites) return Promise.resolve(result)
+      const conflict = tx.conflict()
+      if (conflict !== undefined) throw conflict
+      return tx.commit(durability, this.#free).then(() => result)
+    } finally {
+      tx.end('committed')
+    }
+  }
+
+  async #runAsync<T>(
+    body: (tx: Transaction) => T | PromiseLike<T>,
+    { durability, signal, retries = retriesDefault }: TransactionOptions,
+    first: ActiveTransaction,
+    firstReturned: T | PromiseLike<T>,
+  ): Promise<T> {
+    let tx = first
+    let returned = firstReturned
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const result = signal === undefined ? await returned : await unlessAborted(returned, signal)
+        if (tx.isAborted || !tx.hasWrites) return result
+        const conflict = tx.conflict()
+        if (conflict === undefined) {
+          const acknowledged = tx.commit(durability, this.#free)
+          tx.end('committed')
+          await acknowledged
+          return result
+        }
+        if (attempt >= retries) throw conflict
+      } finally {
+        tx.end('aborted')
+      }
+      this.#host.assertOpen()
+      tx = new ActiveTransaction(this.#host)
+      returned = this.#call(body, tx)
+    }
+  }
+}
+
+function checkTransactionOptions(options: TransactionOptions): void {
+  checkObject(options, 'options')
+  checkNames(options, optionNames)
+  const { durability, retries, signal } = options
+  checkWriteOptions({ durability })
+  if (retries !== undefined && !(Number.isSafeInteger(retries) && retries >= 0)) {
+    throw new RangeError(`retries must be a non-negative integer, got ${String(retries)}`)
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError(`signal must be an AbortSignal, got ${String(signal)}`)
+}
+
+/** As the promise, or rejects with the signal's reason, whichever comes first. */
+function unlessAborted<T>(returned: T | PromiseLike<T>, signal: AbortSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+    Promise.resolve(returned)
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}
