@@ -145,7 +145,7 @@ export class Opening {
       throw new VarveError('EXISTS', `${this.#folder}: a database exists here (errorIfExists)`, { details: { file: this.#folder } })
     }
     if (this.catalog.database === undefined && !this.#options.createIfMissing) {
-      throw new VarveError('NOT_A_DATABASE', `${this.#folder}: no database here (createIfMissing is false)`, {
+      throw new VarveError('NOT_A_DATABASE', `${this.#folder}: the database does not exist (createIfMissing is false)`, {
         details: { file: this.#folder },
       })
     }
@@ -316,7 +316,9 @@ export async function prepareFolder(folder: string, options: ResolvedOptions, en
     if (names.length > 0) return
   }
   if (!options.createIfMissing)
-    throw new VarveError('NOT_A_DATABASE', `${folder}: no database here (createIfMissing is false)`, { details: { file: folder } })
+    throw new VarveError('NOT_A_DATABASE', `${folder}: the database does not exist (createIfMissing is false)`, {
+      details: { file: folder },
+    })
   try {
     // Every folder that is created on the way must have a durable name, or power loss takes the database with it.
     const created: string[] = []

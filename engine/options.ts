@@ -94,6 +94,9 @@ type ByteOption = keyof typeof byteOptions
 
 const otherOptions: readonly string[] = ['durability', 'createIfMissing', 'errorIfExists', 'sync', 'autoConsolidate', 'environment']
 
+/** Names of all options of `open`. */
+export const openOptionNames: readonly string[] = [...Object.keys(byteOptions), ...otherOptions]
+
 /** Checks every option by name: TypeError for a wrong type or an unknown option, RangeError for a value outside its limits. */
 export function resolveOptions(options: OpenOptions): ResolvedOptions {
   if (options === null || typeof options !== 'object') throw new TypeError('options must be an object')

@@ -87,6 +87,8 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
   /** The next entry will be the first one at or behind the key (backwards: at or before it), within the range. */
   seek(key: StoreKey): void {
     this.#assertOpen()
+    // What was read ahead and is given up does not count.
+    this.#left += this.#buffer.length - this.#at
     this.#buffer = []
     this.#at = 0
     this.#cursor.seek(this.#source.encodeKey(key))

@@ -123,12 +123,12 @@ describe('TypeScript with nodenext', () => {
   let folder: string
 
   /** What the compiler prints about one program; empty when it accepts it. */
-  function compile(file: string, text: string): string {
+  function compile(file: string, text: string, more: string[] = []): string {
     writeFileSync(join(folder, file), text)
     // AbortSignal is a type of the platform: from the DOM library here, from @types/node elsewhere.
     const options = ['--strict', '--module', 'nodenext', '--target', 'es2022', '--lib', 'es2023,esnext.disposable,dom', '--types', '']
     try {
-      return execFileSync(process.execPath, [compiler, '--noEmit', ...options, file], { cwd: folder, encoding: 'utf8' })
+      return execFileSync(process.execPath, [compiler, '--noEmit', ...options, ...more, file], { cwd: folder, encoding: 'utf8' })
     } catch (error) {
       return (error as { stdout: string }).stdout
     }
@@ -138,10 +138,27 @@ describe('TypeScript with nodenext', () => {
     folder = project('types', 'module')
   })
 
+  const imports = (paths: string[]): string =>
+    paths.map((path, index) => `import * as door${index} from '${path}'\nvoid door${index}`).join('\n')
+
   test('finds the types of every door', () => {
-    expect(compile('doors.ts', doors.map((door, index) => `import * as door${index} from '${door}'\nvoid door${index}`).join('\n'))).toBe(
-      '',
-    )
+    expect(compile('doors.ts', imports(doors.filter(door => door !== 'varve/level')))).toBe('')
+  })
+
+  test('finds those of varve/level, which stand on the types of Node as those of abstract-level do', () => {
+    const text = `
+      import type { AbstractLevel } from 'abstract-level'
+      import { VarveLevel } from 'varve/level'
+      const db = new VarveLevel<string, { a: number }>('x', { valueEncoding: 'json', durability: 'buffered' })
+      export const any: AbstractLevel<any, any, any> = db
+      export const one: Promise<void> = db.put('a', { a: 1 }, { sync: false })
+      export const two: Promise<void> = db.put('a', Buffer.from('x'), { valueEncoding: 'buffer', sync: true })
+      export const sub: Promise<void> = db.batch([{ type: 'put', key: 'a', value: 2, sublevel: db.sublevel<string, number>('s', { valueEncoding: 'json' }) }], { sync: true })
+      // @ts-expect-error not a boolean
+      void db.put('a', { a: 1 }, { sync: 'yes' })
+      // @ts-expect-error not a value
+      void db.put('a', 'b')`
+    expect(compile('level.ts', text, ['--typeRoots', resolve('node_modules/@types'), '--types', 'node'])).toBe('')
   })
 
   test('finds them from a CommonJS file', () => {

@@ -19,6 +19,12 @@ test('lease: the worker sees the moment of the lease', async () => {
   expect(await outputOf('lease')).toBe('the worker counted 1000 records, the owner has 1001')
 })
 
+test('level: a graph database of the Level ecosystem works on Varve, a sublevel beside it', async () => {
+  expect(await outputOf('level')).toBe(
+    ['from JFK: B6725', 'with United: UA1545 UA1714', 'of UA1714: United LGA Flight', 'ada starts at LGA'].join('\n'),
+  )
+})
+
 test('the README shows the quickstart as it is', () => {
   const source = readFileSync('examples/quickstart.ts', 'utf8')
   const shown = source.slice(source.indexOf('// [readme]\n') + '// [readme]\n'.length, source.indexOf('// [/readme]'))
