@@ -16,6 +16,8 @@ const bytesKept = 8 * 1024 * 1024
 export class StoreWrites {
   /** Records so far. */
   count = 0
+  /** True when one of them expires. */
+  hasExpiry = false
   /** What `encode` writes at most, bytes. */
   bytesMax: number = storeBatchHeaderSize()
   #bytes: Uint8Array = new Uint8Array(4096)
@@ -49,6 +51,7 @@ export class StoreWrites {
     this.#ends[row * 2] = keyEnd
     this.#ends[row * 2 + 1] = end
     this.#expiries[row] = expiry
+    if (expiry > 0) this.hasExpiry = true
     this.#used = end
     this.count = row + 1
     this.bytesMax += storeRecordSize(Number.MAX_SAFE_INTEGER, keyBytes, valueBytes, expiry, false)
@@ -58,15 +61,35 @@ export class StoreWrites {
   largestKey(): Uint8Array | undefined {
     let largest: Uint8Array | undefined
     for (let row = 0; row < this.count; row++) {
-      const start = row === 0 ? 0 : this.#ends[row * 2 - 1]!
-      const key = this.#bytes.subarray(start, this.#ends[row * 2])
+      const key = this.key(row)
       if (largest === undefined || compareKeys(key, 0, key.length, largest, 0, largest.length) > 0) largest = key
     }
     return largest
   }
 
+  // --- reading rows; views hold until the next `add` or `clear` -------------------------------------------------------------------------
+
+  kind(row: number): number {
+    return this.#kinds[row]!
+  }
+
+  key(row: number): Uint8Array {
+    return this.#bytes.subarray(row === 0 ? 0 : this.#ends[row * 2 - 1]!, this.#ends[row * 2])
+  }
+
+  /** A range delete's exclusive end. */
+  value(row: number): Uint8Array {
+    return this.#bytes.subarray(this.#ends[row * 2], this.#ends[row * 2 + 1])
+  }
+
+  /** Absolute ms; 0: none. */
+  expiry(row: number): number {
+    return this.#expiries[row]!
+  }
+
   clear(): void {
     this.count = 0
+    this.hasExpiry = false
     this.bytesMax = storeBatchHeaderSize()
     this.#used = 0
     if (this.#bytes.length > bytesKept) this.#bytes = new Uint8Array(4096)
