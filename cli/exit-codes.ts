@@ -1,6 +1,7 @@
 /** Exit codes of the `varve` command; documented in docs/CLI.md, which a test compares. Stable. */
 import type { ErrorCode } from '../index.ts'
 import { isVarveError } from '../index.ts'
+import { InputError } from './input-error.ts'
 
 export const exitCodes = {
   /** Done, nothing wrong. */
@@ -17,6 +18,10 @@ export const exitCodes = {
   losses: 5,
   /** The files are damaged, or of a newer version; see `verify`. */
   damaged: 6,
+  /** What was to be read (a line of an import, a value) is not what it should be. */
+  badInput: 7,
+  /** `get` found nothing under the key. */
+  absent: 8,
   /** An error in Varve itself. */
   internal: 70,
   /** Ended by Ctrl-C. */
@@ -27,18 +32,22 @@ const byCode: { readonly [code in ErrorCode]?: number } = {
   LOCKED: exitCodes.locked,
   NOT_A_DATABASE: exitCodes.io,
   NOT_FOUND: exitCodes.io,
+  EXISTS: exitCodes.io,
   READ_ONLY: exitCodes.io,
   IO: exitCodes.io,
   NO_SPACE: exitCodes.io,
   CODEC_MISSING: exitCodes.io,
   TASK_FAILED: exitCodes.io,
   POISONED: exitCodes.io,
+  TOO_LARGE: exitCodes.badInput,
+  UNIQUE: exitCodes.badInput,
   CORRUPT: exitCodes.damaged,
   NEWER_FORMAT: exitCodes.damaged,
 }
 
 export function exitCodeOf(error: unknown): number {
   if (isVarveError(error)) return byCode[error.code] ?? exitCodes.internal
+  if (error instanceof InputError) return exitCodes.badInput
   if (error instanceof Error && error.name === 'AbortError') return exitCodes.interrupted
   return error instanceof RangeError || error instanceof TypeError ? exitCodes.usage : exitCodes.internal
 }

@@ -3,6 +3,7 @@
  * `dump`, one object a line) and a complaint is one JSON object. Stack traces only with VARVE_DEBUG.
  */
 import { isVarveError } from '../index.ts'
+import { InputError } from './input-error.ts'
 
 export interface OutputOptions {
   readonly json: boolean
@@ -37,6 +38,7 @@ export function complain(error: unknown, options: OutputOptions): void {
 }
 
 function codeOf(error: unknown): string {
+  if (error instanceof InputError) return 'BAD_INPUT'
   return error instanceof RangeError || error instanceof TypeError ? 'USAGE' : 'INTERNAL'
 }
 

@@ -1,11 +1,13 @@
 /** The command line: verbs, their options and their help. Parsing only; what a verb does is in `commands/`. */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { version } from '../index.ts'
 import { runCompact } from './commands/compact.ts'
 import { runDump } from './commands/dump.ts'
 import { runRepair } from './commands/repair.ts'
 import { runStats } from './commands/stats.ts'
 import { runVerify } from './commands/verify.ts'
+import { addStoreVerbs } from './store-verbs.ts'
+import { toCount, verb } from './verb.ts'
 
 const helpWidth = 100
 
@@ -63,15 +65,6 @@ export function createProgram(done: (exitCode: number) => void): Command {
     .action(async (path: string, options: { json?: boolean; logs?: string[] }) =>
       done(await runCompact(path, { json: options.json === true, logs: options.logs })),
     )
+  addStoreVerbs(program, done)
   return program
-}
-
-function verb(program: Command, name: string, summary: string): Command {
-  return program.command(name).description(summary).option('--json', 'print JSON').helpOption('-h, --help', 'print this text')
-}
-
-function toCount(text: string): number {
-  const value = Number(text)
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number, 0 or more.')
-  return value
 }

@@ -8,6 +8,7 @@
  * Who decides what: commits are built by `log/committer.ts`, written by `commit-log/commit-log.ts`, moved to segments by
  * `maintenance/flusher.ts`, merged by `maintenance/consolidator.ts`. This file wires them and holds nothing of theirs.
  */
+import { type BackupOptions, type BackupReport, backUp } from './backup/backup.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import { LogDefinitions } from './catalog/definitions.ts'
 import type { LogTable } from './catalog/log-table.ts'
@@ -18,8 +19,9 @@ import { CommitLog } from './commit-log/commit-log.ts'
 import { FilePool } from './commit-log/file-pool.ts'
 import type { RecoveryReport } from './commit-log/recovery.ts'
 import type { TailFile } from './commit-log/tail-file.ts'
+import { recoveryChannel } from './diagnostics.ts'
 import type { Environment, Executor, FolderLock } from './env/environment.ts'
-import { createNodeEnvironment, resolveWorkerUrl } from './env/index.ts'
+import { createMemoryEnvironment, createNodeEnvironment, resolveWorkerUrl } from './env/index.ts'
 import { ioError, isVarveError, typedError, VarveError } from './errors.ts'
 import { type LeaseOptions, Leases, type OwnedLease } from './lease/leases.ts'
 import { carryBatches } from './log/carry.ts'
@@ -41,14 +43,26 @@ import { Stores } from './store/stores.ts'
 import { type Transaction, type TransactionOptions, Transactions } from './store/transaction.ts'
 
 /** Opens, or creates, the database in `folder`. Errors: LOCKED, CORRUPT, NEWER_FORMAT, NOT_A_DATABASE, EXISTS, READ_ONLY, IO, NO_SPACE. */
-export async function openDatabase(folder: string, options: OpenOptions = {}): Promise<Database> {
+export function openDatabase(folder: string, options?: OpenOptions): Promise<Database>
+/** Opens a new database in memory. */
+export function openDatabase(options: OpenOptions & { readonly storage: 'memory' }): Promise<Database>
+export async function openDatabase(path: string | OpenOptions, given: OpenOptions = {}): Promise<Database> {
+  const isNamed = typeof path !== 'object' || path === null || path.storage !== 'memory'
+  const [folder, options] = isNamed ? [path, given] : ['memory', path]
   if (typeof folder !== 'string' || folder.length === 0) throw new TypeError('path must be a non-empty string')
   const resolved = resolveOptions(options)
-  const environment = options.environment ?? createNodeEnvironment({ worker: resolveWorkerUrl(import.meta.url, './worker') })
-  return await Database.open(folder, resolved, environment)
+  return await Database.open(folder, resolved, options.environment ?? (await environmentOf(resolved)))
+}
+
+async function environmentOf({ storage }: ResolvedOptions): Promise<Environment> {
+  if (storage === 'disk') return createNodeEnvironment({ worker: resolveWorkerUrl(import.meta.url, './worker') })
+  // What a worker thread runs otherwise: loaded by those who need it in this one.
+  const { taskRunners } = await import('./maintenance/tasks.ts')
+  return createMemoryEnvironment({ runners: taskRunners })
 }
 
 const commitOptionNames: ReadonlySet<string> = new Set(['durability'])
+const backupOptionNames: ReadonlySet<string> = new Set(['signal', 'onProgress'])
 const leaseOptionNames: ReadonlySet<string> = new Set(['logs', 'bound'])
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
@@ -96,6 +110,7 @@ export class Database implements Committer, Definitions {
       await opening.run()
       database = new Database(folder, options, environment, lock, opening)
       await database.#start(opening)
+      if (recoveryChannel.hasSubscribers) recoveryChannel.publish({ database: folder, report: database.recovery })
       return database
     } catch (error) {
       if (database !== undefined) await database.#abandon()
@@ -160,6 +175,7 @@ export class Database implements Committer, Definitions {
         if (options.autoConsolidate && this.#closing === undefined) this.#consolidator.wake()
       },
       checkLock: () => this.#checkLock(),
+      slotOf: log => this.#stores.histories.of(log)?.takeTimes(),
     })
     this.#consolidator = new Consolidator({
       ...shared,
@@ -169,8 +185,15 @@ export class Database implements Committer, Definitions {
       updateView: () => this.#flusher.updateView(),
       deleteDoomed: () => this.#deleteDoomed(),
       snapshotsOf: () => this.#snapshots.sequences(),
+      keepSinceOf: log => this.#stores.histories.of(log)?.keepSince(),
+      dropsBefore: (log, keepSince) => this.#stores.histories.of(log)?.dropBefore(keepSince),
       expiryClock: () => environment.clock.now(),
-      mayDropExpired: () => false,
+      // A snapshot's clock stands still: what it shows may have expired since.
+      mayDropExpired: logId => {
+        const log = this.#logs.get(logId)
+        if (log === undefined || log.definition.body === true || this.#stores.histories.of(log) !== undefined) return false
+        return this.#snapshots.count === 0 && this.#stores.mayDropExpired(logId)
+      },
     })
     this.#definitions = new LogDefinitions(
       this.#catalog,
@@ -234,6 +257,7 @@ export class Database implements Committer, Definitions {
     }
     const ended = new VarveError('CLOSED', 'the database was closed')
     for (const log of this.#logs.values()) log.endWaits(ended)
+    this.#stores.stop()
     await attempt(() => this.#consolidator.stop())
     const poisoned = this.poison !== undefined
     if (!poisoned) {
@@ -264,6 +288,11 @@ export class Database implements Committer, Definitions {
 
   #assertOpen(): void {
     if (this.#closed || this.#closing !== undefined) throw new VarveError('CLOSED', 'the database is closed')
+  }
+
+  /** Other threads and folders cannot reach what this process has in memory. */
+  #assertOnDisk(verb: string): void {
+    if (this.options.storage === 'memory') throw new TypeError(`${verb} needs a database with storage 'disk', this one has 'memory'`)
   }
 
   // --- definitions and logs ----------------------------------------------------------------------------------------------------------
@@ -409,11 +438,50 @@ export class Database implements Committer, Definitions {
     await this.#consolidator.compact(log, options.deleteRetentionMs)
   }
 
+  /**
+   * Copies one moment of the whole database into the new folder `path` while writing goes on: everything acknowledged before the call, and of later
+   * commits a prefix in commit order. Sealed segments are shared by hard links where the file system has them. The folder opens like any other;
+   * it has its name only when all of it is on the disk. Errors: EXISTS, LOCKED, CLOSED, POISONED, NO_SPACE, IO, READ_ONLY, the signal's reason.
+   */
+  async backup(path: string, options: BackupOptions = {}): Promise<BackupReport> {
+    this.#assertOpen()
+    this.#assertOnDisk('backup')
+    checkString(path, 'path')
+    if (path === '') throw new TypeError('path must be a non-empty string')
+    checkObject(options, 'options')
+    checkNames(options, backupOptionNames)
+    const database = this
+    return await backUp(
+      {
+        environment: this.environment,
+        executor: this.#executor,
+        folder: this.path,
+        commitLog: this.#commitLog,
+        catalog: this.#catalog,
+        manifest: this.#manifest,
+        get systemEnd() {
+          return (database.#logs.get(SYSTEM_LOG_ID) as LogicalLog).endOffset
+        },
+        get isOpen() {
+          return database.isOpen
+        },
+        get isClosed() {
+          return database.#closed
+        },
+        seal: () => this.seal(),
+        unpinned: () => this.#deleteDoomed(),
+      },
+      path,
+      options,
+    )
+  }
+
   // --- reading beside the logs -------------------------------------------------------------------------------------------------------
 
   /** A moment that worker threads can read; see `lease/leases.ts`. */
   lease(options: LeaseOptions = {}): OwnedLease {
     this.#assertOpen()
+    this.#assertOnDisk('lease')
     checkObject(options, 'options')
     checkNames(options, leaseOptionNames)
     checkBound(options.bound)
@@ -466,6 +534,7 @@ export class Database implements Committer, Definitions {
     return {
       snapshots: this.#snapshots,
       cacheBytesMax: this.options.cacheBytesMax,
+      timers: this.environment.timers,
       get visibleSequence() {
         return database.#visibleSequence
       },
@@ -475,6 +544,10 @@ export class Database implements Committer, Definitions {
         const commit = new LocalCommit(this.#committerHost)
         write(commit)
         return commit.run(durability ?? this.options.durability)
+      },
+      compact: async log => {
+        await this.seal()
+        await this.#consolidator.compact(log, undefined)
       },
       pin: segmentIds => {
         for (const id of segmentIds) this.#manifest.pin(id)
@@ -490,6 +563,9 @@ export class Database implements Committer, Definitions {
       rename: (from, to) => this.rename(from, to),
       drop: names => this.drop(names),
       log: name => this.#log(name),
+      wakeUpkeep: () => {
+        if (this.options.autoConsolidate && this.#closing === undefined) this.#consolidator.wake()
+      },
     }
   }
 

@@ -33,6 +33,8 @@ export const errorCodes = {
   TOO_LARGE: 'too large',
   /** The read position lies outside what the log holds; `details.startOffset` and `details.endOffset` give the valid range. */
   OFFSET_OUT_OF_RANGE: 'offset out of range',
+  /** The moment lies before what the store's history still has; `details.sequence` and `details.time` say where that begins. */
+  HISTORY_GONE: 'no longer in the history',
   /** `append` named an expected offset, and the log ends elsewhere. */
   OFFSET_MISMATCH: 'expected offset is not the end of the log',
   /** What a transaction has read was written before it could commit, each time it was tried; `details.store`, `details.key`. */
@@ -49,6 +51,10 @@ export const errorCodes = {
   NOT_FOUND: 'not defined',
   /** The name is taken. */
   EXISTS: 'already defined',
+  /** A unique index of the store has the value for another key; `details.store`, `index`, `key` (that was put) and `holder`. */
+  UNIQUE: 'another key has this value',
+  /** The index is still being built over existing data, or was built after the moment that is read; `details.store` and `index`. */
+  NOT_READY: 'index not built yet',
   /** A codec's package is not installed; the message names it. */
   CODEC_MISSING: 'codec package not installed',
   /** A state machine's `admit` refused the batch; `cause` is its error. */

@@ -1,10 +1,19 @@
 /** The engine's only door: what other folders and `varve/engine` may use. */
 
+export type { BackupOptions, BackupReport } from './backup/backup.ts'
 export { decodeRecords, encodeRecordBatch, type LogRecord, type RecordBatchOptions, type RecordInput } from './batch/record-batch-codec.ts'
 export { RecordCursor } from './batch/record-cursor.ts'
 export { openStoreBatch } from './batch/store-batch.ts'
 export { StoreRecordCursor } from './batch/store-record.ts'
 export { Database, openDatabase } from './database.ts'
+export type {
+  CompactionMessage,
+  DiagnosticMessages,
+  FlushMessage,
+  PoisonMessage,
+  RecoveryMessage,
+  StallMessage,
+} from './diagnostics.ts'
 export type { Environment } from './env/index.ts'
 export type { ErrorCode, ErrorDetails, VarveErrorOptions } from './errors.ts'
 export { errorCodes, isVarveError, VarveError } from './errors.ts'
@@ -13,9 +22,11 @@ export { type LeasedLog, type OpenedLease, openLease } from './lease/open-lease.
 export type * from './log/log.ts'
 export { type OpenOptions, openOptionNames, type ResolvedOptions } from './options.ts'
 export type { DatabaseStats } from './stats.ts'
+export type { IndexDeclaration, IndexOptions } from './store/index-options.ts'
 export { KEY_SIZE_MAX, type KeyCodecName, type StoreKey } from './store/key-codec.ts'
 export type { Snapshot } from './store/snapshots.ts'
 export { type BatchOperation, Store } from './store/store.ts'
+export type { StoreIndex } from './store/store-index.ts'
 export type { StoreIterator } from './store/store-iterator.ts'
 export type { PutOptions, RangeOptions, ReadStoreOptions, StoreOptions, WriteStoreOptions } from './store/store-options.ts'
 export type { LevelStats, StoreStats } from './store/store-stats.ts'
@@ -28,5 +39,6 @@ export { type DumpItem, type DumpOptions, dump } from './tools/dump.ts'
 export type { ProgressListener, ToolOptions } from './tools/folder.ts'
 export { type RepairOptions, repair } from './tools/repair.ts'
 export type { RepairAction, RepairLoss, RepairReport } from './tools/repair-report.ts'
-export { type FileStats, type LogStats, type StatsReport, stats } from './tools/stats.ts'
+export { type RestoreOptions, type RestoreReport, restore } from './tools/restore.ts'
+export { type FileStats, type LogStats, type StatsReport, type StoreFileStats, stats } from './tools/stats.ts'
 export { type VerifyFinding, type VerifyOptions, type VerifyReport, verify } from './tools/verify.ts'

@@ -17,6 +17,12 @@ export interface OpenOptions {
   /** Refuse to open an existing database (EXISTS). Default false. */
   readonly errorIfExists?: boolean | undefined
 
+  /**
+   * 'disk' (default): the path is a folder. 'memory': everything is in the memory of this process and gone at close; the path is only a name, and
+   * may be left out. For tests of applications; there is no reopening, no lease and no backup.
+   */
+  readonly storage?: 'disk' | 'memory' | undefined
+
   // --- options that change speed and memory --------------------------------------------------------------------------------------------
 
   /**
@@ -59,6 +65,7 @@ export interface ResolvedOptions {
   readonly durability: Durability
   readonly createIfMissing: boolean
   readonly errorIfExists: boolean
+  readonly storage: 'disk' | 'memory'
   readonly sync: 'group' | 'inline'
   readonly commitLogFileBytes: number
   readonly commitLogFileBytesFirst: number
@@ -92,7 +99,15 @@ const byteOptions = {
 
 type ByteOption = keyof typeof byteOptions
 
-const otherOptions: readonly string[] = ['durability', 'createIfMissing', 'errorIfExists', 'sync', 'autoConsolidate', 'environment']
+const otherOptions: readonly string[] = [
+  'durability',
+  'createIfMissing',
+  'errorIfExists',
+  'storage',
+  'sync',
+  'autoConsolidate',
+  'environment',
+]
 
 /** Names of all options of `open`. */
 export const openOptionNames: readonly string[] = [...Object.keys(byteOptions), ...otherOptions]
@@ -107,6 +122,7 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
   if (environment !== undefined && (environment === null || typeof environment !== 'object')) {
     throw new TypeError(`environment must be an Environment, got ${String(environment)}`)
   }
+  if (environment !== undefined && options.storage === 'memory') throw new TypeError("storage 'memory' and environment exclude each other")
   const memoryBytesMax = bytes(options, 'memoryBytesMax')
   // A small budget means small tails, and several files in one of them.
   const tailBytesMax = options.tailBytesMax === undefined ? Math.min(256 * MiB, memoryBytesMax / 2) : bytes(options, 'tailBytesMax')
@@ -116,6 +132,7 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
     durability: oneOf(options, 'durability', ['sync', 'buffered', 'none'], 'sync'),
     createIfMissing: bool(options, 'createIfMissing', true),
     errorIfExists: bool(options, 'errorIfExists', false),
+    storage: oneOf(options, 'storage', ['disk', 'memory'], 'disk'),
     sync: oneOf(options, 'sync', ['group', 'inline'], 'group'),
     commitLogFileBytes,
     commitLogFileBytesFirst: Math.min(bytes(options, 'commitLogFileBytesFirst'), commitLogFileBytes),
@@ -158,7 +175,7 @@ function bool(options: OpenOptions, name: 'createIfMissing' | 'errorIfExists' | 
   return value
 }
 
-function oneOf<T extends string>(options: OpenOptions, name: 'durability' | 'sync', allowed: readonly T[], fallback: T): T {
+function oneOf<T extends string>(options: OpenOptions, name: 'durability' | 'storage' | 'sync', allowed: readonly T[], fallback: T): T {
   const value: unknown = options[name]
   if (value === undefined) return fallback
   if (typeof value !== 'string' || !allowed.includes(value as T)) {

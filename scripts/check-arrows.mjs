@@ -34,7 +34,7 @@ const engineLayers = [
   ['options.ts'],
   ['codec'],
   ['batch'],
-  ['commit-log', 'segment'],
+  ['commit-log', 'segment', 'diagnostics.ts'],
   ['log'],
   ['catalog'],
   ['maintenance'],

@@ -11,7 +11,7 @@ export async function runStats(path: string, options: { readonly json: boolean }
   return exitCodes.ok
 }
 
-function describe({ path, bytes, databaseId, createdMs, files, segments, commitLog, logs }: StatsReport): string {
+function describe({ path, bytes, databaseId, createdMs, files, segments, commitLog, logs, stores }: StatsReport): string {
   const created = createdMs === 0 ? 'at an unknown time' : new Date(createdMs).toISOString()
   let text = `${path}: ${formatBytes(bytes)}, database ${databaseId}, created ${created}\n\n`
   text += table(Object.entries(files).map(([kind, { count, bytes: size }]) => [kind, count, formatBytes(size)]))
@@ -30,5 +30,16 @@ function describe({ path, bytes, databaseId, createdMs, files, segments, commitL
     formatBytes(log.tailBytes),
     log.lost.map(([from, to]) => `${from}-${to - 1}`).join(' '),
   ])
-  return `${text}\n${table([head, ...rows])}`
+  text += `\n${table([head, ...rows])}`
+  if (stores.length === 0) return text
+  const storeHead = ['store', 'keys', 'values', 'about entries', 'bytes', 'runs by level']
+  const storeRows = stores.map(({ name, keys, value, entriesEstimate, bytes: size, levels }) => [
+    name,
+    keys,
+    value,
+    entriesEstimate,
+    formatBytes(size),
+    levels.map(({ level, runs, bytes: inLevel }) => `L${level}: ${runs} (${formatBytes(inLevel)})`).join(', '),
+  ])
+  return `${text}\n${table([storeHead, ...storeRows])}`
 }

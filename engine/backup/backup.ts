@@ -167,8 +167,7 @@ async function write(host: BackupHost, target: NewFolder, moment: Moment, option
     await target.write(name, file => writeFrames(file, arena, frames, closing, `${host.folder}/${name}`, added))
   }
   assert(lsn === moment.endLsn, 'the backup ends where its moment does', lsn, moment.endLsn)
-  const catalogBytes = change.puts.reduce((sum, { key, value }) => sum + key.byteLength + value.byteLength, 0)
-  return { sequence: moment.sequence, bytes: total + catalogBytes, segments: segments.length, linkedSegments, tailBytes }
+  return { sequence: moment.sequence, bytes: total + (await target.catalogBytes()), segments: segments.length, linkedSegments, tailBytes }
 }
 
 function stagedBytes(staged: readonly StagedFile[]): number {

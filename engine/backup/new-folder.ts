@@ -128,6 +128,14 @@ export class NewFolder {
     }
   }
 
+  /** Size of the catalog's files. */
+  async catalogBytes(): Promise<number> {
+    const { files } = this.#environment
+    let bytes = 0
+    for (const name of await files.list(this.catalogFolder)) bytes += (await files.stat(`${this.catalogFolder}/${name}`))?.size ?? 0
+    return bytes
+  }
+
   /** Gives the folder its name; power loss cannot take it any more when this resolves. EXISTS when something lies there by now. */
   async finish(): Promise<void> {
     assert(!this.#isDone, 'a new folder is finished once')

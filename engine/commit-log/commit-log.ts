@@ -18,6 +18,7 @@
  * Invariants: frames are sealed and settled in LSN order; durableLsn <= writtenLsn <= endLsn; after the first failed write or sync
  * nothing is written again (poison). Bounds: `pendingBytesMax` for what waits to be written, `tailBytesMax` for arenas not flushed yet.
  */
+import { poisonChannel, stallChannel } from '../diagnostics.ts'
 import type { Clock, Environment } from '../env/environment.ts'
 import { assert, ioError, VarveError } from '../errors.ts'
 import type { Durability } from '../log/log.ts'
@@ -199,6 +200,7 @@ export class CommitLog {
     if (this.#poison !== undefined) throw this.#poisonedError()
     if (passes !== 'both' && this.#pendingBytes > 0 && this.#pendingBytes + bytesMax > this.#options.pendingBytesMax) {
       this.#refusedBytes = bytesMax
+      this.#tellStall('refused', 'pendingBytesMax', this.#pendingBytes)
       throw new VarveError(
         'BUSY',
         `${this.#pendingBytes} bytes wait to be written (pendingBytesMax ${this.#options.pendingBytesMax}); await drain() and try again`,
@@ -460,6 +462,7 @@ export class CommitLog {
 
   #busyTail(): VarveError {
     this.counters.stalls++
+    this.#tellStall('refused', 'tailBytesMax', this.#tailBytes)
     return new VarveError(
       'BUSY',
       `${this.#tailBytes} bytes wait to be flushed (tailBytesMax ${this.#options.tailBytesMax}); await drain() and try again`,
@@ -729,7 +732,14 @@ export class CommitLog {
   // --- back-pressure -----------------------------------------------------------------------------------------------------------------
 
   #settle(run: () => void): void {
-    if (this.#waits.acknowledge(run, this.stalled && this.#observer.isFlushing())) this.counters.stalls++
+    if (!this.#waits.acknowledge(run, this.stalled && this.#observer.isFlushing())) return
+    this.counters.stalls++
+    this.#tellStall('held', 'tailBytesMax', this.#tailBytes)
+  }
+
+  #tellStall(kind: 'held' | 'refused', limit: 'tailBytesMax' | 'pendingBytesMax', bytes: number): void {
+    if (!stallChannel.hasSubscribers) return
+    stallChannel.publish({ database: this.#folder, kind, limit, bytes, limitBytes: this.#options[limit] })
   }
 
   /** A flush ended, or memory was freed: lets acknowledgements go that waited for it. */
@@ -771,6 +781,7 @@ export class CommitLog {
     this.#open = undefined
     this.#waits.fail(poisoned)
     this.#observer.poisoned(poisoned)
+    if (poisonChannel.hasSubscribers) poisonChannel.publish({ database: this.#folder, error })
   }
 
   #poisonedError(): VarveError {

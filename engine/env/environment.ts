@@ -3,7 +3,7 @@
  *
  * Deciding code takes time, randomness, timers, files, the catalog view and background work from here and from nowhere else, so that a
  * whole database (later a whole cluster) runs in one thread from one seed. `node/` implements it with Node, LMDB and worker threads;
- * `sim/` in memory, inline, in virtual time. Lint bans the globals outside those two folders.
+ * `memory/` without a disk, for tests of applications; `sim/` in memory, inline, in virtual time. Lint bans the globals outside those folders.
  *
  * Paths are strings with `/`; a path handed to `Files` is absolute or relative to the process, as Node takes it.
  */

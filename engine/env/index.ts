@@ -1,4 +1,4 @@
-/** The folder's door: the interfaces, the environment of production, and the simulated one. */
+/** The folder's door: the interfaces, the environment of production, the one in memory, and the simulated one. */
 
 export type {
   CatalogChange,
@@ -22,6 +22,7 @@ export type {
   TaskRunner,
   Timers,
 } from './environment.ts'
+export { createMemoryEnvironment, type MemoryEnvironmentOptions } from './memory/environment.ts'
 export { createNodeEnvironment, type NodeEnvironmentOptions } from './node/environment.ts'
 export { nodeFiles } from './node/files.ts'
 export { serveTasks } from './node/serve-tasks.ts'

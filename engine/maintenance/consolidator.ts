@@ -15,6 +15,7 @@
 import type { Catalog } from '../catalog/catalog.ts'
 import { segmentFileName } from '../catalog/manifest.ts'
 import { packRow, type RowChange, rowKeys, type SegmentRow } from '../catalog/rows.ts'
+import { type CompactionMessage, compactionChannel } from '../diagnostics.ts'
 import type { Environment, Executor } from '../env/environment.ts'
 import { VarveError } from '../errors.ts'
 import { kindNumbers } from '../log/batch-kinds.ts'
@@ -282,6 +283,7 @@ export class Consolidator {
   /** Steps 2 to 4. */
   async #merge(groups: readonly MergeGroup[]): Promise<MergeOutput | undefined> {
     const { catalog, manifest, folder, environment } = this.#host
+    const startedMs = environment.clock.monotonic()
     const sourceIds = [...new Set(groups.flatMap(group => group.parts.map(part => part.segmentId)))]
     const own = groups.filter(group => group.bytes >= this.#host.ownSegmentBytes).length
     const segmentIds = this.#host.takeSegmentIds(own + 1)
@@ -319,7 +321,8 @@ export class Consolidator {
     }
     this.#counters.merges++
     this.#counters.bytesIn += output.bytesIn
-    this.#counters.bytesOut += output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
+    const bytesOut = output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
+    this.#counters.bytesOut += bytesOut
     try {
       await this.#replace(rows, logs)
     } catch (error) {
@@ -327,6 +330,10 @@ export class Consolidator {
       throw error
     }
     this.runs.done(groups, output)
+    if (compactionChannel.hasSubscribers) {
+      const { bytesIn } = output
+      compactionChannel.publish({ database: folder, ...describe(groups), bytesIn, bytesOut, ms: environment.clock.monotonic() - startedMs })
+    }
     return output
   }
 
@@ -377,6 +384,15 @@ export class Consolidator {
     await this.#host.updateView()
     this.#host.deleteDoomed()
   }
+}
+
+/** What kind of merge this is, for observers. */
+function describe(groups: readonly MergeGroup[]): Pick<CompactionMessage, 'kind' | 'logs' | 'level'> {
+  const logs = [...new Set(groups.map(group => group.name))]
+  if (groups.some(group => group.compact !== undefined)) return { kind: 'topic', logs, level: undefined }
+  const runs = groups.filter(group => group.isCompaction === true || group.isEmpty === true)
+  if (runs.length === 0) return { kind: 'segments', logs, level: undefined }
+  return { kind: 'runs', logs, level: Math.max(...runs.map(group => group.level ?? 0)) }
 }
 
 function withDropped(row: SegmentRow, dropped: ReadonlySet<number>): SegmentRow {

@@ -3,7 +3,7 @@
  * the runs' indexes say.
  *
  * A run goes when
- *   - one range delete of a newer run covers all its keys (and all that its own range deletes cover), and no snapshot lies between its oldest
+ *   - one range delete of a newer run covers all its keys (and all that its own range deletes cover), and no view lies between its oldest
  *     record and that range delete: every view that sees anything of the run sees the range delete too, or
  *   - all its records expired before every view's clock, and no older run has keys in its range that would show again.
  * Not in versioned stores, where an older record may have the newer version. Not with pointers: the garbage in value segments is counted by merges.
@@ -30,6 +30,8 @@ export interface DroppableRun {
 export interface DropOptions {
   /** Sequences that must stay readable, ascending. */
   readonly snapshots: readonly number[]
+  /** Every moment from this sequence on must stay readable; undefined: the snapshots alone. */
+  readonly keepSince?: number | undefined
   /** The earliest clock, ms, that a view may use; undefined: expired records stay. */
   readonly expiryClock: number | undefined
 }
@@ -44,7 +46,7 @@ export function pickDrops(runs: readonly DroppableRun[], options: DropOptions): 
   for (let i = runs.length - 1; i >= 0; i--) {
     const run = runs[i] as DroppableRun
     if (run.records === 0 || run.pointers > 0) continue
-    if (isExpired(runs, i, dropped, options) || isCovered(runs, i, options.snapshots)) dropped.push(i)
+    if (isExpired(runs, i, dropped, options) || isCovered(runs, i, options)) dropped.push(i)
   }
   return dropped.reverse()
 }
@@ -60,7 +62,7 @@ function isExpired(runs: readonly DroppableRun[], index: number, dropped: readon
   return true
 }
 
-function isCovered(runs: readonly DroppableRun[], index: number, snapshots: readonly number[]): boolean {
+function isCovered(runs: readonly DroppableRun[], index: number, { snapshots, keepSince }: DropOptions): boolean {
   const run = runs[index] as DroppableRun
   const cursor = new StoreRecordCursor()
   for (let i = 0; i < index; i++) {
@@ -72,6 +74,7 @@ function isCovered(runs: readonly DroppableRun[], index: number, snapshots: read
       if (compareKeys(buffer, keyStart, keyBytes, run.smallestKey, 0, run.smallestKey.length) > 0) break
       if (compareKeys(buffer, valueStart, valueBytes, run.largestKey, 0, run.largestKey.length) <= 0) continue
       if (sequence <= run.maxSequence) continue
+      if (keepSince !== undefined && sequence > keepSince) continue
       if (snapshots.some(snapshot => snapshot >= run.minSequence && snapshot < sequence)) continue
       if (endsWithin(run.rangeDeletes, buffer.subarray(valueStart, valueStart + valueBytes))) return true
     }

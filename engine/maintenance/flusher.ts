@@ -18,6 +18,7 @@ import { packRow, type RowChange, rowKeys } from '../catalog/rows.ts'
 import { INDEX_COLUMNS, INDEX_LOG_ID } from '../commit-log/arena.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { TailFile } from '../commit-log/tail-file.ts'
+import { flushChannel } from '../diagnostics.ts'
 import type { Environment, Executor } from '../env/environment.ts'
 import { assert, typedError, VarveError } from '../errors.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
@@ -53,6 +54,8 @@ export interface FlusherHost {
   takeEditId(): number
   /** Segment rows changed: something may be worth merging, something may be deleted. */
   segmentsChanged(): void
+  /** A metadata slot that is to be stored together with what is flushed of the log. */
+  slotOf(log: LogicalLog): { readonly slot: string; readonly value: Uint8Array } | undefined
   /** Throws LOCKED when somebody else took the folder (its lock file was deleted by hand). */
   checkLock(): Promise<void>
 }
@@ -159,7 +162,7 @@ export class Flusher {
       if (!log.mayHoldBack) continue
       for (let i = log.flushable(); i < log.tail.length; i++) if (numbers.has(arenaNumberOf(log.tail.slot(i)))) carried += log.tail.bytes(i)
     }
-    const used = tails.reduce((sum, tail) => tail.staged.reduce((part, staged) => part + staged.arena.used, sum + tail.arena.used), 0)
+    const used = usedBytes(tails)
     return carried * 2 < used || (this.#host.commitLog.stalled && carried * 8 < used * 7)
   }
 
@@ -167,14 +170,35 @@ export class Flusher {
     const { commitLog, catalog } = this.#host
     // An earlier attempt may have come as far as the edit: what lies below the flush point is in segments.
     const unflushed = tails.filter(tail => tail.endLsn > catalog.flush.lsn)
-    if (unflushed.length > 0) await this.#moveToSegments(unflushed)
+    if (unflushed.length > 0) await this.#tellMove(unflushed)
     await this.updateView()
     for (const tail of tails) await commitLog.release(tail)
     this.#host.segmentsChanged()
   }
 
-  /** Steps 1 to 5. */
-  async #moveToSegments(tails: readonly TailFile[]): Promise<void> {
+  /** Steps 1 to 5, told to whoever listens. */
+  async #tellMove(tails: readonly TailFile[]): Promise<void> {
+    const { environment, folder: database } = this.#host
+    const tailBytes = usedBytes(tails)
+    const startedMs = environment.clock.monotonic()
+    const told = { database, tailBytes, segments: 0, segmentBytes: 0, error: undefined }
+    if (flushChannel.hasSubscribers) flushChannel.publish({ ...told, phase: 'start', ms: 0 })
+    try {
+      const segments = await this.#moveToSegments(tails)
+      if (!flushChannel.hasSubscribers) return
+      const ms = environment.clock.monotonic() - startedMs
+      flushChannel.publish({ ...told, phase: 'end', segments: segments.length, segmentBytes: bytesOfSegments(segments), ms })
+    } catch (error) {
+      if (flushChannel.hasSubscribers) {
+        const ms = environment.clock.monotonic() - startedMs
+        flushChannel.publish({ ...told, phase: 'failed', ms, error: asTaskFailure(typedError(error, database, 'flushing')) })
+      }
+      throw error
+    }
+  }
+
+  /** Steps 1 to 5. Returns the segments written. */
+  async #moveToSegments(tails: readonly TailFile[]): Promise<readonly SegmentSummary[]> {
     const { commitLog, catalog, executor } = this.#host
     await this.#host.checkLock()
     // An arena may have been sealed empty (a commit that needed it failed); it knows no checksum of its own.
@@ -197,6 +221,8 @@ export class Flusher {
       counts.set(log, { count, generation: log.generation })
       const snapshot = log.takeSnapshot()
       if (snapshot !== undefined) snapshots.push({ key: rowKeys.meta(log.id, snapshot.slot), value: snapshot.value })
+      const stored = this.#host.slotOf(log)
+      if (stored !== undefined) snapshots.push({ key: rowKeys.meta(log.id, stored.slot), value: stored.value })
       plan.add(log, log.tail.endOffset(count - 1))
     }
 
@@ -237,7 +263,8 @@ export class Flusher {
       if (catalog.flush.lsn < last.endLsn) await this.#host.manifest.discard(output.segments)
     }
     this.counters.flushes++
-    this.counters.flushedBytes += output.segments.reduce((sum, segment) => sum + segment.bytes, 0)
+    this.counters.flushedBytes += bytesOfSegments(output.segments)
+    return output.segments
   }
 
   /**
@@ -335,6 +362,14 @@ export class Flusher {
 interface FlushedCount {
   readonly count: number
   readonly generation: number
+}
+
+function usedBytes(tails: readonly TailFile[]): number {
+  return tails.reduce((sum, tail) => tail.staged.reduce((part, staged) => part + staged.arena.used, sum + tail.arena.used), 0)
+}
+
+function bytesOfSegments(segments: readonly SegmentSummary[]): number {
+  return segments.reduce((sum, segment) => sum + segment.bytes, 0)
 }
 
 function partsOfLogs(segment: SegmentSummary, logIds: ReadonlySet<number>): number[] {

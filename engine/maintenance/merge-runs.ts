@@ -3,7 +3,7 @@
  * writes the records that anyone may still see, in the same order, byte for byte.
  *
  * 1. Sources stand in a heap by (key, newest first): versions then sequences in a versioned store, else sequences.
- * 2. A *view* is a moment that must stay readable: each snapshot, and now. A record is seen by the views at or above its sequence, unless a
+ * 2. A *view* is a moment that must stay readable: each snapshot, every moment since `keepSince`, and now. A record is seen by the views at or above its sequence, unless a
  *    newer record of its key (or a newer range delete over it) is seen by them too. It is written when it is the newest that some view sees:
  *    when its smallest view lies below the smallest sequence of everything newer.
  * 3. A delete, range delete or expired record that every view sees hides nothing that is written, so it may go, if the caller says that
@@ -34,6 +34,11 @@ export interface RunMergeOptions {
   readonly versioned?: boolean
   /** Sequences that must stay readable, ascending. Default: none but now. */
   readonly snapshots?: readonly number[]
+  /**
+   * Every moment from this sequence on must stay readable (a store's history): all newer records are kept, and of each key the newest one at or below
+   * it. -1: all of them. Default: the snapshots alone.
+   */
+  readonly keepSince?: number
   /**
    * Drop deletes and range deletes up to this sequence (and, in a versioned store, up to this version time) that every view sees. Only when
    * no older record of their keys lies outside this merge. Default: keep all.
@@ -78,6 +83,10 @@ export class RunMerge {
   }
   readonly #versioned: boolean
   readonly #snapshots: readonly number[]
+  /** The earliest of the moments since `keepSince`. */
+  readonly #keepSince: number
+  /** The earliest view. */
+  readonly #earliest: number
   /** Deletes with a larger sequence are kept. */
   readonly #deleteSequenceMax: number
   readonly #deleteVersionMax: number
@@ -99,7 +108,9 @@ export class RunMerge {
     assert(options.dropExpired !== true || options.now !== undefined, 'dropping expired records needs a clock')
     this.#versioned = options.versioned ?? false
     this.#snapshots = snapshots
-    this.#deleteSequenceMax = Math.min(options.dropDeletes?.sequence ?? -1, snapshots[0] ?? latest)
+    this.#keepSince = options.keepSince ?? latest
+    this.#earliest = Math.min(snapshots[0] ?? latest, this.#keepSince)
+    this.#deleteSequenceMax = Math.min(options.dropDeletes?.sequence ?? -1, this.#earliest)
     this.#deleteVersionMax = options.dropDeletes?.versionMs ?? latest
     this.#expiryMax = options.dropExpired === true ? options.now! : -1
     for (const source of sources) if (source.next()) this.#push(source)
@@ -160,7 +171,7 @@ export class RunMerge {
         statistics.deletesDropped++
         return
       }
-    } else if (record.expiry > 0 && record.expiry <= this.#expiryMax && sequence <= (this.#snapshots[0] ?? latest)) {
+    } else if (record.expiry > 0 && record.expiry <= this.#expiryMax && sequence <= this.#earliest) {
       statistics.expiredDropped++
       if (kind === STORE_POINTER) statistics.pointersDropped++
       return
@@ -171,8 +182,9 @@ export class RunMerge {
 
   /** The smallest view at or above the sequence. */
   #smallestView(sequence: number): number {
-    for (const snapshot of this.#snapshots) if (snapshot >= sequence) return snapshot
-    return latest
+    const moment = Math.max(sequence, this.#keepSince)
+    for (const snapshot of this.#snapshots) if (snapshot >= sequence) return Math.min(snapshot, moment)
+    return moment
   }
 
   /** The smallest sequence among `smallest` and the open range deletes that are newer than the record and cover it whole. */

@@ -29,6 +29,10 @@ import { levelBottom, levelOf, overlap, pickRuns, type RunFacts, type RunPickOpt
 export interface RunViews {
   /** Sequences that must stay readable in a log, ascending; a moment `s` sees the records with a sequence <= s. */
   snapshotsOf(logId: number): readonly number[]
+  /** Every moment of a log that sees this sequence or a later one must stay readable; undefined: the snapshots alone. */
+  keepSinceOf(log: LogicalLog): number | undefined
+  /** A merge is begun in this turn that keeps of the log what it must since `keepSince`: earlier moments, snapshots aside, are gone. */
+  dropsBefore(log: LogicalLog, keepSince: number): void
   /** The earliest clock, ms, by which a view may judge what has expired. */
   expiryClock(): number
   /** Whether expired records of the log are dropped by merges. */
@@ -183,9 +187,12 @@ export class RunCompaction {
     assert(newest < sequence, 'what is merged is older than every snapshot to come', newest, sequence)
     // In a versioned store something newer may arrive that is older by its version, and must stay hidden.
     const holdsOldest = isSame(runs[0], runsOf(log)[0])
-    if (!holdsOldest || log.definition.versioned === true) return { snapshots }
+    const keepSince = this.#host.keepSinceOf(log)
+    if (keepSince !== undefined) this.#host.dropsBefore(log, keepSince)
+    const kept = keepSince === undefined ? { snapshots } : { snapshots, keepSince }
+    if (!holdsOldest || log.definition.versioned === true) return kept
     const dropDeletes = { sequence: newest }
-    if (!this.#host.mayDropExpired(log.id)) return { snapshots, dropDeletes }
+    if (!this.#mayDropExpired(log)) return { ...kept, dropDeletes }
     return { snapshots, dropDeletes, dropExpired: true, now: this.#host.expiryClock() }
   }
 
@@ -193,7 +200,7 @@ export class RunCompaction {
   #dropsOf(log: LogicalLog, runs: readonly PartRef[]): MergeGroup[] {
     if (log.definition.versioned === true || !this.#isInUse(log)) return []
     const indexes = runs.map(indexOf)
-    const mayExpire = this.#host.mayDropExpired(log.id) && indexes.some(index => index.facts().expiring > 0)
+    const mayExpire = this.#mayDropExpired(log) && indexes.some(index => index.facts().expiring > 0)
     if (!mayExpire && indexes.every(index => index.rangeDeletes.length === 0)) return []
     const droppable = runs.map(({ reader, part, recordCount }, i): DroppableRun => {
       const { smallestKey, largestKey, rangeDeletes } = indexes[i] as RunIndex
@@ -209,7 +216,8 @@ export class RunCompaction {
       if (adjacent.length > 0) groups.push({ ...this.groupOf(log, adjacent.reverse()), isEmpty: true, bytes: 0 })
       adjacent = []
     }
-    const drops = new Set(pickDrops(droppable, { snapshots: this.#host.snapshotsOf(log.id), expiryClock }))
+    const keepSince = this.#host.keepSinceOf(log)
+    const drops = new Set(pickDrops(droppable, { snapshots: this.#host.snapshotsOf(log.id), keepSince, expiryClock }))
     for (const [i, run] of runs.entries()) {
       if (drops.has(i)) adjacent.push(run)
       else close()
@@ -234,12 +242,17 @@ export class RunCompaction {
   /** How many records of a run a merge could drop because they expired: as if expiries were spread evenly. */
   #expiredOf(log: LogicalLog, run: PartRef, index: RunIndex): number {
     const { expiring, minExpiry, maxExpiry } = index.facts()
-    if (expiring === 0 || log.definition.versioned === true || !this.#host.mayDropExpired(log.id)) return 0
+    if (expiring === 0 || log.definition.versioned === true || !this.#mayDropExpired(log)) return 0
     const oldestView = this.#host.snapshotsOf(log.id)[0]
     if (oldestView !== undefined && oldestView < run.reader.directory.maxSequence(run.part)) return 0
     const clock = this.#host.expiryClock()
     if (clock < minExpiry) return 0
     return clock >= maxExpiry ? expiring : (expiring * (clock - minExpiry)) / (maxExpiry - minExpiry)
+  }
+
+  /** Earlier moments of a history have earlier clocks: what expired since is dropped when its delete is. */
+  #mayDropExpired(log: LogicalLog): boolean {
+    return this.#host.keepSinceOf(log) === undefined && this.#host.mayDropExpired(log.id)
   }
 
   /** A store is open over the log, or it was flushed since this database was opened: its indexes are in memory or soon will be. */

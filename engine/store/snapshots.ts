@@ -49,6 +49,8 @@ class Moment implements Snapshot {
 export class Snapshots {
   /** Open moments by sequence: how many there are of each. */
   readonly #open = new Map<number, number>()
+  /** Releases moments that were forgotten. */
+  readonly #forgotten = new FinalizationRegistry<number>(sequence => this.#release(sequence))
 
   get count(): number {
     return this.#open.size
@@ -58,6 +60,17 @@ export class Snapshots {
   take(sequence: number, time: number): Snapshot {
     this.#open.set(sequence, (this.#open.get(sequence) ?? 0) + 1)
     return new Moment(sequence, time, moment => this.#release(moment.sequence))
+  }
+
+  /** As `take`; a moment that nobody refers to any more is given back without `close`. */
+  takeCollectable(sequence: number, time: number): Snapshot {
+    this.#open.set(sequence, (this.#open.get(sequence) ?? 0) + 1)
+    const moment = new Moment(sequence, time, closed => {
+      this.#forgotten.unregister(closed)
+      this.#release(closed.sequence)
+    })
+    this.#forgotten.register(moment, sequence, moment)
+    return moment
   }
 
   /** Largest record sequence that each open moment sees, ascending. */

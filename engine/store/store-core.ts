@@ -11,6 +11,8 @@ import { VarveError } from '../errors.ts'
 import type { LocalCommit } from '../log/committer.ts'
 import type { Committed, Durability } from '../log/log.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
+import type { Histories } from './history.ts'
+import type { StoreIndexes } from './indexes.ts'
 import { type KeyCodec, KeyEncoder, type StoreKey } from './key-codec.ts'
 import type { Snapshot, Snapshots } from './snapshots.ts'
 import { StoreCursor, type StoreCursorOptions } from './store-cursor.ts'
@@ -27,6 +29,8 @@ export interface StoreHost {
   now(): number
   assertOpen(): void
   commit(write: (commit: LocalCommit) => void, durability: Durability | undefined): Committed
+  /** Moves everything into segments and merges the runs of the log into one. */
+  compact(log: LogicalLog): Promise<void>
   /** Keeps the files of these segments until the returned function is called. */
   pin(segmentIds: readonly number[]): () => void
 }
@@ -50,6 +54,10 @@ export class StoreCore {
   readonly values: ValueCodec<unknown>
   readonly encoder: KeyEncoder = new KeyEncoder()
   ttlMs: number | undefined
+  /** What follows from writes in index logs and the expiry queue; undefined for a store that nobody indexes. */
+  indexes: StoreIndexes | undefined
+  /** Those of the database. */
+  readonly histories: Histories
 
   constructor(
     host: StoreHost,
@@ -57,6 +65,7 @@ export class StoreCore {
     table: StoreTable,
     codecs: { readonly keys: KeyCodec; readonly values: ValueCodec<unknown> },
     ttlMs: number | undefined,
+    histories: Histories,
   ) {
     this.host = host
     this.log = log
@@ -64,6 +73,12 @@ export class StoreCore {
     this.keys = codecs.keys
     this.values = codecs.values
     this.ttlMs = ttlMs
+    this.histories = histories
+  }
+
+  /** As users know the store. */
+  get name(): string {
+    return this.log.name.slice(this.log.name.indexOf('/') + 1)
   }
 
   /** CLOSED, or NOT_FOUND when the store was dropped. */
@@ -127,6 +142,12 @@ export class StoreCore {
     const { buffer, keyStart, keyBytes } = cursor.record
     const stored = buffer.subarray(keyStart, keyStart + keyBytes)
     return successor(written !== undefined && Buffer.compare(written, stored) > 0 ? written : stored)
+  }
+
+  /** The only way of rows into a commit, once a commit: with what follows from them in indexes and the expiry queue. UNIQUE, TOO_LARGE. */
+  append(commit: LocalCommit, writes: StoreWrites): void {
+    commit.appendWrites(this.log, writes)
+    this.indexes?.append(commit, writes)
   }
 
   /** When an entry that is put now expires, absolute ms; 0: never. */

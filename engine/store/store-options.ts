@@ -4,6 +4,8 @@
 import { VarveError } from '../errors.ts'
 import { checkNames, checkObject } from '../log/check-arguments.ts'
 import type { Durability } from '../log/log.ts'
+import { type ChangesOptions, checkFeatureOptions, type HistoryOptions, type StoredChanges, type StoredHistory } from './change-options.ts'
+import { checkIndexable, type IndexOptions, resolveIndexes } from './index-options.ts'
 import type { KeyCodecName, StoreKey } from './key-codec.ts'
 import { assertSnapshotOpen, type Snapshot } from './snapshots.ts'
 import type { CustomValueCodec, ValueCodecName } from './value-codec.ts'
@@ -18,11 +20,26 @@ export interface StoreOptions<V> {
   readonly keys?: KeyCodecName | undefined
   /** How values become bytes: 'msgpack' (default), 'json', 'string', 'bytes', or a codec of your own. */
   readonly value?: ValueCodecName | CustomValueCodec<V> | undefined
+  /**
+   * Keep a change feed (`Store.changes`), for ever (true) or with a retention: each write is then kept once more, in commit order. Whether there is one
+   * is fixed when the store is defined; its retention may change. Default: none.
+   */
+  readonly changes?: boolean | ChangesOptions | undefined
 
   // --- options that may change from one opening to the next ----------------------------------------------------------------------------
 
   /** How long an entry lives from its put, ms, unless the put says otherwise. Default: for ever. */
   readonly ttlMs?: number | undefined
+  /**
+   * Keep superseded and deleted versions for so long, for `Store.asOf`. Switched on for a store that exists, its history begins then; false ends it.
+   * Default for a new store: none.
+   */
+  readonly history?: HistoryOptions | false | undefined
+  /**
+   * Secondary indexes by name. One that is new is built in the background (see `Store.ready`); one that is there must be declared as it was
+   * (DEFINITION_MISMATCH); one that is not named stays until `Store.dropIndex`. Only for values with fields: msgpack, json or a codec of your own.
+   */
+  readonly indexes?: { readonly [name: string]: IndexOptions } | undefined
 }
 
 /** What the definition of a store's log carries. */
@@ -31,6 +48,9 @@ export interface StoredStoreOptions {
   /** Name of the value codec. */
   readonly value: string
   readonly ttlMs?: number
+  /** Retention of the change feed; present when the log keeps a body. */
+  readonly changes?: StoredChanges
+  readonly history?: StoredHistory
 }
 
 export interface ReadStoreOptions {
@@ -64,7 +84,7 @@ export interface RangeOptions<K = StoreKey> extends ReadStoreOptions {
   readonly limit?: number | undefined
 }
 
-const storeOptionNames: ReadonlySet<string> = new Set(['keys', 'value', 'ttlMs'])
+const storeOptionNames: ReadonlySet<string> = new Set(['keys', 'value', 'changes', 'ttlMs', 'history', 'indexes'])
 const putOptionNames: ReadonlySet<string> = new Set(['durability', 'ttlMs', 'expiresAt'])
 const writeOptionNames: ReadonlySet<string> = new Set(['durability'])
 const readOptionNames: ReadonlySet<string> = new Set(['snapshot'])
@@ -75,11 +95,15 @@ const durabilities: readonly unknown[] = ['sync', 'buffered', 'none']
 export function checkStoreOptions(options: StoreOptions<never>): void {
   checkObject(options, 'options')
   checkNames(options, storeOptionNames)
-  const { keys, ttlMs } = options
+  const { keys, ttlMs, value, indexes } = options
   if (keys !== undefined && !keyCodecNames.includes(keys)) {
     throw new TypeError(`keys must be ${keyCodecNames.map(name => `'${name}'`).join(' or ')}, got ${String(keys)}`)
   }
   checkTtl(ttlMs)
+  checkFeatureOptions(options.changes, options.history)
+  if (indexes === undefined) return
+  resolveIndexes(indexes)
+  if (typeof value === 'string') checkIndexable(value)
 }
 
 /** Throws DEFINITION_MISMATCH with the option and both values when a stored store was defined otherwise. */

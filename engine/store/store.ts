@@ -5,11 +5,23 @@
  * arguments by name (TypeError, RangeError); every verb throws CLOSED after the database was closed and NOT_FOUND after the store was dropped.
  */
 import { StoreWrites } from '../batch/store-writes.ts'
-import type { VarveError } from '../errors.ts'
-import { checkObject } from '../log/check-arguments.ts'
+import { assert, type VarveError } from '../errors.ts'
+import { checkObject, checkString } from '../log/check-arguments.ts'
 import type { Durability } from '../log/log.ts'
+import { checkChangesReadOptions, checkMoment, checkReadChanges } from './change-options.ts'
+import {
+  batchRecordsMaxDefault,
+  type ChangeBatch,
+  ChangeFeed,
+  type ChangesReadOptions,
+  positionOf,
+  readChanges,
+  trimChanges,
+} from './changes.ts'
+import type { StoreIndexes } from './indexes.ts'
 import type { StoreKey } from './key-codec.ts'
 import { StoreCore } from './store-core.ts'
+import { StoreIndex } from './store-index.ts'
 import { type IteratorShape, StoreIterator } from './store-iterator.ts'
 import {
   checkPutOptions,
@@ -22,6 +34,7 @@ import {
   type WriteStoreOptions,
 } from './store-options.ts'
 import { estimateRecords, type StoreStats, statsOf } from './store-stats.ts'
+import { StoreView } from './store-view.ts'
 
 /** One write of `batch`. `store`: another store of the same database; default the one whose `batch` is called. */
 export type BatchOperation<V = unknown, K extends StoreKey = StoreKey> =
@@ -65,7 +78,7 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     throw this.#opened
   }
 
-  /** Resolves when the store's definition is durable; rejects when it was refused. */
+  /** Resolves when the store's definition is durable and its indexes are built; rejects when one was refused. */
   ready(): Promise<void> {
     return this.#ready
   }
@@ -132,8 +145,71 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     return this.#iterate<V>(range, 'value')
   }
 
+  /** An index of the store, for queries by indexed value. NOT_FOUND when there is none of this name. */
+  index(name: string): StoreIndex<V, K> {
+    const core = this.#core
+    core.assertUsable()
+    checkString(name, 'name')
+    return new StoreIndex<V, K>(core, indexesOf(core).get(name))
+  }
+
+  /** Names of the store's indexes, sorted. */
+  indexNames(): string[] {
+    const core = this.#core
+    core.assertUsable()
+    return indexesOf(core)
+      .live()
+      .map(({ name }) => name)
+      .sort()
+  }
+
+  /** Removes an index with all its entries. NOT_FOUND. Resolves when durable. */
+  async dropIndex(name: string): Promise<void> {
+    const core = this.#core
+    core.assertUsable()
+    checkString(name, 'name')
+    await indexesOf(core).drop(name)
+  }
+
   [Symbol.iterator](): StoreIterator<[K, V]> {
     return this.entries()
+  }
+
+  /**
+   * The store as it was: at a commit sequence (`Change.sequence + 1`, `Snapshot.sequence`), or at a time, as far as the history is dense there (see
+   * docs/STORES.md). What had expired by then is hidden. HISTORY_GONE before the horizon; TypeError for a store without the option `history`.
+   */
+  asOf(moment: number | { readonly time: number }): StoreView<V, K> {
+    const core = this.#core
+    core.assertUsable()
+    checkMoment(moment)
+    const history = core.histories.of(core.log)
+    if (history === undefined) throw new TypeError(`store ${core.name} was not opened with the option history`)
+    const { sequence, time } = history.momentOf(moment)
+    return new StoreView<V, K>(this, core.host.snapshots.takeCollectable(sequence, time))
+  }
+
+  // --- change feed ---------------------------------------------------------------------------------------------------------------------
+
+  /** Batches of changes in commit order, once they are acknowledged, for ever: an async iterable that can be resumed by `position`. */
+  changes(options: ChangesReadOptions = {}): ChangeFeed<V, K> {
+    const core = this.#core
+    checkChangesReadOptions(options)
+    const { from = 'end', signal, batchRecordsMax = batchRecordsMaxDefault } = options
+    return new ChangeFeed<V, K>(core, positionOf(core, from), batchRecordsMax, signal)
+  }
+
+  /** The changes that are there, from a position on; none at the end. OFFSET_OUT_OF_RANGE, with the range there is, when they were trimmed. */
+  readChanges(position: number, options: { readonly limit?: number | undefined } = {}): ChangeBatch<V, K> {
+    const core = this.#core
+    checkReadChanges(position, options)
+    return readChanges<V, K>(core, position, options.limit ?? batchRecordsMaxDefault)
+  }
+
+  /** Forgets the changes below a position now. RangeError above what is acknowledged. Resolves when the database's durability word holds. */
+  async trimChanges(position: number): Promise<void> {
+    checkReadChanges(position, {})
+    await trimChanges(this.#core, position)
   }
 
   /** How many entries lie in the range. Walks over all of them. */
@@ -248,7 +324,7 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
       const core = this.#core
       if (options !== undefined) checkPutOptions(options)
       // The encoder of values may give the same memory twice.
-      const wanted = expected === undefined ? undefined : core.values.encode(expected).slice()
+      const wanted = expected === undefined ? undefined : Uint8Array.prototype.slice.call(core.values.encode(expected))
       const size = core.encodeKey(key)
       const record = core.find(size, core.sequenceMax(undefined), core.host.now())
       isSame =
@@ -260,6 +336,13 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
       else core.addPut(writes, key, value, core.expiryOf(options))
     }, options?.durability)
     return written.then(() => isSame)
+  }
+
+  /** Merges everything into one run: superseded versions and deletes that no snapshot needs give their space back. Resolves when done. */
+  async compact(): Promise<void> {
+    const core = this.#core
+    core.assertUsable()
+    await core.host.compact(core.log)
   }
 
   /** Collects rows and commits them, if there are any. What `collect` throws rejects, and nothing is written. */
@@ -276,8 +359,8 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
       const hasOthers = others !== undefined && others.size > 0
       if (writes.count === 0 && !hasOthers) return Promise.resolve()
       const committed = core.host.commit(commit => {
-        if (writes.count > 0) commit.appendWrites(core.log, writes)
-        if (hasOthers) for (const [other, rows] of others) if (rows.count > 0) commit.appendWrites(other.log, rows)
+        if (writes.count > 0) core.append(commit, writes)
+        if (hasOthers) for (const [other, rows] of others) if (rows.count > 0) other.append(commit, rows)
       }, durability)
       return committed.acknowledged
     } catch (error) {
@@ -286,6 +369,11 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
       writes.clear()
     }
   }
+}
+
+function indexesOf(core: StoreCore): StoreIndexes {
+  assert(core.indexes !== undefined, 'a store that users open has its indexes')
+  return core.indexes
 }
 
 function writesOf(others: Map<StoreCore, StoreWrites>, core: StoreCore, own: StoreCore): StoreWrites {

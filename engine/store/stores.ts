@@ -6,11 +6,16 @@
  *
  * Invariant: one `StoreCore` and one table a log, however many handles there are.
  */
+import type { Timers } from '../env/environment.ts'
 import { isVarveError, VarveError } from '../errors.ts'
 import { checkString } from '../log/check-arguments.ts'
 import type { DefinedLog, LogDefinition } from '../log/log.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import { BlockCache } from './block-cache.ts'
+import { checkSameChanges, type StoredChanges, storedChanges } from './change-options.ts'
+import { ChangeRetention } from './change-retention.ts'
+import { Histories } from './history.ts'
+import { IndexRegistry } from './index-registry.ts'
 import { keyCodecOf, type StoreKey } from './key-codec.ts'
 import { Store } from './store.ts'
 import { StoreCore, type StoreHost } from './store-core.ts'
@@ -25,6 +30,7 @@ const builtInCodecs: readonly string[] = ['msgpack', 'json', 'string', 'bytes']
 
 /** What the stores need of their database. */
 export interface StoresHost extends StoreHost {
+  readonly timers: Timers
   readonly cacheBytesMax: number
   definition(logName: string): DefinedLog | undefined
   definitions(): DefinedLog[]
@@ -34,6 +40,8 @@ export interface StoresHost extends StoreHost {
   rename(from: string, to: string): Promise<unknown>
   drop(logNames: readonly string[]): Promise<void>
   log(logName: string): LogicalLog
+  /** Parts became invisible: the consolidator should look. */
+  wakeUpkeep(): void
 }
 
 export class Stores {
@@ -41,10 +49,17 @@ export class Stores {
   readonly #host: StoresHost
   /** By log id. */
   readonly #cores = new Map<number, StoreCore>()
+  readonly #indexes: IndexRegistry
+  /** What of superseded versions is kept. */
+  readonly histories: Histories
+  readonly #retention: ChangeRetention
 
   constructor(host: StoresHost) {
     this.#host = host
     this.cache = new BlockCache(host.cacheBytesMax)
+    this.#indexes = new IndexRegistry(host, this.cache, () => this.#cores.values())
+    this.histories = new Histories(host)
+    this.#retention = new ChangeRetention(host, () => [...this.#cores.values()].map(core => core.log))
   }
 
   /** See `Database.store`. */
@@ -79,7 +94,9 @@ export class Stores {
 
   async drop(name: string): Promise<void> {
     checkString(name, 'name')
-    await this.#host.drop([storeLogPrefix + name])
+    const definition = this.#host.definition(storeLogPrefix + name)
+    const others = definition === undefined ? [] : this.#indexes.logsOf(definition.id)
+    await this.#host.drop([storeLogPrefix + name, ...others])
   }
 
   /** Cores that are open. */
@@ -90,6 +107,17 @@ export class Stores {
   /** The core over a log, if it was opened and lives. */
   coreOfLog(logId: number): StoreCore | undefined {
     return this.#cores.get(logId)
+  }
+
+  /** Whether compaction may drop what has expired in this log before anybody wrote a delete for it. */
+  mayDropExpired(logId: number): boolean {
+    return this.#indexes.mayDropExpired(logId)
+  }
+
+  /** Ends background steps: the database is closing. */
+  stop(): void {
+    this.#indexes.sweeper.stop()
+    this.#retention.stop()
   }
 
   /** A log was dropped: its core goes with the next look. */
@@ -103,21 +131,34 @@ export class Stores {
     let ready: Promise<void> = Promise.resolve()
     if (definition === undefined) {
       const stored = storedOptions(options ?? {})
-      ready = this.#host.define({ name: logName, kind: 'store', options: { store: stored } })
+      ready = this.#host.define({
+        name: logName,
+        kind: 'store',
+        ...(stored.changes === undefined ? {} : { body: true }),
+        options: { store: stored },
+      })
       ready.catch(() => undefined) // told by `ready()`, and by every write
       definition = this.#host.definition(logName) as DefinedLog
     }
     const stored = definition.options?.store as StoredStoreOptions
-    if (options !== undefined) checkSameStore(name, stored, { ...stored, ...explicitOptions(options) })
+    if (options !== undefined) {
+      checkSameStore(name, stored, { ...stored, ...explicitOptions(options) })
+      checkSameChanges(name, definition.body === true, options.changes)
+    }
     const core = this.#coreOf(definition, stored, options)
-    if (options !== undefined && options.ttlMs !== core.ttlMs && 'ttlMs' in options) {
-      core.ttlMs = options.ttlMs
-      const { ttlMs: _old, ...rest } = stored
-      const changed = options.ttlMs === undefined ? rest : { ...rest, ttlMs: options.ttlMs }
+    const changed = options === undefined ? undefined : changedOptions(stored, options)
+    if (changed !== undefined) {
+      core.ttlMs = changed.ttlMs
+      if (changed.history !== undefined && stored.history === undefined) this.histories.begin(core.log)
       ready = this.#host.redefine(logName, { ...definition.options, store: changed }).then(() => undefined)
       ready.catch(() => undefined) // as above
     }
-    return { core, ready }
+    if (definition.body === true) this.#retention.wake()
+    const indexed = options?.indexes === undefined ? undefined : this.#indexes.declare(core, stored.value, options.indexes)
+    const built = this.#indexes.whenBuilt(core)
+    const all = Promise.all([ready, indexed, built]).then(() => undefined)
+    all.catch(() => undefined) // as above
+    return { core, ready: all }
   }
 
   #coreOf(definition: DefinedLog, stored: StoredStoreOptions, options: StoreOptions<never> | undefined): StoreCore {
@@ -125,7 +166,8 @@ export class Stores {
     if (known !== undefined && !known.log.dropped) return known
     const log = this.#host.log(definition.name)
     const codecs = { keys: keyCodecOf(stored.keys), values: valueCodecOf(options?.value ?? storedCodec(stored.value)) }
-    const core = new StoreCore(this.#host, log, new StoreTable(log, this.cache), codecs, stored.ttlMs)
+    const core = new StoreCore(this.#host, log, new StoreTable(log, this.cache), codecs, stored.ttlMs, this.histories)
+    this.#indexes.open(core)
     this.#cores.set(definition.id, core)
     return core
   }
@@ -150,11 +192,33 @@ function storedOptions(options: StoreOptions<never>): StoredStoreOptions {
 }
 
 /** What a caller says, as it would be stored. */
-function explicitOptions({ keys, value, ttlMs }: StoreOptions<never>): Partial<StoredStoreOptions> {
+function explicitOptions({ keys, value, ttlMs, changes, history }: StoreOptions<never>): Partial<StoredStoreOptions> {
   return {
     ...(keys === undefined ? {} : { keys }),
     ...(value === undefined ? {} : { value: typeof value === 'string' ? value : valueCodecOf(value).name }),
     ...(ttlMs === undefined ? {} : { ttlMs }),
+    ...(changes === undefined || changes === false ? {} : { changes: storedChanges(changes) as StoredChanges }),
+    ...(history === undefined || history === false ? {} : { history: { retentionMs: history.retentionMs } }),
+  }
+}
+
+/** The stored options with what the caller changes of those that may change; undefined when that is nothing. */
+function changedOptions(stored: StoredStoreOptions, options: StoreOptions<never>): StoredStoreOptions | undefined {
+  const { ttlMs: oldTtl, history: oldHistory, ...rest } = stored
+  const { changes, history = oldHistory } = explicitOptions(options)
+  const ttlMs = 'ttlMs' in options ? options.ttlMs : oldTtl
+  const keptHistory = options.history === false ? undefined : history
+  const isSame =
+    ttlMs === oldTtl &&
+    keptHistory?.retentionMs === oldHistory?.retentionMs &&
+    (changes === undefined ||
+      (changes.retentionMs === stored.changes?.retentionMs && changes.retentionBytes === stored.changes?.retentionBytes))
+  if (isSame) return undefined
+  return {
+    ...rest,
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+    ...(changes === undefined ? {} : { changes }),
+    ...(keptHistory === undefined ? {} : { history: keptHistory }),
   }
 }
 

@@ -4,7 +4,11 @@
  */
 import { Manifest } from '../catalog/manifest.ts'
 import { corrupt } from '../errors.ts'
+import type { PartRef } from '../log/parts.ts'
 import { PART_BODY } from '../segment/format.ts'
+import type { StoredStoreOptions } from '../store/store-options.ts'
+import type { LevelStats } from '../store/store-stats.ts'
+import { storeLogPrefix } from '../store/stores.ts'
 import { catalogOf, readView } from './catalog-check.ts'
 import { damageError, followChain, loadLogFiles, proofOfDamage } from './commit-log-files.ts'
 import { type NumberedFile, type ToolOptions, withFolder } from './folder.ts'
@@ -35,6 +39,20 @@ export interface LogStats {
   readonly lost: readonly OffsetRange[]
 }
 
+/** A store: the log `store/<name>` as its user knows it. */
+export interface StoreFileStats {
+  readonly name: string
+  /** How keys and values become bytes. */
+  readonly keys: string
+  readonly value: string
+  /** Records in runs and in the tail: superseded versions and deletes count until compaction. */
+  readonly entriesEstimate: number
+  /** Of all runs. */
+  readonly bytes: number
+  /** Ascending; level 0 is as flushed. */
+  readonly levels: readonly LevelStats[]
+}
+
 export interface StatsReport {
   readonly path: string
   /** Hex. */
@@ -58,6 +76,8 @@ export interface StatsReport {
     readonly cleanClose: boolean
   }
   readonly logs: readonly LogStats[]
+  /** Sorted by name. */
+  readonly stores: readonly StoreFileStats[]
 }
 
 /** Errors: LOCKED, NOT_A_DATABASE, CORRUPT (run `verify`, then `repair`), NEWER_FORMAT, IO. */
@@ -129,11 +149,39 @@ export function stats(path: string, options: ToolOptions = {}): Promise<StatsRep
           cleanClose: chain.closed,
         },
         logs: logStats,
+        stores: catalog
+          .definitions()
+          .filter(({ kind, name }) => kind === 'store' && name.startsWith(storeLogPrefix))
+          .map(({ id, name, options: defined }) => {
+            const log = logs.get(id)
+            const runs = (log?.parts ?? []).filter(part => part.type !== PART_BODY)
+            const stored = defined?.store as Partial<StoredStoreOptions> | undefined
+            return {
+              name: name.slice(storeLogPrefix.length),
+              keys: stored?.keys ?? '',
+              value: stored?.value ?? '',
+              entriesEstimate: runs.reduce((sum, run) => sum + run.recordCount, 0) + (log?.endOffset ?? 0) - (log?.flushedEnd ?? 0),
+              bytes: runs.reduce((sum, run) => sum + run.bytes, 0),
+              levels: levelsOf(runs),
+            }
+          }),
       }
     } finally {
       manifest.close()
     }
   })
+}
+
+function levelsOf(runs: readonly Pick<PartRef, 'level' | 'bytes' | 'recordCount'>[]): LevelStats[] {
+  const levels = new Map<number, { level: number; runs: number; bytes: number; records: number }>()
+  for (const { level, bytes, recordCount } of runs) {
+    const found = levels.get(level) ?? { level, runs: 0, bytes: 0, records: 0 }
+    found.runs++
+    found.bytes += bytes
+    found.records += recordCount
+    levels.set(level, found)
+  }
+  return [...levels.values()].sort((a, b) => a.level - b.level)
 }
 
 function sum(files: readonly NumberedFile[]): FileStats {

@@ -1,4 +1,4 @@
-// Goal: both implementations of `Files` and `File` do the same for the same calls, errors included.
+// Goal: all implementations of `Files` and `File` do the same for the same calls, errors included.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Files } from '../../../../engine/env/index.ts'
 import { bytesOf, codeOf, text, type World, worlds } from './worlds.ts'

@@ -1,8 +1,14 @@
-/** The two environments behind one face, so that one suite runs over both: a folder to work in, and a way to wait for work. */
+/** The environments behind one face, so that one suite runs over both: a folder to work in, and a way to wait for work. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createNodeEnvironment, createSimEnvironment, type Environment, type TaskRunner } from '../../../../engine/env/index.ts'
+import {
+  createMemoryEnvironment,
+  createNodeEnvironment,
+  createSimEnvironment,
+  type Environment,
+  type TaskRunner,
+} from '../../../../engine/env/index.ts'
 
 export interface World {
   readonly env: Environment
@@ -30,9 +36,16 @@ export async function simWorld(runners: Readonly<Record<string, TaskRunner>> = {
   return { env, folder: '/work', drive: work => env.drive(work), dispose: async () => undefined }
 }
 
+export async function memoryWorld(runners: Readonly<Record<string, TaskRunner>> = {}): Promise<World> {
+  const env = createMemoryEnvironment({ runners })
+  await env.files.makeDirectory('/work')
+  return { env, folder: '/work', drive: work => work(), dispose: async () => undefined }
+}
+
 export const worlds: readonly (readonly [name: string, make: (runners?: Readonly<Record<string, TaskRunner>>) => Promise<World>])[] = [
   ['node', nodeWorld],
   ['sim', simWorld],
+  ['memory', memoryWorld],
 ]
 
 export function bytesOf(...values: readonly number[]): Uint8Array {

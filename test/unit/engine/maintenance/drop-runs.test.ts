@@ -46,6 +46,11 @@ describe('range deletes', () => {
   })
   test('snapshots that see nothing of the run, or the range delete too', () =>
     expect(drops([newer('b', 'n'), older], [9, 25, 30])).toEqual([1]))
+  test('a history that begins before the range delete, or with it', () => {
+    const shapes = [newer('b', 'n'), older].map(run)
+    for (const keepSince of [-1, 9, 15, 24]) expect(pickDrops(shapes, { snapshots: [], keepSince, expiryClock: undefined })).toEqual([])
+    for (const keepSince of [25, 30]) expect(pickDrops(shapes, { snapshots: [], keepSince, expiryClock: undefined })).toEqual([1])
+  })
   test('its own range delete reaches further than the one that covers it', () => {
     const reaching: Shape = { ...older, ranges: [['d', 'x', 12]] }
     expect(drops([newer('b', 'n'), reaching])).toEqual([])

@@ -87,10 +87,14 @@ describe.each([false, true])('against the model, versioned %s', versioned => {
         const sources = Array.from({ length: 1 + random.below(5) }, () => [] as PlainRecord[])
         for (const record of records) random.pick(sources).push(record)
         const snapshots = Array.from({ length: random.below(4) }, () => random.below(140)).sort((a, b) => a - b)
+        const keepSince = random.below(2) === 0 ? undefined : random.below(200) - 1
+        const views = [...snapshots, latest]
+        if (keepSince !== undefined) for (let view = keepSince; view < 200; view++) views.push(view)
         const bottom = random.below(2) === 0
         const options: RunMergeOptions = {
           versioned,
           snapshots,
+          ...(keepSince === undefined ? {} : { keepSince }),
           ...(bottom ? { dropDeletes: { sequence: random.pick([latest, 70]) }, now: 150, dropExpired: true } : {}),
         }
         const target = new Collector()
@@ -102,15 +106,15 @@ describe.each([false, true])('against the model, versioned %s', versioned => {
         expect(statistics.recordsIn).toBe(records.length)
         expect(statistics.recordsOut).toBe(target.records.length)
         expect(statistics.superseded + statistics.deletesDropped + statistics.expiredDropped).toBe(records.length - target.records.length)
-        for (const view of [...snapshots, latest]) {
+        for (const view of views) {
           for (let key = 0; key < keys * 2; key++) {
             const before = read(records, keyOf(key), view, versioned, bottom ? 150 : 0)
             expect(read(target.records, keyOf(key), view, versioned, bottom ? 150 : 0), `${keyOf(key)} at ${view}`).toEqual(before)
           }
         }
         for (const record of target.records)
-          if (record.kind !== STORE_RANGE_DELETE) expect(seen(records, record, snapshots, versioned)).toBe(true)
-        if (bottom && options.dropDeletes?.sequence === latest && snapshots.length === 0) {
+          if (record.kind !== STORE_RANGE_DELETE) expect(seen(records, record, views, versioned)).toBe(true)
+        if (bottom && options.dropDeletes?.sequence === latest && views.length === 1) {
           expect(target.records.every(({ kind, expiry = latest }) => (kind === STORE_PUT || kind === STORE_POINTER) && expiry > 150)).toBe(
             true,
           )
@@ -120,8 +124,8 @@ describe.each([false, true])('against the model, versioned %s', versioned => {
   })
 
   /** Whether the record is the newest for its key in some view. */
-  function seen(records: readonly PlainRecord[], record: PlainRecord, snapshots: readonly number[], isVersioned: boolean): boolean {
-    return [...snapshots, latest].some(view => {
+  function seen(records: readonly PlainRecord[], record: PlainRecord, views: readonly number[], isVersioned: boolean): boolean {
+    return views.some(view => {
       if (record.sequence > view) return false
       return !records.some(
         other =>
@@ -214,4 +218,13 @@ test('a repair floor holds back younger deletes of a versioned store', () => {
     dropDeletes: { sequence: latest, versionMs: 11 },
   })
   expect(target.records.map(({ key }) => key)).toEqual(['c'])
+})
+
+test('a history keeps all that is newer, and of each key the newest at its beginning', () => {
+  const put = (key: string, sequence: number): PlainRecord => ({ kind: STORE_PUT, key, value: `v${sequence}`, sequence })
+  const del = (key: string, sequence: number): PlainRecord => ({ kind: STORE_DELETE, key, sequence })
+  const records = [put('a', 1), put('a', 3), put('a', 5), put('a', 7), put('b', 2), del('b', 4), put('c', 2), del('c', 6)]
+  const target = new Collector()
+  mergeRuns([sourceOf(records, false)], target, { keepSince: 5, dropDeletes: { sequence: latest } })
+  expect(target.records.map(({ key, sequence }) => `${key}${sequence}`)).toEqual(['a7', 'a5', 'c6', 'c2'])
 })

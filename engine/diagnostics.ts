@@ -1,0 +1,98 @@
+/**
+ * What observers of a process may listen to: channels of `node:diagnostics_channel`, so that metrics and traces need no handle of the database.
+ *
+ * Published where it happens (flusher, consolidator, commit log, opening), synchronously, and only when somebody listens: callers ask
+ * `hasSubscribers` before they build a message. What a listener throws does not reach the database; Node reports it as an uncaught exception.
+ * Nothing in the engine depends on these messages. docs/API.md lists them for users; messages may gain fields, never lose them.
+ */
+import { channel } from 'node:diagnostics_channel'
+import type { RecoveryReport } from './commit-log/recovery.ts'
+import type { VarveError } from './errors.ts'
+
+/** A flush: tails on their way into segments. One 'start', then one 'end' or 'failed'; a failed flush is tried again later. */
+export interface FlushMessage {
+  /** Path of the database. */
+  readonly database: string
+  readonly phase: 'start' | 'end' | 'failed'
+  /** Bytes of commit log that the flush takes. */
+  readonly tailBytes: number
+  /** Segments written, and their bytes; 0 before the end. */
+  readonly segments: number
+  readonly segmentBytes: number
+  /** Since the start. */
+  readonly ms: number
+  /** Why it failed. */
+  readonly error: VarveError | undefined
+}
+
+/** A merge that has ended and is live. Merges that fail are not told; `stats()` counts them. */
+export interface CompactionMessage {
+  /** Path of the database. */
+  readonly database: string
+  /** 'runs': runs of stores; 'segments': small or mostly dead segments; 'topic': one topic by key. */
+  readonly kind: 'runs' | 'segments' | 'topic'
+  /** Names of the logs whose parts were merged. */
+  readonly logs: readonly string[]
+  /** Of 'runs': the highest level that the merge writes. */
+  readonly level: number | undefined
+  /** Bytes read, and bytes of the segments written. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** From the choice of the parts until the result is live. */
+  readonly ms: number
+}
+
+/** Back-pressure: the first of a series of acknowledgements is held back until a flush ends, or a write was refused with BUSY. */
+export interface StallMessage {
+  /** Path of the database. */
+  readonly database: string
+  readonly kind: 'held' | 'refused'
+  /** The option that bounds. Acknowledgements are held from half of `tailBytesMax` on. */
+  readonly limit: 'tailBytesMax' | 'pendingBytesMax'
+  /** Bytes that wait now. */
+  readonly bytes: number
+  /** Value of the option. */
+  readonly limitBytes: number
+}
+
+/** A database was opened. */
+export interface RecoveryMessage {
+  /** Path of the database. */
+  readonly database: string
+  /** What the opening found in the commit log. */
+  readonly report: RecoveryReport
+}
+
+/** The first write or sync failed: nothing more is accepted until the database is opened again. */
+export interface PoisonMessage {
+  /** Path of the database. */
+  readonly database: string
+  /** What went wrong; later calls are refused with POISONED and this as cause. */
+  readonly error: VarveError
+}
+
+/** Names of the channels, with what is published there. */
+export interface DiagnosticMessages {
+  readonly 'varve:flush': FlushMessage
+  readonly 'varve:compaction': CompactionMessage
+  readonly 'varve:stall': StallMessage
+  readonly 'varve:recovery': RecoveryMessage
+  readonly 'varve:poison': PoisonMessage
+}
+
+/** One channel. */
+export interface DiagnosticChannel<M> {
+  /** Cheap: ask before building a message. */
+  readonly hasSubscribers: boolean
+  publish(message: M): void
+}
+
+function channelOf<Name extends keyof DiagnosticMessages>(name: Name): DiagnosticChannel<DiagnosticMessages[Name]> {
+  return channel(name)
+}
+
+export const flushChannel: DiagnosticChannel<FlushMessage> = channelOf('varve:flush')
+export const compactionChannel: DiagnosticChannel<CompactionMessage> = channelOf('varve:compaction')
+export const stallChannel: DiagnosticChannel<StallMessage> = channelOf('varve:stall')
+export const recoveryChannel: DiagnosticChannel<RecoveryMessage> = channelOf('varve:recovery')
+export const poisonChannel: DiagnosticChannel<PoisonMessage> = channelOf('varve:poison')

@@ -1,0 +1,82 @@
+/**
+ * A store as it was at one moment of its history: the reading verbs, nothing else. Given by `Store.asOf`.
+ *
+ * The moment stays readable until the view is closed, however far the horizon moves meanwhile; one that was forgotten, with
+ * all its iterators, gives it back when it is collected. Verbs throw CLOSED after `close`.
+ */
+import type { StoreKey } from './key-codec.ts'
+import type { Snapshot } from './snapshots.ts'
+import type { Store } from './store.ts'
+import type { StoreIterator } from './store-iterator.ts'
+import type { RangeOptions } from './store-options.ts'
+
+/** As `RangeOptions`, of the view's moment. */
+export type ViewRangeOptions<K = StoreKey> = Omit<RangeOptions<K>, 'snapshot'>
+
+export class StoreView<V = unknown, K extends StoreKey = StoreKey> implements Disposable {
+  readonly #store: Store<V, K>
+  readonly #snapshot: Snapshot
+
+  /** Takes over the snapshot, which is collectable: iterators of the view refer to it, so it outlives a view that is used up. */
+  constructor(store: Store<V, K>, snapshot: Snapshot) {
+    this.#store = store
+    this.#snapshot = snapshot
+  }
+
+  /** Commits before it are seen. */
+  get sequence(): number {
+    return this.#snapshot.sequence
+  }
+
+  /** The clock by which entries have expired or not, ms since 1970. */
+  get time(): number {
+    return this.#snapshot.time
+  }
+
+  /** The value that the key had; undefined when it had none. */
+  get(key: K): V | undefined {
+    return this.#store.get(key, { snapshot: this.#snapshot })
+  }
+
+  /** Values in the order of the keys; undefined where there was none. */
+  getMany(keys: readonly K[]): (V | undefined)[] {
+    return this.#store.getMany(keys, { snapshot: this.#snapshot })
+  }
+
+  has(key: K): boolean {
+    return this.#store.has(key, { snapshot: this.#snapshot })
+  }
+
+  /** Keys and values of a range. */
+  entries(range: ViewRangeOptions<K> = {}): StoreIterator<[K, V]> {
+    return this.#store.entries({ ...range, snapshot: this.#snapshot })
+  }
+
+  /** Keys alone. */
+  keys(range: ViewRangeOptions<K> = {}): StoreIterator<K> {
+    return this.#store.keys({ ...range, snapshot: this.#snapshot })
+  }
+
+  /** Values alone. */
+  values(range: ViewRangeOptions<K> = {}): StoreIterator<V> {
+    return this.#store.values({ ...range, snapshot: this.#snapshot })
+  }
+
+  /** How many entries lay in the range. Walks over all of them. */
+  count(range: ViewRangeOptions<K> = {}): number {
+    return this.#store.count({ ...range, snapshot: this.#snapshot })
+  }
+
+  [Symbol.iterator](): StoreIterator<[K, V]> {
+    return this.entries()
+  }
+
+  /** Gives the moment back. Idempotent. */
+  close(): void {
+    this.#snapshot.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
