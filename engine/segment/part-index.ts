@@ -353,12 +353,11 @@ export class RunIndex implements BlockIndex {
         if ((prefixes[middle] as number) < prefix) from = middle + 1
         else high = middle
       }
-      let low = from
-      while (low < to) {
-        const middle = (low + to) >>> 1
-        if ((prefixes[middle] as number) <= prefix) low = middle + 1
-        else to = middle
-      }
+      if (from === to || prefixes[from] !== prefix) return from
+      // Equal numbers: whole keys decide. There are few of them, unless keys differ further behind.
+      let step = 1
+      while (from + step < to && prefixes[from + step] === prefix) step *= 2
+      to = Math.min(to, from + step)
     }
     while (from < to) {
       const middle = (from + to) >>> 1

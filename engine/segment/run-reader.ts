@@ -10,6 +10,7 @@ import { compareKeys, createKeyHash, hashKey, type KeyHash } from '../batch/stor
 import { StoreRecordCursor } from '../batch/store-record.ts'
 import { readU32LE } from '../codec/fixed-width.ts'
 import { assert, corrupt } from '../errors.ts'
+import type { BlockKeys } from './block-keys.ts'
 import type { RunIndex } from './part-index.ts'
 import type { SegmentReader } from './reader.ts'
 
@@ -18,6 +19,8 @@ export interface RunBlockSource {
   block(block: number): Uint8Array
   /** The block if it is at hand, without reading or keeping it. */
   peek?(block: number): Uint8Array | undefined
+  /** Numbers for the keys of a block that `block` gave just now, if it is worth having them. */
+  keys?(block: number): BlockKeys | undefined
 }
 
 /** Where the records of a block end and its offset table begins: `[start, end)` is the block in `buffer`. */
@@ -63,10 +66,15 @@ export class RunReader {
       const bytes = this.#load(block)
       const table = this.#table(bytes, block)
       const count = (bytes.length - 4 - table) >>> 2
-      at = at < 0 ? lowerBound(record, bytes, 0, table, count, key, start, size) : 0
+      const keys = at < 0 ? this.#source?.keys?.(block) : undefined
+      if (keys !== undefined) at = keys.find(bytes, key, start, size)
+      else at = at < 0 ? lowerBound(record, bytes, 0, table, count, key, start, size) : 0
       for (; at < count; at++) {
-        record.readAt(bytes, readU32LE(bytes, table + at * 4), table)
-        if (compareKeys(record.buffer, record.keyStart, record.keyBytes, key, start, size) !== 0) return false
+        record.readAt(bytes, keys === undefined ? readU32LE(bytes, table + at * 4) : keys.position(at), table)
+        const order = compareKeys(record.buffer, record.keyStart, record.keyBytes, key, start, size)
+        // By number alone the search may have stopped a little early.
+        if (order < 0) continue
+        if (order > 0) return false
         if (record.kind !== STORE_RANGE_DELETE && record.sequence <= sequenceMax) return true
       }
     }

@@ -3,8 +3,10 @@
  * a block that was not used since it last came by. A hit is two array accesses and allocates nothing.
  *
  * Owned by the database's stores; each run has its own `CachedBlocks`. Invariant: `bytes` is the sum of the cached blocks' sizes, and at most
- * `bytesMax` between calls.
+ * `bytesMax` between calls (numbers of keys may exceed it a little until the next block comes).
  */
+import { BlockKeys } from '../segment/block-keys.ts'
+import { runBlockTable } from '../segment/run-reader.ts'
 
 /** The blocks of one run that are in the cache. */
 export class CachedBlocks {
@@ -12,11 +14,25 @@ export class CachedBlocks {
   readonly #blocks: (Uint8Array | undefined)[]
   /** By block: 1 when it was used since the hand came by. */
   readonly #used: Uint8Array
+  readonly #keys: (BlockKeys | undefined)[]
 
   constructor(cache: BlockCache, blockCount: number) {
     this.#cache = cache
     this.#blocks = new Array<Uint8Array | undefined>(blockCount).fill(undefined)
     this.#used = new Uint8Array(blockCount)
+    this.#keys = new Array<BlockKeys | undefined>(blockCount).fill(undefined)
+  }
+
+  /** Numbers of the block's keys, made when it is used a second time; undefined for a block that is not in the cache. */
+  keys(block: number): BlockKeys | undefined {
+    const known = this.#keys[block]
+    if (known !== undefined || this.#used[block] === 0) return known
+    const bytes = this.#blocks[block]
+    if (bytes === undefined) return undefined
+    const keys = new BlockKeys(bytes, runBlockTable(bytes, 0, bytes.length))
+    this.#keys[block] = keys
+    this.#cache.bytes += keys.byteLength
+    return keys
   }
 
   /** Counts as a use. */
@@ -62,7 +78,8 @@ export class CachedBlocks {
     const bytes = this.#blocks[block]
     if (bytes === undefined) return
     this.#blocks[block] = undefined
-    this.#cache.bytes -= bytes.byteLength
+    this.#cache.bytes -= bytes.byteLength + (this.#keys[block]?.byteLength ?? 0)
+    this.#keys[block] = undefined
   }
 }
 

@@ -41,6 +41,7 @@ export class Run {
         return bytes
       },
       peek: block => blocks.peek(block),
+      keys: block => blocks.keys(block),
     }
     this.#reader = new RunReader(reader, part.part, this.#source)
   }
