@@ -1,35 +1,5 @@
 #!/usr/bin/env node
-/**
- * The `varve` command: parses the command line, runs a verb, and turns whatever happens into an exit code (`exit-codes.ts`) and at most one line
- * on stderr.
- */
-import { CommanderError } from 'commander'
-import { exitCodeOf, exitCodes } from './exit-codes.ts'
-import { complain } from './output.ts'
-import { createProgram } from './program.ts'
+/** The `varve` command. */
+import { run } from './run.ts'
 
-async function main(args: readonly string[]): Promise<number> {
-  const json = args.includes('--json')
-  let exitCode: number = exitCodes.ok
-  const program = createProgram(code => {
-    exitCode = code
-  })
-  try {
-    if (args.length === 0)
-      throw new CommanderError(exitCodes.usage, 'varve.noVerb', 'a verb is missing: `varve --help` tells what there is')
-    await program.parseAsync(args, { from: 'user' })
-    return exitCode
-  } catch (error) {
-    if (!(error instanceof CommanderError)) {
-      complain(error, { json })
-      return exitCodeOf(error)
-    }
-    // Help and version were printed, and are no errors.
-    if (error.exitCode === 0) return exitCodes.ok
-    const message = error.message.replace(/^error: /, '')
-    complain(new RangeError(message), { json })
-    return exitCodes.usage
-  }
-}
-
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await run(process.argv.slice(2))

@@ -14,7 +14,7 @@ const helpWidth = 100
 /** `done` is told the exit code of the verb that ran. Throws commander's errors instead of ending the process. */
 export function createProgram(done: (exitCode: number) => void): Command {
   const program = new Command('varve')
-    .description('Looks after databases of Varve: folders that this or another program made.')
+    .description('Looks after databases of Varve and what is in them.')
     .version(version, '-v, --version', 'print the version')
     .helpOption('-h, --help', 'print this text')
     .helpCommand(false)

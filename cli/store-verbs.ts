@@ -20,15 +20,6 @@ const storeHelp = 'name of the store'
 const keyHelp = 'the key: a JSON literal such as \'["ada",1]\', or plain text'
 
 export function addStoreVerbs(program: Command, done: (exitCode: number) => void): void {
-  storeVerb(program, 'get', 'print the value of a key')
-    .argument('<key>', keyHelp)
-    .addOption(keysAs())
-    .addOption(valuesAs())
-    .addHelpText('after', `\nExit code 8: there is no such key.\n\nExample:\n  varve get ./data users '["ada",1]'`)
-    .action(async (path: string, store: string, key: string, options: CommonOptions) =>
-      done(await runGet(path, store, key, { ...options, json: options.json === true })),
-    )
-
   storeVerb(program, 'put', 'set the value of a key; the database and the store are made if there is none')
     .argument('<key>', keyHelp)
     .argument('<value>', 'the value; - takes it from stdin')
@@ -40,12 +31,13 @@ export function addStoreVerbs(program: Command, done: (exitCode: number) => void
       done(await runPut(path, store, key, value, { ...options, json: options.json === true, ttl: options.ttl })),
     )
 
-  storeVerb(program, 'del', 'remove keys')
-    .argument('<keys...>', 'the keys, as for `get`')
+  storeVerb(program, 'get', 'print the value of a key')
+    .argument('<key>', keyHelp)
     .addOption(keysAs())
-    .addHelpText('after', `\nExample:\n  varve del ./data users '["ada",1]'`)
-    .action(async (path: string, store: string, keys: string[], options: CommonOptions) =>
-      done(await runDel(path, store, keys, { ...options, json: options.json === true })),
+    .addOption(valuesAs())
+    .addHelpText('after', `\nExit code 8: there is no such key.\n\nExample:\n  varve get ./data users '["ada",1]'`)
+    .action(async (path: string, store: string, key: string, options: CommonOptions) =>
+      done(await runGet(path, store, key, { ...options, json: options.json === true })),
     )
 
   range(storeVerb(program, 'scan', 'print the entries of a store in the order of their keys'))
@@ -68,10 +60,38 @@ export function addStoreVerbs(program: Command, done: (exitCode: number) => void
       done(await runCount(path, store, { ...options, json: options.json === true })),
     )
 
-  verb(program, 'stores', 'list the stores of a database')
-    .argument('<path>', folderHelp)
-    .addHelpText('after', '\nExample:\n  varve stores ./data')
-    .action(async (path: string, options: CommonOptions) => done(await runStores(path, { json: options.json === true })))
+  storeVerb(program, 'del', 'remove keys')
+    .argument('<keys...>', 'the keys, as for `get`')
+    .addOption(keysAs())
+    .addHelpText('after', `\nExample:\n  varve del ./data users '["ada",1]'`)
+    .action(async (path: string, store: string, keys: string[], options: CommonOptions) =>
+      done(await runDel(path, store, keys, { ...options, json: options.json === true })),
+    )
+
+  range(storeVerb(program, 'export', 'write the entries of a store to a file, as of one moment'))
+    .addOption(new Option('--format <format>', 'how to write them').choices(exportFormats).makeOptionMandatory())
+    .option('--out <file>', 'the file; - is stdout', '-')
+    .option('--force', 'replace the file')
+    .option('--columns <fields>', 'CSV: these fields of the values as columns of text; default: key and value as JSON', toFields)
+    .addHelpText(
+      'after',
+      '\nWithout --columns `varve import` reads it back without loss.\n\nExample:\n  varve export ./data users --format jsonl --out users.jsonl',
+    )
+    .action(
+      async (
+        path: string,
+        store: string,
+        options: RangeArguments & { json?: boolean; format: ExportFormat; out: string; force?: boolean; columns?: string[] },
+      ) =>
+        done(
+          await runExport(path, store, {
+            ...options,
+            json: options.json === true,
+            force: options.force === true,
+            columns: options.columns,
+          }),
+        ),
+    )
 
   storeVerb(program, 'import', 'put the rows of files into a store; the database and the store are made if there is none')
     .argument('<files...>', 'the files; - reads stdin')
@@ -118,30 +138,10 @@ export function addStoreVerbs(program: Command, done: (exitCode: number) => void
       },
     )
 
-  range(storeVerb(program, 'export', 'write the entries of a store to a file, as of one moment'))
-    .addOption(new Option('--format <format>', 'how to write them').choices(exportFormats).makeOptionMandatory())
-    .option('--out <file>', 'the file; - is stdout', '-')
-    .option('--force', 'replace the file')
-    .option('--columns <fields>', 'CSV: these fields of the values as columns of text; default: key and value as JSON', toFields)
-    .addHelpText(
-      'after',
-      '\nWithout --columns `varve import` reads it back without loss.\n\nExample:\n  varve export ./data users --format jsonl --out users.jsonl',
-    )
-    .action(
-      async (
-        path: string,
-        store: string,
-        options: RangeArguments & { json?: boolean; format: ExportFormat; out: string; force?: boolean; columns?: string[] },
-      ) =>
-        done(
-          await runExport(path, store, {
-            ...options,
-            json: options.json === true,
-            force: options.force === true,
-            columns: options.columns,
-          }),
-        ),
-    )
+  verb(program, 'stores', 'list the stores of a database')
+    .argument('<path>', folderHelp)
+    .addHelpText('after', '\nExample:\n  varve stores ./data')
+    .action(async (path: string, options: CommonOptions) => done(await runStores(path, { json: options.json === true })))
 
   verb(program, 'backup', 'copy one moment of a database into a new folder, which shares sealed files with it')
     .argument('<path>', folderHelp)

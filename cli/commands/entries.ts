@@ -2,7 +2,7 @@
 import { text as readAll } from 'node:stream/consumers'
 import { exitCodes } from '../exit-codes.ts'
 import { toJson } from '../json-values.ts'
-import { plural, print, printJson } from '../output.ts'
+import { print, printJson } from '../output.ts'
 import { findStore, formatValue, type KeyNotation, parseKey, parseValue, type ValueNotation, withDatabase } from '../stores.ts'
 
 interface EntryOptions {
@@ -41,7 +41,8 @@ export async function runPut(
     const { store, keys } = await findStore(db, name, { create: true })
     const key = parseKey(keyText, options.keysAs, keys)
     await store.put(key, value, options.ttl === undefined ? {} : { ttlMs: options.ttl })
-    if (options.json) await printJson({ key: toJson(key) })
+    if (options.json) await printJson({ store: name, key: toJson(key) })
+    else await print(`${name}: 1 entry put\n`)
     return exitCodes.ok
   })
 }
@@ -54,7 +55,7 @@ export function runDel(path: string, name: string, keyTexts: readonly string[], 
     const present = [...wanted.values()].filter(key => store.has(key))
     await store.batch(present.map(key => ({ type: 'del', key })))
     if (options.json) await printJson({ deleted: present.length })
-    else await print(`${plural(present.length, 'entry').replace('entrys', 'entries')} deleted\n`)
+    else await print(`${name}: ${present.length === 1 ? '1 entry' : `${present.length} entries`} deleted\n`)
     return exitCodes.ok
   })
 }

@@ -128,7 +128,8 @@ export class Importer {
 
   #refuse(bad: BadRow): void {
     if (!this.#options.skipBad) {
-      throw new InputError(`${bad.file}:${bad.line}: ${bad.problem}; ${this.imported} entries before it are imported`)
+      const before = this.imported === 1 ? '1 entry before it is' : `${this.imported} entries before it are`
+      throw new InputError(`${bad.file}:${bad.line}: ${bad.problem}; ${before} imported`)
     }
     this.badCount++
     if (this.bad.length < problemsKept) this.bad.push(bad)

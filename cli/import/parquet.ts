@@ -8,7 +8,7 @@ import { InputError } from '../input-error.ts'
 import { loadOptional } from '../optional-package.ts'
 import type { Row } from './row.ts'
 
-const rowsPerBatch = 10_000
+const rowsPerBatch = 1000
 
 export async function* readParquet(path: string, added: (bytes: number) => void): AsyncGenerator<Row[]> {
   if (path === '-') throw new InputError('Parquet is read from a file, not from stdin: its index is at the end')
@@ -28,20 +28,19 @@ export async function* readParquet(path: string, added: (bytes: number) => void)
   const total = Number(metadata.num_rows)
   let line = 0
   for (const { num_rows } of metadata.row_groups) {
-    const groupEnd = line + Number(num_rows)
-    while (line < groupEnd) {
-      const rowEnd = Math.min(groupEnd, line + rowsPerBatch)
-      let objects: Record<string, unknown>[]
-      try {
-        objects = await parquetReadObjects({ file, metadata, rowStart: line, rowEnd, compressors })
-      } catch (error) {
-        throw new InputError(`${path}: rows ${line + 1} to ${rowEnd} cannot be read: ${messageOf(error)}`)
-      }
-      const from = line
-      yield objects.map((value, index) => ({ line: from + index + 1, value: plain(value) }))
-      line = rowEnd
-      added((bytes * (rowEnd - from)) / total)
+    const rowEnd = line + Number(num_rows)
+    let objects: Record<string, unknown>[]
+    try {
+      objects = await parquetReadObjects({ file, metadata, rowStart: line, rowEnd, compressors })
+    } catch (error) {
+      throw new InputError(`${path}: rows ${line + 1} to ${rowEnd} cannot be read: ${messageOf(error)}`)
     }
+    for (let from = 0; from < objects.length; from += rowsPerBatch) {
+      const batch = objects.slice(from, from + rowsPerBatch)
+      yield batch.map((value, index) => ({ line: line + from + index + 1, value: plain(value) }))
+      added((bytes * batch.length) / total)
+    }
+    line = rowEnd
   }
 }
 
