@@ -279,6 +279,8 @@ export class Database implements Committer, Definitions {
     await attempt(() => this.#manifest.close())
     await attempt(() => this.#executor.close())
     await attempt(() => this.#lock.release())
+    // Whoever still holds this object must not hold the data.
+    if (this.options.storage === 'memory') await attempt(() => this.environment.files.removeDirectory(this.path))
     if (errors.length > 0 && !poisoned) throw errors[0]
   }
 

@@ -31,7 +31,7 @@ export interface CompactionMessage {
   readonly database: string
   /** 'runs': runs of stores; 'segments': small or mostly dead segments; 'topic': one topic by key. */
   readonly kind: 'runs' | 'segments' | 'topic'
-  /** Names of the logs whose parts were merged. */
+  /** Names of the logs whose parts were merged; a store's is `store/<name>`. */
   readonly logs: readonly string[]
   /** Of 'runs': the highest level that the merge writes. */
   readonly level: number | undefined

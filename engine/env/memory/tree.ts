@@ -92,11 +92,15 @@ export class MemoryTree {
     folder.names.delete(name)
   }
 
-  /** With all that is in it; missing is fine. */
+  /** With all that is in it; missing is fine. The root stays, empty. */
   removeDirectory(path: string): void {
-    if (this.#find(path) === undefined) return
-    const { folder, name } = this.#place(path)
-    folder.names.delete(name)
+    const node = this.#find(path)
+    if (node === undefined) return
+    if (node === this.#root) this.#root.names.clear()
+    else {
+      const { folder, name } = this.#place(path)
+      folder.names.delete(name)
+    }
   }
 
   #find(path: string): MemoryNode | undefined {
