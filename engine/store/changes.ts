@@ -59,7 +59,17 @@ const readBytesMax = 256 * 1024
 /** Reads up to `limit` changes from a position on. OFFSET_OUT_OF_RANGE when they were trimmed, or never were. */
 export function readChanges<V, K extends StoreKey>(core: StoreCore, position: number, limit: number): ChangeBatch<V, K> {
   assertHasChanges(core)
-  return decodeSlice(core, core.log.read(position, { bytesMax: readBytesMax }), position, limit)
+  const changes: Change<V, K>[] = []
+  let at = position
+  // A read ends where a segment ends; an answer should not.
+  for (let bytes = 0; bytes < readBytesMax; ) {
+    const slice = core.log.read(at, { bytesMax: readBytesMax - bytes })
+    const { nextPosition, isFull } = decodeSlice(core, slice, at, limit, changes)
+    bytes += slice.bytes.byteLength
+    if (isFull || nextPosition === at) return { changes, position: nextPosition }
+    at = nextPosition
+  }
+  return { changes, position: at }
 }
 
 /** The position that `from` means now. */
@@ -81,25 +91,31 @@ export function assertHasChanges(core: StoreCore): void {
   if (core.log.definition.body !== true) throw new TypeError(`store ${core.name} was not defined with the option changes`)
 }
 
-function decodeSlice<V, K extends StoreKey>(core: StoreCore, slice: LogSlice, from: number, limit: number): ChangeBatch<V, K> {
+/** Adds the slice's changes until there are `limit`; says where to go on, and whether there were more. */
+function decodeSlice<V, K extends StoreKey>(
+  core: StoreCore,
+  slice: LogSlice,
+  from: number,
+  limit: number,
+  changes: Change<V, K>[],
+): { readonly nextPosition: number; readonly isFull: boolean } {
   const { bytes } = slice
   const cursor = new StoreRecordCursor()
-  const changes: Change<V, K>[] = []
   let position = from
   for (const at of slice.positions) {
     const baseOffset = storeBatchBaseOffset(bytes, at)
     const end = baseOffset + storeBatchCount(bytes, at)
     const skipped = Math.max(0, from - baseOffset)
-    if (changes.length > 0 && changes.length + end - baseOffset > limit) return { changes, position }
+    if (changes.length > 0 && changes.length + end - baseOffset > limit) return { nextPosition: position, isFull: true }
     openStoreBatch(cursor, bytes, at)
     for (let i = 0; cursor.next(); i++) {
       if (i < skipped) continue
-      if (changes.length === limit) return { changes, position: baseOffset + i }
+      if (changes.length === limit) return { nextPosition: baseOffset + i, isFull: true }
       changes.push(changeOf(core, cursor))
     }
     position = end
   }
-  return { changes, position: Math.max(position, slice.nextOffset) }
+  return { nextPosition: Math.max(position, slice.nextOffset), isFull: changes.length === limit }
 }
 
 function changeOf<V, K extends StoreKey>(core: StoreCore, record: StoreRecordCursor): Change<V, K> {
@@ -170,9 +186,10 @@ export class ChangeFeed<V = unknown, K extends StoreKey = StoreKey> implements A
         signal.throwIfAborted()
         const slice = await log.readAsync(this.#position, { bytesMax: readBytesMax })
         signal.throwIfAborted()
-        const batch = decodeSlice<V, K>(this.#core, slice, this.#position, this.#limit)
-        this.#position = batch.position
-        if (batch.changes.length > 0) return { done: false, value: batch }
+        const changes: Change<V, K>[] = []
+        const { nextPosition: position } = decodeSlice(this.#core, slice, this.#position, this.#limit, changes)
+        this.#position = position
+        if (changes.length > 0) return { done: false, value: { changes, position } }
         if (this.#position >= log.highWatermark) await log.waitFor(this.#position, { signal })
       }
     } catch (error) {

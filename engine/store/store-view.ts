@@ -4,6 +4,7 @@
  * The moment stays readable until the view is closed, however far the horizon moves meanwhile; one that was forgotten, with
  * all its iterators, gives it back when it is collected. Verbs throw CLOSED after `close`.
  */
+import { checkObject } from '../log/check-arguments.ts'
 import type { StoreKey } from './key-codec.ts'
 import type { Snapshot } from './snapshots.ts'
 import type { Store } from './store.ts'
@@ -49,22 +50,22 @@ export class StoreView<V = unknown, K extends StoreKey = StoreKey> implements Di
 
   /** Keys and values of a range. */
   entries(range: ViewRangeOptions<K> = {}): StoreIterator<[K, V]> {
-    return this.#store.entries({ ...range, snapshot: this.#snapshot })
+    return this.#store.entries(this.#at(range))
   }
 
   /** Keys alone. */
   keys(range: ViewRangeOptions<K> = {}): StoreIterator<K> {
-    return this.#store.keys({ ...range, snapshot: this.#snapshot })
+    return this.#store.keys(this.#at(range))
   }
 
   /** Values alone. */
   values(range: ViewRangeOptions<K> = {}): StoreIterator<V> {
-    return this.#store.values({ ...range, snapshot: this.#snapshot })
+    return this.#store.values(this.#at(range))
   }
 
   /** How many entries lay in the range. Walks over all of them. */
   count(range: ViewRangeOptions<K> = {}): number {
-    return this.#store.count({ ...range, snapshot: this.#snapshot })
+    return this.#store.count(this.#at(range))
   }
 
   [Symbol.iterator](): StoreIterator<[K, V]> {
@@ -78,5 +79,11 @@ export class StoreView<V = unknown, K extends StoreKey = StoreKey> implements Di
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  #at(range: ViewRangeOptions<K>): RangeOptions<K> {
+    checkObject(range, 'options')
+    if ('snapshot' in range) throw new TypeError('snapshot has no meaning in a view, which is of one moment')
+    return { ...range, snapshot: this.#snapshot }
   }
 }

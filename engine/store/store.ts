@@ -199,7 +199,10 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     return new ChangeFeed<V, K>(core, positionOf(core, from), batchRecordsMax, signal)
   }
 
-  /** The changes that are there, from a position on; none at the end. OFFSET_OUT_OF_RANGE, with the range there is, when they were trimmed. */
+  /**
+   * Changes that are there, from a position on: up to `limit` (default 1000), or fewer where they are large; none only at the end. OFFSET_OUT_OF_RANGE,
+   * with the range there is, when they were trimmed.
+   */
   readChanges(position: number, options: { readonly limit?: number | undefined } = {}): ChangeBatch<V, K> {
     const core = this.#core
     checkReadChanges(position, options)

@@ -116,7 +116,8 @@ export class TimeMap {
   /** CORRUPT for bytes that no `encode` has written, NEWER_FORMAT for those of a newer version. */
   static decode(bytes: Uint8Array): TimeMap {
     const version = bytes[0] ?? 0
-    if (version > formatVersion) throw new VarveError('NEWER_FORMAT', `times of a history have version ${version}, which is not known to this version`)
+    if (version > formatVersion)
+      throw new VarveError('NEWER_FORMAT', `times of a history have version ${version}, which is not known to this version`)
     if (version === 0) throw damagedBytes('times of a history have no version', 0)
     const map = new TimeMap()
     const count = readVarint(bytes, 1)

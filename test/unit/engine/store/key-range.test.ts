@@ -6,7 +6,23 @@ import { StoreCore } from '../../../../engine/store/store-core.ts'
 import type { RangeOptions } from '../../../../engine/store/store-options.ts'
 
 const samples: { readonly [name in KeyCodecName]: readonly StoreKey[] } = {
-  tuple: ['', 'a', 'a\0', 'ÿ', 0, -1.5, 7n, null, true, new Date(5), new Uint8Array([0, 255]), [], ['a', 1], [['x'], null], [new Uint8Array([0])]],
+  tuple: [
+    '',
+    'a',
+    'a\0',
+    'ÿ',
+    0,
+    -1.5,
+    7n,
+    null,
+    true,
+    new Date(5),
+    new Uint8Array([0, 255]),
+    [],
+    ['a', 1],
+    [['x'], null],
+    [new Uint8Array([0])],
+  ],
   string: ['a', 'a\0', 'b', 'ÿ', '\u{10ffff}', 'ab'],
   bytes: [new Uint8Array([0]), new Uint8Array([1, 255]), new Uint8Array([7, 0])],
 }
@@ -24,7 +40,10 @@ test.each(['tuple', 'string', 'bytes'] as const)('%s keys', name => {
     const { start, end } = boundsOf(name, range)
     if (end === undefined || Buffer.compare(start, end) >= 0) return
     const found = rangeOfKeys(keyCodecOf(name), start, end)
-    expect(boundsOf(name, found), JSON.stringify(range, (_, value) => (typeof value === 'bigint' ? `${value}n` : value))).toEqual({ start, end })
+    expect(
+      boundsOf(name, found),
+      JSON.stringify(range, (_, value) => (typeof value === 'bigint' ? `${value}n` : value)),
+    ).toEqual({ start, end })
     count++
   }
   for (const from of samples[name]) {
@@ -39,5 +58,7 @@ test.each(['tuple', 'string', 'bytes'] as const)('%s keys', name => {
 })
 
 test('bounds that no range has are damage', () => {
-  expect(() => rangeOfKeys(keyCodecOf('tuple'), new Uint8Array([0xee]), new Uint8Array([0xef]))).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+  expect(() => rangeOfKeys(keyCodecOf('tuple'), new Uint8Array([0xee]), new Uint8Array([0xef]))).toThrow(
+    expect.objectContaining({ code: 'CORRUPT' }),
+  )
 })
