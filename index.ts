@@ -46,6 +46,7 @@ export type {
   LogStats,
   OpenedLease,
   OpenOptions,
+  OtherStoreOperation,
   OwnedLease,
   PoisonMessage,
   ProducerIdentity,

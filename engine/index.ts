@@ -27,7 +27,7 @@ export type { Change, ChangeBatch, ChangeFeed, ChangesFrom, ChangesReadOptions }
 export type { IndexDeclaration, IndexOptions } from './store/index-options.ts'
 export { KEY_SIZE_MAX, type KeyCodecName, type StoreKey } from './store/key-codec.ts'
 export type { Snapshot } from './store/snapshots.ts'
-export { type BatchOperation, Store } from './store/store.ts'
+export { type BatchOperation, type OtherStoreOperation, Store } from './store/store.ts'
 export type { StoreIndex } from './store/store-index.ts'
 export type { StoreIterator } from './store/store-iterator.ts'
 export type { PutOptions, RangeOptions, ReadStoreOptions, StoreOptions, WriteStoreOptions } from './store/store-options.ts'

@@ -36,18 +36,14 @@ import {
 import { estimateRecords, type StoreStats, statsOf } from './store-stats.ts'
 import { StoreView } from './store-view.ts'
 
-/** One write of `batch`. `store`: another store of the same database; default the one whose `batch` is called. */
+/** One write of `batch`. */
 export type BatchOperation<V = unknown, K extends StoreKey = StoreKey> =
-  | {
-      readonly type: 'put'
-      readonly key: K
-      readonly value: V
-      readonly ttlMs?: number
-      readonly expiresAt?: number
-      readonly store?: Store
-    }
-  | { readonly type: 'del'; readonly key: K; readonly store?: Store }
-  | { readonly type: 'delRange'; readonly range: RangeOptions<K>; readonly store?: Store }
+  | { readonly type: 'put'; readonly key: K; readonly value: V; readonly ttlMs?: number; readonly expiresAt?: number }
+  | { readonly type: 'del'; readonly key: K }
+  | { readonly type: 'delRange'; readonly range: RangeOptions<K> }
+
+/** One write of `batch` to another store of the same database, with that store's keys and values. */
+export type OtherStoreOperation = BatchOperation & { readonly store: Store }
 
 const cores = new WeakMap<object, StoreCore>()
 
@@ -299,13 +295,13 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
   }
 
   /** Several writes, in one store or several of one database, as one commit: all or nothing, in their order. */
-  batch(operations: readonly BatchOperation<V, K>[], options?: WriteStoreOptions): Promise<void> {
+  batch(operations: readonly (BatchOperation<V, K> | OtherStoreOperation)[], options?: WriteStoreOptions): Promise<void> {
     const others = new Map<StoreCore, StoreWrites>()
     return this.#write(
       writes => {
         if (options !== undefined) checkWriteOptions(options)
         if (!Array.isArray(operations)) throw new TypeError(`operations must be an array, got ${String(operations)}`)
-        for (const operation of operations as readonly BatchOperation<V, K>[]) {
+        for (const operation of operations as readonly (BatchOperation & { readonly store?: Store })[]) {
           checkObject(operation, 'each of operations')
           const core = operation.store === undefined ? this.#core : coreOf(operation.store)
           const target = core === this.#core ? writes : writesOf(others, core, this.#core)
