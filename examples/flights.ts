@@ -1,6 +1,8 @@
 /**
- * `npm start`: three million real flights through the log. Reads them from Parquet (and samples from JSON), appends them durably to sixteen
- * logs, writes them to segments, reads everything back by offset and by time, closes, verifies every file, opens again, and prints what it took.
+ * `npm start`: three million real flights through the log, and the first of them through a store. Reads them from Parquet (and samples from
+ * JSON), appends them durably to sixteen logs, reads everything back by offset and by time; puts a part into a store with two indexes, asks it by key,
+ * range and index, cancels flights by transactions, follows the change feed in a process that is killed, verifies every file, opens again, resumes the
+ * feed where it was, looks at the store as it was before, and prints what each step found and took.
  *
  *   node dist/examples/flights.js [--dir folder] [--keep]
  *
@@ -17,7 +19,8 @@ import { checkByOffset, checkByTime, compare } from './flights/check.ts'
 import { countParquetRows, type Flights, findFiles, readJson, readParquet } from './flights/data.ts'
 import { Loader, logNames } from './flights/load.ts'
 import { type LogModel, moments } from './flights/model.ts'
-import { Steps } from './flights/steps.ts'
+import { grouped, Steps } from './flights/steps.ts'
+import { loadedFlights, StoreSteps } from './flights/store-steps.ts'
 
 interface Source {
   readonly kind: string
@@ -61,7 +64,8 @@ async function load(steps: Steps, loader: Loader, { kind, rows, bytes, flights }
     appendMs += lap()
     compare(`rows of ${kind}`, records, rows)
     steps.add(`read ${kind}`, readMs / 1000, records, bytes)
-    return { records, bytes: loader.bytes - bytesBefore, seconds: appendMs / 1000 }
+    const finding = `${grouped(records)} flights are in ${logNames.length} logs`
+    return { records, bytes: loader.bytes - bytesBefore, seconds: appendMs / 1000, finding }
   })
 }
 
@@ -71,12 +75,12 @@ async function readBack(steps: Steps, database: Database, models: readonly LogMo
   await steps.run('read back by offset', records, async advance => {
     let bytes = 0
     for (const [i, log] of logs.entries()) bytes += checkByOffset(log, models[i] as LogModel, advance)
-    return { records, bytes }
+    return { records, bytes, finding: 'every record equals the source' }
   })
   const lookups = logs.length * moments.length
   await steps.run('look up by time', lookups, async advance => {
     for (const [i, log] of logs.entries()) advance(checkByTime(log, models[i] as LogModel))
-    return { records: lookups, bytes: 0 }
+    return { records: lookups, bytes: 0, finding: `the first flight of each of ${moments.length} days is where it must be` }
   })
 }
 
@@ -90,7 +94,7 @@ async function verifyFiles(steps: Steps, folder: string): Promise<void> {
       },
     })
     if (!report.ok) throw new Error(`damaged: ${JSON.stringify(report.findings.filter(({ severity }) => severity === 'error'))}`)
-    return { records: report.records, bytes: report.bytes }
+    return { records: report.records, bytes: report.bytes, finding: 'no byte is wrong, after the kill' }
   })
 }
 
@@ -100,13 +104,28 @@ async function run(folder: string, steps: Steps): Promise<void> {
     await database.define(logNames.map(name => ({ name, kind: 'topic' })))
     const loader = new Loader(database)
     for (const source of await sources()) await load(steps, loader, source)
-    await steps.time('write segments', () => database.seal())
+    await steps.time('write segments', async () => {
+      await database.seal()
+      return 'the logs lie in sealed files'
+    })
     await readBack(steps, database, loader.models)
-    await steps.time('close', () => database.close())
+
+    const stores = new StoreSteps(steps, await loadedFlights())
+    await stores.load(database)
+    await stores.query(database)
+    await stores.cancel(database)
+    await steps.time('close', async () => {
+      await database.close()
+      return 'the folder is free for another process'
+    })
+    await stores.followAndKill(folder)
     await verifyFiles(steps, folder)
     await steps.time('open again', async () => {
       database = await open(folder)
+      return 'what the killed process had acknowledged is there'
     })
+    await stores.resume(database)
+    await stores.lookBack(database)
     for (const [i, name] of logNames.entries())
       compare(`${name}: end after reopening`, database.log(name).endOffset, loader.models[i]?.count)
   } finally {

@@ -1,4 +1,4 @@
-/** Runs the steps of a job one after the other, each with a progress bar, and prints a closing table of what they did. */
+/** Runs the steps of a job one after the other, each with a progress bar and a line about what it found, and prints a closing table of what they did. */
 
 import cliProgress from 'cli-progress'
 import Table from 'cli-table3'
@@ -8,6 +8,8 @@ export interface Done {
   readonly bytes: number
   /** When only a part of the step's time counts (another part is a step of its own). */
   readonly seconds?: number
+  /** Printed when the step is done. */
+  readonly finding: string
 }
 
 export class Steps {
@@ -22,19 +24,23 @@ export class Steps {
     let value = 0
     bar.start(total, 0)
     const start = performance.now()
+    let done: Done
     try {
-      const { records, bytes, seconds = (performance.now() - start) / 1000 } = await body(by => bar.update((value += by)))
-      this.add(name, seconds, records, bytes)
+      done = await body(by => bar.update((value += by)))
     } finally {
       bar.stop()
     }
+    const { records, bytes, seconds = (performance.now() - start) / 1000, finding } = done
+    this.add(name, seconds, records, bytes)
+    console.log(`${name}: ${finding}`)
   }
 
   /** A step without records or a bar. */
-  async time(name: string, body: () => Promise<unknown>): Promise<void> {
+  async time(name: string, body: () => Promise<string>): Promise<void> {
     const start = performance.now()
-    await body()
+    const finding = await body()
     this.add(name, (performance.now() - start) / 1000, 0, 0)
+    console.log(`${name}: ${finding}`)
   }
 
   /** A row for something that was timed elsewhere. */
@@ -56,6 +62,7 @@ export class Steps {
   }
 }
 
-function grouped(value: number): string {
+/** 1,234,567 */
+export function grouped(value: number): string {
   return Math.round(value).toLocaleString('en-US')
 }

@@ -1,4 +1,4 @@
-/** The small examples run as they are, and the README shows the first of them to the letter. */
+/** The small examples run as they are, and the README shows two of them to the letter. */
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
@@ -15,6 +15,38 @@ test('quickstart prints what it appended', async () => {
   expect(await outputOf('quickstart')).toBe('0: ada 12 eggs\n1: bob 1 goose')
 })
 
+test('store prints what it put, found, deleted and let expire', async () => {
+  expect((await outputOf('store')).split('\n')).toEqual([
+    'Ada',
+    'emmy Erlangen',
+    '2',
+    'of Ada: 12 eggs, 1 goose',
+    'since February: 1 goose',
+    '1 left, 3 before',
+    'sessions: s1',
+    'taken over: true',
+  ])
+})
+
+test('changes: the copy goes on where it was and sees each change once', async () => {
+  expect((await outputOf('changes')).split('\n').map(line => line.trim())).toEqual([
+    'from start to 2',
+    'put monday',
+    'put tuesday',
+    'copy: monday tuesday',
+    'from 2 to 5',
+    'del monday',
+    'put wednesday',
+    'delRange {"gte":"tue","lt":"tuf"}',
+    'copy: wednesday',
+    'from 5 to 5',
+  ])
+})
+
+test('backup: what was written before it is restored, what came after is not', async () => {
+  expect(await outputOf('backup')).toBe('the database has 101 readings\nrestored and checked: 100 readings')
+})
+
 test('lease: the worker sees the moment of the lease', async () => {
   expect(await outputOf('lease')).toBe('the worker counted 1000 records, the owner has 1001')
 })
@@ -25,8 +57,8 @@ test('level: a graph database of the Level ecosystem works on Varve, a sublevel 
   )
 })
 
-test('the README shows the quickstart as it is', () => {
-  const source = readFileSync('examples/quickstart.ts', 'utf8')
+test.each(['store', 'quickstart'])('the README shows %s as it is', name => {
+  const source = readFileSync(`examples/${name}.ts`, 'utf8')
   const shown = source.slice(source.indexOf('// [readme]\n') + '// [readme]\n'.length, source.indexOf('// [/readme]'))
   expect(shown.length).toBeGreaterThan(500)
   expect(readFileSync('README.md', 'utf8')).toContain(shown.trim())

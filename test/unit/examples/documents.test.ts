@@ -1,0 +1,83 @@
+/**
+ * Goal: no code in the documents rots. Every TypeScript block of them is compiled against the package's doors, each as a module of its own.
+ * A block without imports is a fragment: it gets `db`, the names that users import, and what comments `<!-- with: … -->` right before it declare.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+
+const documents = ['README.md', ...readdirSync('docs', { recursive: true, encoding: 'utf8' }).map(file => join('docs', file))].filter(
+  file => file.endsWith('.md'),
+)
+
+const fragmentHead = [
+  "import { type Database, open, type RangeOptions, type Store, type StoreKey } from 'varve'",
+  'declare const db: Database',
+  '',
+].join('\n')
+
+interface Block {
+  readonly document: string
+  /** Where the code begins, from 1. */
+  readonly line: number
+  readonly code: string
+  /** What a fragment takes for granted. */
+  readonly given?: string
+}
+
+function blocksOf(document: string): Block[] {
+  const lines = readFileSync(document, 'utf8').split('\n')
+  const blocks: Block[] = []
+  for (let i = 0; i < lines.length; i++) {
+    if (lines[i] !== '```ts') continue
+    const end = lines.indexOf('```', i)
+    if (end < 0) throw new Error(`${document}:${i + 1}: the block has no end`)
+    let first = i
+    while (lines[first - 1]?.startsWith('<!-- with: ')) first--
+    const given = lines.slice(first, i).map(line => line.slice('<!-- with: '.length, -' -->'.length))
+    blocks.push({ document, line: i + 2, code: lines.slice(i + 1, end).join('\n'), given: `${given.join('\n')}\n` })
+    i = end
+  }
+  return blocks
+}
+
+/** Compiles the blocks together; returns the compiler's complaints. */
+function compile(blocks: readonly Block[], name: string): string[] {
+  const folder = join('reports', name)
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  for (const { document, line, code, given = '' } of blocks) {
+    const head = /^import /m.test(code) ? '' : fragmentHead + given
+    writeFileSync(join(folder, `${document.replaceAll(/\W/g, '-')}-${line}.ts`), `${head}${code}\n`)
+  }
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
+  const paths = { varve: ['../../index.ts'], 'varve/*': ['../../*/index.ts'] }
+  writeFileSync(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({
+      extends: '../../tsconfig.json',
+      compilerOptions: { noEmit: true, declaration: false, isolatedDeclarations: false, rootDir: '../..', paths },
+      include: ['*.ts'],
+    }),
+  )
+  try {
+    execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', folder], { encoding: 'utf8' })
+    return []
+  } catch (error) {
+    return (error as { stdout: string }).stdout.split('\n').filter(line => line !== '')
+  }
+}
+
+test('every block of the documents compiles', () => {
+  const blocks = documents.flatMap(blocksOf)
+  for (const document of ['README.md', 'docs/STORES.md', 'docs/API.md'])
+    expect(blocks.some(block => block.document === document)).toBe(true)
+  expect(compile(blocks, 'documents')).toEqual([])
+})
+
+test('a block with a verb that is not there would be found', () => {
+  const block = (line: number, code: string): Block => ({ document: 'README.md', line, code })
+  const complaints = compile([block(1, "db.store('a').fetch('b')"), block(9, "await db.store('a').put('b', 1)")], 'documents-broken')
+  expect(complaints).toEqual([expect.stringMatching(/README-md-1\.ts.*'fetch' does not exist/)])
+})
