@@ -35,7 +35,7 @@ export interface RunViews {
   dropsBefore(log: LogicalLog, keepSince: number): void
   /** The earliest clock, ms, by which a view may judge what has expired. */
   expiryClock(): number
-  /** Whether expired records of the log are dropped by merges. */
+  /** Whether expired records of the log are dropped by merges; false for one with a history, whose earlier moments have earlier clocks. */
   mayDropExpired(logId: number): boolean
 }
 
@@ -192,7 +192,7 @@ export class RunCompaction {
     const kept = keepSince === undefined ? { snapshots } : { snapshots, keepSince }
     if (!holdsOldest || log.definition.versioned === true) return kept
     const dropDeletes = { sequence: newest }
-    if (!this.#mayDropExpired(log)) return { ...kept, dropDeletes }
+    if (!this.#host.mayDropExpired(log.id)) return { ...kept, dropDeletes }
     return { snapshots, dropDeletes, dropExpired: true, now: this.#host.expiryClock() }
   }
 
@@ -200,7 +200,7 @@ export class RunCompaction {
   #dropsOf(log: LogicalLog, runs: readonly PartRef[]): MergeGroup[] {
     if (log.definition.versioned === true || !this.#isInUse(log)) return []
     const indexes = runs.map(indexOf)
-    const mayExpire = this.#mayDropExpired(log) && indexes.some(index => index.facts().expiring > 0)
+    const mayExpire = this.#host.mayDropExpired(log.id) && indexes.some(index => index.facts().expiring > 0)
     if (!mayExpire && indexes.every(index => index.rangeDeletes.length === 0)) return []
     const droppable = runs.map(({ reader, part, recordCount }, i): DroppableRun => {
       const { smallestKey, largestKey, rangeDeletes } = indexes[i] as RunIndex
@@ -242,17 +242,12 @@ export class RunCompaction {
   /** How many records of a run a merge could drop because they expired: as if expiries were spread evenly. */
   #expiredOf(log: LogicalLog, run: PartRef, index: RunIndex): number {
     const { expiring, minExpiry, maxExpiry } = index.facts()
-    if (expiring === 0 || log.definition.versioned === true || !this.#mayDropExpired(log)) return 0
+    if (expiring === 0 || log.definition.versioned === true || !this.#host.mayDropExpired(log.id)) return 0
     const oldestView = this.#host.snapshotsOf(log.id)[0]
     if (oldestView !== undefined && oldestView < run.reader.directory.maxSequence(run.part)) return 0
     const clock = this.#host.expiryClock()
     if (clock < minExpiry) return 0
     return clock >= maxExpiry ? expiring : (expiring * (clock - minExpiry)) / (maxExpiry - minExpiry)
-  }
-
-  /** Earlier moments of a history have earlier clocks: what expired since is dropped when its delete is. */
-  #mayDropExpired(log: LogicalLog): boolean {
-    return this.#host.keepSinceOf(log) === undefined && this.#host.mayDropExpired(log.id)
   }
 
   /** A store is open over the log, or it was flushed since this database was opened: its indexes are in memory or soon will be. */

@@ -115,6 +115,18 @@ describe('moments', () => {
 })
 
 describe('the horizon', () => {
+  test('an entry that expired within the retention stays for the moments before, however old its put is', async () => {
+    await withDatabase(newEnvironment(9), async (db, environment) => {
+      const store: TextStore = db.store('s', text)
+      const put = environment.clock.now()
+      await store.put('k', 'x', { ttlMs: 30_000 })
+      await store.put('other', 'y')
+      await sleep(environment, 70_000)
+      await compact(db)
+      expect([store.get('k'), at(store, { time: put + 20_000 }), at(store, { time: put + 31_000 })]).toEqual([undefined, 'x', undefined])
+    })
+  })
+
   test('compaction keeps what the retention needs, and after it drops the rest: what is gone is said', async () => {
     await withDatabase(newEnvironment(10), async (db, environment) => {
       const store: TextStore = db.store('s', text)
