@@ -1,5 +1,5 @@
 /**
- * Goal: no code in the documents rots. Every TypeScript block of them is compiled against the package's doors, each as a module of its own.
+ * Goal: the documents stay true to the code. Every TypeScript block of them is compiled against the package's doors, each as a module of its own.
  * A block without imports is a fragment: it gets `db`, the names that users import, and what comments `<!-- with: … -->` right before it declare.
  */
 import { execFileSync } from 'node:child_process'
@@ -80,4 +80,12 @@ test('a block with a verb that is not there would be found', () => {
   const block = (line: number, code: string): Block => ({ document: 'README.md', line, code })
   const complaints = compile([block(1, "db.store('a').fetch('b')"), block(9, "await db.store('a').put('b', 1)")], 'documents-broken')
   expect(complaints).toEqual([expect.stringMatching(/README-md-1\.ts.*'fetch' does not exist/)])
+})
+
+test('the README can be read in one go, and the architecture names only files that are there', () => {
+  expect(readFileSync('README.md', 'utf8').split('\n').length - 1).toBeLessThanOrEqual(200)
+  const sources = readdirSync('engine', { recursive: true, encoding: 'utf8' }).map(file => `/${file.replaceAll('\\', '/')}`)
+  const named = readFileSync('docs/ARCHITECTURE.md', 'utf8').match(/(?<=`)[a-z0-9/-]+\.ts(?=`)/g) ?? []
+  expect(named.length).toBeGreaterThan(40)
+  expect(named.filter(name => !sources.some(source => source.endsWith(`/${name}`)))).toEqual([])
 })
