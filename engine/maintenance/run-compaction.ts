@@ -193,7 +193,7 @@ export class RunCompaction {
     if (!holdsOldest || log.definition.versioned === true) return kept
     const dropDeletes = { sequence: newest }
     if (!this.#host.mayDropExpired(log.id)) return { ...kept, dropDeletes }
-    return { snapshots, dropDeletes, dropExpired: true, now: this.#host.expiryClock() }
+    return { ...kept, dropDeletes, dropExpired: true, now: this.#host.expiryClock() }
   }
 
   /** Groups that put an empty run in the place of adjacent ones that nobody sees. */
