@@ -35,6 +35,8 @@ export type {
   KeyCodecName,
   LeaseDescription,
   LeasedLog,
+  LeasedStore,
+  LeasedStoreOptions,
   LeaseOptions,
   LevelStats,
   LocalLog,

@@ -63,7 +63,7 @@ async function environmentOf({ storage }: ResolvedOptions): Promise<Environment>
 
 const commitOptionNames: ReadonlySet<string> = new Set(['durability'])
 const backupOptionNames: ReadonlySet<string> = new Set(['signal', 'onProgress'])
-const leaseOptionNames: ReadonlySet<string> = new Set(['logs', 'bound'])
+const leaseOptionNames: ReadonlySet<string> = new Set(['logs', 'stores', 'bound'])
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
@@ -201,7 +201,7 @@ export class Database implements Committer, Definitions {
       rows => this.#edit(rows),
       rows => this.#editNow(rows),
     )
-    this.#leases = new Leases(this.#manifest, this.#commitLog, () => this.#deleteDoomed())
+    this.#leases = new Leases(this.#manifest, () => this.#deleteDoomed())
     const storesHost = this.#storesHost()
     this.#stores = new Stores(storesHost)
     this.#transactions = new Transactions(storesHost)
@@ -480,18 +480,26 @@ export class Database implements Committer, Definitions {
 
   // --- reading beside the logs -------------------------------------------------------------------------------------------------------
 
-  /** A moment that worker threads can read; see `lease/leases.ts`. */
+  /** A moment of logs and stores that worker threads can read; see `lease/leases.ts`. NOT_FOUND for a name that is none. */
   lease(options: LeaseOptions = {}): OwnedLease {
     this.#assertOpen()
     this.#assertOnDisk('lease')
     checkObject(options, 'options')
     checkNames(options, leaseOptionNames)
     checkBound(options.bound)
-    if (options.logs !== undefined && !Array.isArray(options.logs))
-      throw new TypeError(`logs must be an array of names, got ${String(options.logs)}`)
-    const logs =
-      options.logs === undefined ? this.list().map(definition => this.#log(definition.name)) : options.logs.map(name => this.#log(name))
-    return this.#leases.take(logs, options.bound ?? 'highWatermark')
+    for (const option of ['logs', 'stores'] as const) {
+      const names = options[option]
+      if (names !== undefined && !Array.isArray(names)) throw new TypeError(`${option} must be an array of names, got ${String(names)}`)
+    }
+    const isAll = options.logs === undefined && options.stores === undefined
+    const logs = isAll ? this.list().map(({ name }) => name) : (options.logs ?? [])
+    return this.#leases.take({
+      sequence: this.#visibleSequence,
+      time: this.environment.clock.now(),
+      logs: logs.map(name => this.#log(name)),
+      bound: options.bound ?? 'highWatermark',
+      stores: this.#stores.leased(isAll ? undefined : (options.stores ?? [])),
+    })
   }
 
   stats(): DatabaseStats {

@@ -1,7 +1,8 @@
 /**
- * Leases: one moment of some logs, kept for worker threads.
+ * Leases: one moment of some logs and stores, kept for worker threads.
  *
- * A lease names segment parts, arenas (shared memory) and the slots of each tail as they were when it was taken. Nothing in it is deleted or
+ * A lease names segment parts, arenas (shared memory), the slots of each log's tail and the memtables of each store as they were when it was taken. A store
+ * needs no snapshot: its runs and memtables are kept whole. Nothing in it is deleted or
  * recycled until the owner released it and every copy that was handed out was released or its worker ended. A copy is one cell of shared
  * memory: a worker releases it by a store, without a message; the owner looks at the cells when it wants to delete something.
  *
@@ -9,17 +10,23 @@
  */
 import type { Manifest } from '../catalog/manifest.ts'
 import type { Arena, ArenaView } from '../commit-log/arena.ts'
-import type { CommitLog } from '../commit-log/commit-log.ts'
-import { VarveError } from '../errors.ts'
+import { assert, VarveError } from '../errors.ts'
 import type { DefinedLog, ReadBound } from '../log/log.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
+import type { PartRef } from '../log/parts.ts'
+import { PART_RUN } from '../segment/format.ts'
+import type { MemtableDescription } from '../store/memtable.ts'
+import type { StoredStoreOptions } from '../store/store-options.ts'
+import type { LeasableStore } from '../store/stores.ts'
 
 const copiesMax = 1024
 
 export interface LeaseOptions {
-  /** Names of the logs. Default: all. */
+  /** Names of the logs. Default: all, or none when `stores` is given. */
   readonly logs?: readonly string[]
-  /** How far the moment sees. Default 'highWatermark'. */
+  /** Names of the stores. Default: all, or none when `logs` is given. */
+  readonly stores?: readonly string[]
+  /** How far the moment sees of logs. Default 'highWatermark'. Stores are seen as their own reads see them. */
   readonly bound?: ReadBound
 }
 
@@ -30,14 +37,34 @@ export interface LeasedLogDescription {
   /** Exclusive: what the bound allowed when the lease was taken. */
   readonly endOffset: number
   readonly flushedEnd: number
-  readonly parts: readonly { readonly path: string; readonly segmentId: number; readonly part: number }[]
+  readonly parts: readonly LeasedPart[]
   readonly slots: readonly number[]
+}
+
+/** A part of a segment in a lease. */
+export interface LeasedPart {
+  readonly path: string
+  readonly segmentId: number
+  readonly part: number
+}
+
+/** One store in a lease. */
+export interface LeasedStoreDescription {
+  /** As users know it. */
+  readonly name: string
+  readonly options: StoredStoreOptions
+  /** In no order. */
+  readonly runs: readonly LeasedPart[]
+  /** Oldest first, each with the shared memory in which its records lie: an arena's, or its own. */
+  readonly memtables: readonly { readonly description: MemtableDescription; readonly bytes: Uint8Array }[]
 }
 
 /** A copy of a lease for one thread; structured-clonable. `openLease` reads it. */
 export interface LeaseDescription {
   readonly sequence: number
+  readonly time: number
   readonly logs: readonly LeasedLogDescription[]
+  readonly stores: readonly LeasedStoreDescription[]
   readonly arenas: readonly ArenaView[]
   /** One cell a copy: 1 in use, 0 released. */
   readonly cells: Int32Array
@@ -52,8 +79,10 @@ export interface EndingThread {
 }
 
 export interface OwnedLease {
-  /** Commit sequence of the moment. */
+  /** Commit sequence of the moment: commits before it are seen. */
   readonly sequence: number
+  /** Clock of the moment, by which entries of stores have expired or not, ms since 1970. */
+  readonly time: number
   /** A copy for one thread. With the worker given, its end releases the copy. */
   share(worker?: EndingThread): LeaseDescription
   /** The owner needs it no longer; copies go on. Idempotent. */
@@ -80,16 +109,23 @@ interface HeldCopy {
   readonly ofThread: Set<HeldCopy>
 }
 
+/** What a lease is taken of, all of it in one turn. */
+export interface LeaseMoment {
+  readonly sequence: number
+  readonly time: number
+  readonly logs: readonly LogicalLog[]
+  readonly bound: ReadBound
+  readonly stores: readonly LeasableStore[]
+}
+
 export class Leases {
   readonly #manifest: Manifest
-  readonly #commitLog: CommitLog
   readonly #onRelease: () => void
   #leases = new Set<LeaseState>()
   #threads = new WeakMap<EndingThread, Set<HeldCopy>>()
 
-  constructor(manifest: Manifest, commitLog: CommitLog, onRelease: () => void) {
+  constructor(manifest: Manifest, onRelease: () => void) {
     this.#manifest = manifest
-    this.#commitLog = commitLog
     this.#onRelease = onRelease
   }
 
@@ -97,7 +133,7 @@ export class Leases {
     return this.#leases.size
   }
 
-  take(logs: readonly LogicalLog[], bound: ReadBound): OwnedLease {
+  take({ sequence, time, logs, bound, stores }: LeaseMoment): OwnedLease {
     const segments = new Set<number>()
     const arenas = new Map<number, Arena>()
     const described: LeasedLogDescription[] = []
@@ -116,10 +152,11 @@ export class Leases {
         startOffset: log.startOffset,
         endOffset,
         flushedEnd: log.flushedEnd,
-        parts: log.parts.map(({ reader, segmentId, part }) => ({ path: reader.path, segmentId, part })),
+        parts: log.parts.map(leasedPart),
         slots,
       })
     }
+    const describedStores = stores.map(store => describeStore(store, segments, arenas))
     for (const id of segments) this.#manifest.pin(id)
     for (const arena of arenas.values()) arena.leases++
     const state: LeaseState = {
@@ -131,7 +168,6 @@ export class Leases {
       ownerReleased: false,
     }
     this.#leases.add(state)
-    const { sequence } = this.#commitLog
     const views = state.arenas.map(arena => arena.viewNow())
     const release = (): void => {
       state.ownerReleased = true
@@ -140,6 +176,7 @@ export class Leases {
     }
     return {
       sequence,
+      time,
       share: worker => {
         if (state.ownerReleased) throw new VarveError('CLOSED', 'the lease was released')
         if (worker?.threadId === -1) throw new VarveError('CLOSED', 'the worker of this copy has ended')
@@ -149,7 +186,7 @@ export class Leases {
         const copy = state.copies++
         Atomics.store(state.cells, copy, 1)
         if (worker !== undefined) this.#endsWith(worker, state, copy)
-        return { sequence, logs: described, arenas: views, cells: state.cells, copy }
+        return { sequence, time, logs: described, stores: describedStores, arenas: views, cells: state.cells, copy }
       },
       release,
       [Symbol.dispose]: release,
@@ -194,6 +231,34 @@ export class Leases {
     this.collect()
     this.#leases.clear()
   }
+}
+
+/** Adds to `segments` and `arenas` what the store's moment needs. Memory of a batch that was unpacked is never reused, so it needs no pin. */
+function describeStore({ name, log, memtables }: LeasableStore, segments: Set<number>, arenas: Map<number, Arena>): LeasedStoreDescription {
+  const ofTail = new Map<number, Arena>()
+  const { tail } = log
+  for (let i = 0; i < tail.length; i++) {
+    const arena = tail.arena(i)
+    ofTail.set(arena.number, arena)
+  }
+  const held = memtables.filter(memtable => memtable.count > 0)
+  for (const { arenaNumber } of held) {
+    const arena = ofTail.get(arenaNumber)
+    assert(arena !== undefined, 'a memtable is of an arena of the tail', arenaNumber)
+    arenas.set(arenaNumber, arena)
+  }
+  const runs = log.parts.filter(part => part.type === PART_RUN && part.recordCount > 0)
+  for (const { segmentId } of runs) segments.add(segmentId)
+  return {
+    name,
+    options: log.definition.options?.store as StoredStoreOptions,
+    runs: runs.map(leasedPart),
+    memtables: held.map(memtable => ({ description: memtable.describe(), bytes: memtable.bytes })),
+  }
+}
+
+function leasedPart({ reader, segmentId, part }: PartRef): LeasedPart {
+  return { path: reader.path, segmentId, part }
 }
 
 function allReleased(state: LeaseState): boolean {

@@ -1,5 +1,5 @@
 /**
- * Reads a lease in whatever thread it was sent to: the same reading verbs as a log has, over the moment that the lease names. It opens segment
+ * Reads a lease in whatever thread it was sent to: the same reading verbs as a log or a store has, over the moment that the lease names. It opens segment
  * files by itself and reads tails in shared memory; it talks to nobody.
  */
 
@@ -8,11 +8,16 @@ import { Arena, type ArenaView } from '../commit-log/arena.ts'
 import { type Files, nodeFiles } from '../env/index.ts'
 import { VarveError } from '../errors.ts'
 import { offsetForTimeInBatch } from '../log/batch-kinds.ts'
+import { checkString } from '../log/check-arguments.ts'
 import type { DefinedLog, LogSlice } from '../log/log.ts'
 import { offsetForTimeInParts, type PartRef, partRef, readParts } from '../log/parts.ts'
 import { Tail } from '../log/tail.ts'
 import { SegmentReader } from '../segment/reader.ts'
-import type { LeaseDescription, LeasedLogDescription } from './leases.ts'
+import type { StoreKey } from '../store/key-codec.ts'
+import { LeasedStore, type LeasedStoreOptions, LeasedTable } from '../store/leased-store.ts'
+import { Memtable } from '../store/memtable.ts'
+import type { Snapshot } from '../store/snapshots.ts'
+import type { LeaseDescription, LeasedLogDescription, LeasedPart } from './leases.ts'
 
 const bytesMaxDefault = 1 << 20
 
@@ -28,9 +33,20 @@ export interface LeasedLog {
 }
 
 export interface OpenedLease {
+  /** Commit sequence of the moment: commits before it are seen. */
   readonly sequence: number
+  /** Clock of the moment, ms since 1970. */
+  readonly time: number
   readonly logs: readonly LeasedLog[]
+  /** Names of the stores, in the order of the lease. */
+  readonly storeNames: readonly string[]
+  /** NOT_FOUND when the lease has no such log. */
   log(name: string): LeasedLog
+  /**
+   * A store of the lease, read-only. NOT_FOUND when the lease has none of this name, CODEC_MISSING when values are encoded by a codec of the user's own
+   * that is not given, DEFINITION_MISMATCH for another codec.
+   */
+  store<V = unknown, K extends StoreKey = StoreKey>(name: string, options?: LeasedStoreOptions<V>): LeasedStore<V, K>
   /** Closes files and lets the owner delete them. Idempotent. */
   release(): void
   [Symbol.dispose](): void
@@ -54,7 +70,29 @@ export async function openLease(description: LeaseDescription, files: Files = no
     }
     return reader
   }
-  const logs = description.logs.map(log => openLog(log, arenas, readerOf, assertOpen))
+  const partOf = ({ path, part }: LeasedPart): PartRef => partRef(readerOf(path), part)
+  const logs = description.logs.map(log => openLog(log, arenas, partOf, assertOpen))
+  const tables = new Map<string, LeasedTable>()
+  const tableOf = (name: string): LeasedTable => {
+    let table = tables.get(name)
+    if (table === undefined) {
+      const found = description.stores.find(store => store.name === name)
+      if (found === undefined) throw new VarveError('NOT_FOUND', `store ${name} is not in this lease`, { details: { store: name } })
+      const memtables = found.memtables.map(memtable => Memtable.open(memtable.description, memtable.bytes))
+      table = new LeasedTable(found.options, memtables, () => found.runs.map(partOf))
+      tables.set(name, table)
+    }
+    return table
+  }
+  const moment: Snapshot = {
+    sequence: description.sequence,
+    time: description.time,
+    get isClosed() {
+      return released
+    },
+    close: () => undefined, // the lease's own, which ends with it
+    [Symbol.dispose]: () => undefined,
+  }
   const release = (): void => {
     if (released) return
     released = true
@@ -63,11 +101,18 @@ export async function openLease(description: LeaseDescription, files: Files = no
   }
   return {
     sequence: description.sequence,
+    time: description.time,
     logs,
+    storeNames: description.stores.map(({ name }) => name),
     log: name => {
       const found = logs.find(log => log.definition.name === name)
       if (found === undefined) throw new VarveError('NOT_FOUND', `log ${name} is not in this lease`, { details: { log: name } })
       return found
+    },
+    store: <V, K extends StoreKey>(name: string, options: LeasedStoreOptions<V> = {}) => {
+      assertOpen()
+      checkString(name, 'name')
+      return new LeasedStore<V, K>(name, tableOf(name), options, moment, assertOpen)
     },
     release,
     [Symbol.dispose]: release,
@@ -84,7 +129,7 @@ function arenaOf(view: ArenaView): Arena {
 function openLog(
   description: LeasedLogDescription,
   arenas: ReadonlyMap<number, Arena>,
-  readerOf: (path: string) => SegmentReader,
+  partOf: (part: LeasedPart) => PartRef,
   assertOpen: () => void,
 ): LeasedLog {
   const { definition, startOffset, endOffset, flushedEnd } = description
@@ -92,7 +137,7 @@ function openLog(
   const tail = new Tail(number => arenas.get(number) as Arena)
   for (const slot of description.slots) tail.push(slot)
   let parts: PartRef[] | undefined
-  const partRefs = (): PartRef[] => (parts ??= description.parts.map(({ path, part }) => partRef(readerOf(path), part)))
+  const partRefs = (): PartRef[] => (parts ??= description.parts.map(partOf))
   return {
     definition,
     startOffset,

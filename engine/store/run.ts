@@ -94,3 +94,8 @@ export class Run {
     this.#blocks.clear()
   }
 }
+
+/** Order of a table's runs. */
+export function newestRunFirst(left: Run, right: Run): number {
+  return right.part.firstOffset - left.part.firstOffset
+}

@@ -164,17 +164,22 @@ export class StoreCore {
   }
 
   bounds(range: RangeOptions<never> | RangeOptions): KeyBounds {
-    const { gt, gte, lt, lte, prefix } = range as RangeOptions
-    let start: Uint8Array | undefined
-    let end: Uint8Array | undefined
-    if (prefix !== undefined) ({ start, end } = this.keys.prefixRange(prefix))
-    if (gte !== undefined) start = this.keyBytes(gte)
-    else if (gt !== undefined) start = successor(this.keyBytes(gt))
-    if (lt !== undefined) end = this.keyBytes(lt)
-    else if (lte !== undefined) end = successor(this.keyBytes(lte))
-    const isEmpty = start !== undefined && end !== undefined && Buffer.compare(start, end) >= 0
-    return { start, end, isEmpty }
+    return boundsOf(range as RangeOptions, this.keys, this.encoder)
   }
+}
+
+/** What the keys of a range lie between, encoded. TypeError for keys that the codec does not take. */
+export function boundsOf({ gt, gte, lt, lte, prefix }: RangeOptions, keys: KeyCodec, encoder: KeyEncoder): KeyBounds {
+  const encoded = (key: StoreKey): Uint8Array => encoder.bytes.slice(0, keys.encodeInto(encoder, key))
+  let start: Uint8Array | undefined
+  let end: Uint8Array | undefined
+  if (prefix !== undefined) ({ start, end } = keys.prefixRange(prefix))
+  if (gte !== undefined) start = encoded(gte)
+  else if (gt !== undefined) start = successor(encoded(gt))
+  if (lt !== undefined) end = encoded(lt)
+  else if (lte !== undefined) end = successor(encoded(lte))
+  const isEmpty = start !== undefined && end !== undefined && Buffer.compare(start, end) >= 0
+  return { start, end, isEmpty }
 }
 
 /** The smallest key above this one. */

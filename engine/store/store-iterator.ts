@@ -7,8 +7,7 @@
 import { VarveError } from '../errors.ts'
 import type { KeyCodec, StoreKey } from './key-codec.ts'
 import type { Snapshot } from './snapshots.ts'
-import { StoreCursor, type StoreCursorOptions } from './store-cursor.ts'
-import type { StoreTable } from './store-table.ts'
+import { type CursorTable, StoreCursor, type StoreCursorOptions } from './store-cursor.ts'
 import type { ValueCodec } from './value-codec.ts'
 
 const batchFirst = 16
@@ -20,7 +19,7 @@ export type IteratorShape = 'entry' | 'key' | 'value'
 const forgotten = new FinalizationRegistry<Snapshot>(snapshot => snapshot.close())
 
 export interface IteratorSource {
-  readonly table: StoreTable
+  readonly table: CursorTable
   readonly keys: KeyCodec
   readonly values: ValueCodec<unknown>
   readonly snapshot: Snapshot

@@ -10,16 +10,16 @@
  * live are not read.
  */
 import { openStoreBatch, storeBatchBaseSequence } from '../batch/store-batch.ts'
-import { STORE_POINTER, STORE_PUT } from '../batch/store-format.ts'
-import { createKeyHash, hashKey, type KeyHash } from '../batch/store-keys.ts'
+import { createKeyHash, hashKey } from '../batch/store-keys.ts'
 import { StoreRecordCursor } from '../batch/store-record.ts'
 import { type Arena, INDEX_POSITION } from '../commit-log/arena.ts'
 import type { LogicalLog, TailListener } from '../log/logical-log.ts'
 import { rowOf } from '../log/tail.ts'
 import { PART_RUN } from '../segment/format.ts'
 import type { BlockCache } from './block-cache.ts'
+import { KeyFinder } from './key-finder.ts'
 import { Memtable } from './memtable.ts'
-import { Run } from './run.ts'
+import { newestRunFirst, Run } from './run.ts'
 
 export class StoreTable implements TailListener {
   readonly log: LogicalLog
@@ -33,8 +33,7 @@ export class StoreTable implements TailListener {
   #runs: readonly Run[] | undefined
   #known = new Map<string, Run>()
   readonly #batch = new StoreRecordCursor()
-  readonly #found = new StoreRecordCursor()
-  readonly #hash: KeyHash = createKeyHash()
+  readonly #finder: KeyFinder = new KeyFinder(this)
 
   constructor(log: LogicalLog, cache: BlockCache) {
     this.log = log
@@ -68,41 +67,12 @@ export class StoreTable implements TailListener {
    * call.
    */
   find(key: Uint8Array, start: number, size: number, sequenceMax: number): StoreRecordCursor | undefined {
-    const hash = this.#hash
-    hashKey(key, start, size, hash)
-    const record = this.#found
-    let covering = -1
-    const memtables = this.#memtables
-    for (let i = memtables.length - 1; i >= 0; i--) {
-      const memtable = memtables[i] as Memtable
-      if (memtable.rangeDeleteCount > 0) covering = Math.max(covering, memtable.coveringRangeDelete(key, start, size, sequenceMax))
-      if (memtable.find(key, start, size, hash, sequenceMax, record))
-        return isPut(record) && record.sequence > covering ? record : undefined
-    }
-    for (const run of this.runs) {
-      if (run.hasRangeDeletes) covering = Math.max(covering, run.coveringRangeDelete(key, start, size, sequenceMax))
-      if (run.find(key, start, size, hash, sequenceMax)) return isPut(run.record) && run.record.sequence > covering ? run.record : undefined
-    }
-    return undefined
+    return this.#finder.find(key, start, size, sequenceMax)
   }
 
   /** Sequence of the newest record of the key, delete or not, or of a range delete over it; -1 when there is none. For conflict checks. */
   newestSequence(key: Uint8Array, start: number, size: number): number {
-    const hash = this.#hash
-    hashKey(key, start, size, hash)
-    const record = this.#found
-    const memtables = this.#memtables
-    let newest = -1
-    for (let i = memtables.length - 1; i >= 0; i--) {
-      const memtable = memtables[i] as Memtable
-      if (memtable.rangeDeleteCount > 0) newest = Math.max(newest, memtable.coveringRangeDelete(key, start, size, Number.MAX_SAFE_INTEGER))
-      if (memtable.find(key, start, size, hash, Number.MAX_SAFE_INTEGER, record)) return Math.max(newest, record.sequence)
-    }
-    for (const run of this.runs) {
-      if (run.hasRangeDeletes) newest = Math.max(newest, run.coveringRangeDelete(key, start, size, Number.MAX_SAFE_INTEGER))
-      if (run.find(key, start, size, hash, Number.MAX_SAFE_INTEGER)) return Math.max(newest, run.record.sequence)
-    }
-    return newest
+    return this.#finder.newestSequence(key, start, size)
   }
 
   /** Reads the blocks that a `find` of the key may need into the cache, without blocking the thread. The caller keeps the segments pinned. */
@@ -169,10 +139,6 @@ export class StoreTable implements TailListener {
     }
     for (const [id, run] of this.#known) if (!known.has(id)) run.forget()
     this.#known = known
-    return runs.sort((left, right) => right.part.firstOffset - left.part.firstOffset)
+    return runs.sort(newestRunFirst)
   }
-}
-
-function isPut(record: StoreRecordCursor): boolean {
-  return record.kind === STORE_PUT || record.kind === STORE_POINTER
 }

@@ -17,16 +17,16 @@ import { ChangeRetention } from './change-retention.ts'
 import { Histories } from './history.ts'
 import { IndexRegistry } from './index-registry.ts'
 import { keyCodecOf, type StoreKey } from './key-codec.ts'
+import type { Memtable } from './memtable.ts'
 import { Store } from './store.ts'
 import { StoreCore, type StoreHost } from './store-core.ts'
 import { checkSameStore, checkStoreOptions, type StoredStoreOptions, type StoreOptions } from './store-options.ts'
 import { StoreTable } from './store-table.ts'
-import { type ValueCodecName, valueCodecOf } from './value-codec.ts'
+import { storedCodec, valueCodecOf } from './value-codec.ts'
 
 /** Names of store logs begin with it. */
 export const storeLogPrefix: string = 'store/'
 const nameBytesMax = 300
-const builtInCodecs: readonly string[] = ['msgpack', 'json', 'string', 'bytes']
 
 /** What the stores need of their database. */
 export interface StoresHost extends StoreHost {
@@ -42,6 +42,15 @@ export interface StoresHost extends StoreHost {
   log(logName: string): LogicalLog
   /** Parts became invisible: the consolidator should look. */
   wakeUpkeep(): void
+}
+
+/** A store as a lease takes it: its memtables are those of this turn, whether or not anybody has opened it. */
+export interface LeasableStore {
+  /** As users know it. */
+  readonly name: string
+  readonly log: LogicalLog
+  /** Oldest first. */
+  readonly memtables: readonly Memtable[]
 }
 
 export class Stores {
@@ -97,6 +106,29 @@ export class Stores {
     const definition = this.#host.definition(storeLogPrefix + name)
     const others = definition === undefined ? [] : this.#indexes.logsOf(definition.id)
     await this.#host.drop([storeLogPrefix + name, ...others])
+  }
+
+  /** What a lease takes of the stores with these names, each once; of all without names. NOT_FOUND. */
+  leased(names: readonly string[] | undefined): LeasableStore[] {
+    if (names !== undefined) return [...new Set(names)].map(name => this.#leasable(name))
+    const isStore = (name: string): boolean => this.#host.definition(storeLogPrefix + name)?.options?.store !== undefined
+    return this.names()
+      .filter(isStore)
+      .map(name => this.#leasable(name))
+  }
+
+  #leasable(name: string): LeasableStore {
+    checkString(name, 'each of stores')
+    const definition = this.#host.definition(storeLogPrefix + name)
+    if (definition?.options?.store === undefined)
+      throw new VarveError('NOT_FOUND', `no store is named ${name}`, { details: { store: name } })
+    const log = this.#host.log(definition.name)
+    const opened = this.#cores.get(definition.id)
+    if (opened !== undefined) return { name, log, memtables: opened.table.memtables }
+    const { memtables } = new StoreTable(log, this.cache)
+    // Nobody reads it further, so it need not hear of changes.
+    log.listener = undefined
+    return { name, log, memtables }
   }
 
   /** Cores that are open. */
@@ -171,14 +203,6 @@ export class Stores {
     this.#cores.set(definition.id, core)
     return core
   }
-}
-
-/** A codec of the user's own is not stored: it must be given at each opening. */
-function storedCodec(name: string): ValueCodecName {
-  if (builtInCodecs.includes(name)) return name as ValueCodecName
-  throw new VarveError('CODEC_MISSING', `values are encoded by '${name}': give this codec as the option value`, {
-    details: { option: 'value', expected: name },
-  })
 }
 
 function checkStoreName(name: unknown, option: string = 'name'): void {

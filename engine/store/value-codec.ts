@@ -7,6 +7,7 @@
  */
 
 import { damagedBytes } from '../codec/damage.ts'
+import { VarveError } from '../errors.ts'
 import { copyOf, hasLoneSurrogate, readText } from './key-text.ts'
 import { MsgpackValues } from './msgpack-values.ts'
 
@@ -98,6 +99,17 @@ export function valueCodecOf<V = unknown>(choice: ValueCodecName | CustomValueCo
   const codec = builtIn(choice)
   if (codec === undefined) throw new TypeError(`value must be 'msgpack', 'json', 'string', 'bytes' or a codec, not ${String(choice)}`)
   return codec as unknown as ValueCodec<V>
+}
+
+/**
+ * The codec that a store's definition names, as the option `value` would. A codec of the user's own is not stored: CODEC_MISSING, it must be given at
+ * each opening.
+ */
+export function storedCodec(name: string): ValueCodecName {
+  if (builtIn(name) !== undefined) return name as ValueCodecName
+  throw new VarveError('CODEC_MISSING', `values are encoded by '${name}': give this codec as the option value`, {
+    details: { option: 'value', expected: name },
+  })
 }
 
 function builtIn(name: string): ValueCodec | ValueCodec<string> | ValueCodec<Uint8Array> | undefined {
