@@ -24,6 +24,7 @@ import { type CustomValueCodec, storedCodec, type ValueCodec, type ValueCodecNam
 const cacheBytesDefault = 16 * 1024 * 1024
 const optionNames: ReadonlySet<string> = new Set(['value', 'cacheBytes'])
 
+/** How `OpenedLease.store` reads a store. */
 export interface LeasedStoreOptions<V = unknown> {
   // --- options that change meaning -----------------------------------------------------------------------------------------------------
 
@@ -66,6 +67,7 @@ export class LeasedTable implements CursorTable {
   }
 }
 
+/** A store as it was at the moment of a lease, read-only; see `OpenedLease.store`. */
 export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
   readonly name: string
   readonly #table: LeasedTable
@@ -101,6 +103,7 @@ export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
     return keys.map(key => this.get(key))
   }
 
+  /** Whether the key had a value. */
   has(key: K): boolean {
     return this.#find(key) !== undefined
   }
