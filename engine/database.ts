@@ -314,6 +314,7 @@ export class Database implements Committer, Definitions {
   async drop(names: readonly string[]): Promise<void> {
     this.#assertOpen()
     await this.#definitions.drop(names)
+    this.#stores.forgetDropped()
     this.#manifest.sync(this.#catalog.segments())
     await this.#flusher.updateView()
     this.#deleteDoomed()
@@ -562,6 +563,8 @@ export class Database implements Committer, Definitions {
       pin: segmentIds => {
         for (const id of segmentIds) this.#manifest.pin(id)
         return () => {
+          // The manifest is closed and knows no pins any more.
+          if (this.#closed) return
           for (const id of segmentIds) this.#manifest.unpin(id)
           this.#deleteDoomed()
         }

@@ -9,10 +9,10 @@
  * with `index.failure` until the index is declared again.
  */
 import type { Timers } from '../env/environment.ts'
-import { isVarveError, VarveError } from '../errors.ts'
+import { assert, isVarveError, VarveError } from '../errors.ts'
 import type { Committed } from '../log/log.ts'
 import { entryKey, indexedValues, keyText, startOf } from './index-entries.ts'
-import { type Index, uniqueError } from './indexes.ts'
+import { type Index, type StoreIndexes, uniqueError } from './indexes.ts'
 import type { StoreKey } from './key-codec.ts'
 import { type StoreCore, successor } from './store-core.ts'
 
@@ -33,7 +33,7 @@ export async function buildIndex(core: StoreCore, index: Index, timers: Timers):
       if (index.log.dropped || core.log.dropped) return
       let step: Step
       try {
-        step = commitStep(core, index)
+        step = indexesOf(core).collect(() => commitStep(core, index))
       } catch (error) {
         if (!isVarveError(error, 'BUSY')) throw error
         await new Promise<void>(resolve => timers.after(busyWaitMs, resolve))
@@ -46,6 +46,11 @@ export async function buildIndex(core: StoreCore, index: Index, timers: Timers):
       error instanceof VarveError ? error : new VarveError('TASK_FAILED', `building index ${index.name} failed`, { cause: error })
     throw index.failure
   }
+}
+
+function indexesOf({ indexes }: StoreCore): StoreIndexes {
+  assert(indexes !== undefined, 'a store with an index has its indexes')
+  return indexes
 }
 
 interface Step {

@@ -110,6 +110,8 @@ export class StoreIndexes {
   readonly expiry: ExpiryQueue
   readonly #dropLog: (logName: string) => Promise<void>
   #lastCommit: LocalCommit | undefined
+  /** Entries of indexes are being collected. */
+  #isCollecting = false
 
   /** `dropLog`: drops a log in this turn; resolves when durable. */
   constructor(core: StoreCore, expiry: ExpiryQueue, dropLog: (logName: string) => Promise<void>) {
@@ -148,14 +150,25 @@ export class StoreIndexes {
 
   /**
    * Adds what follows from the rows to the commit. Once a commit and store: the second time could not see the first one's rows. Throws UNIQUE, or TOO_LARGE
-   * for an entry beyond the size of a key; nothing is written then.
+   * for an entry beyond the size of a key; nothing is written then. TypeError within `collect`.
    */
   append(commit: LocalCommit, writes: StoreWrites): void {
+    if (this.#isCollecting) throw new TypeError(`store ${this.#core.name}: its value codec must not write to it, values are being indexed`)
     assert(commit !== this.#lastCommit, 'rows of a store come once a commit')
     this.#lastCommit = commit
     const indexes = this.#byName.size === 0 ? [] : this.live()
-    if (indexes.length > 0) this.#maintain(commit, writes, indexes)
+    if (indexes.length > 0) this.collect(() => this.#maintain(commit, writes, indexes))
     else if (writes.hasExpiry) this.expiry.appendAll(commit, writes)
+  }
+
+  /** Runs what decodes records and gathers rows of indexes: a value codec that writes meanwhile would void what was looked up, and mix its rows with these. */
+  collect<T>(gather: () => T): T {
+    this.#isCollecting = true
+    try {
+      return gather()
+    } finally {
+      this.#isCollecting = false
+    }
   }
 
   #maintain(commit: LocalCommit, writes: StoreWrites, indexes: readonly Index[]): void {

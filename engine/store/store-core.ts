@@ -129,7 +129,7 @@ export class StoreCore {
   /** False when nothing can lie in the range: nothing was added. */
   addRangeDelete(writes: StoreWrites, range: RangeOptions): boolean {
     const { start = noBytes, end = this.#endOfAll(writes), isEmpty } = this.bounds(range)
-    if (isEmpty || end === undefined) return false
+    if (isEmpty || end === undefined || Buffer.compare(start, end) >= 0) return false
     writes.add(STORE_RANGE_DELETE, start, 0, start.byteLength, end, 0, end.byteLength, 0)
     return true
   }

@@ -71,6 +71,8 @@ export class StoreCursor {
   #lastBytes = -1
   /** Forwards: records of the last key may still lie on top. */
   #mustSkip = false
+  /** Backwards: not all records of the last key were looked at. */
+  #isUndecided = false
   #done = false
   /** Where `seek` sent it; used when it opens before it has a last key. */
   #target: Uint8Array | undefined
@@ -98,13 +100,28 @@ export class StoreCursor {
   /** Moves to the next entry; false at the end. */
   next(): boolean {
     if (this.#done) return false
-    if (this.#version !== this.#table.version) this.#open()
-    const found = this.#reverse ? this.#nextBackward() : this.#nextForward()
+    let found = false
+    try {
+      if (this.#version !== this.#table.version) this.#open()
+      found = this.#reverse ? this.#nextBackward() : this.#nextForward()
+    } catch (error) {
+      this.#failed()
+      throw error
+    }
     if (!found) {
       this.#done = true
       this.#heap.length = 0
     }
     return found
+  }
+
+  /** A source could not be read, and they stand anywhere: the next call finds its place anew, so that nothing is shown twice or left out. */
+  #failed(): void {
+    this.#version = -1
+    if (!this.#isUndecided) return
+    this.#target = this.#last.slice(0, this.#lastBytes)
+    this.#lastBytes = -1
+    this.#isUndecided = false
   }
 
   #nextForward(): boolean {
@@ -151,6 +168,7 @@ export class StoreCursor {
       const key = first.record
       if (start !== undefined && compareKeys(key.buffer, key.keyStart, key.keyBytes, start, 0, start.length) < 0) return false
       this.#remember(key)
+      this.#isUndecided = true
       let found = false
       for (let top = heap[0]; top !== undefined; top = heap[0]) {
         const { record } = top
@@ -162,6 +180,7 @@ export class StoreCursor {
         }
         this.#advanceTop()
       }
+      this.#isUndecided = false
       if (found && this.#isVisible(this.#copy)) {
         this.record = this.#copy
         return true

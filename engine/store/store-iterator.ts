@@ -4,6 +4,7 @@
  * One iterator is one pass: `nextBatch` for speed, `next` and `for … of` for comfort (they take from batches that grow from 16 to 1024). It keeps its
  * moment as a snapshot until it ends or is closed, and pins nothing else. An iterator that was forgotten gives its moment back when it is collected.
  */
+import type { StoreRecordCursor } from '../batch/store-record.ts'
 import { VarveError } from '../errors.ts'
 import type { KeyCodec, StoreKey } from './key-codec.ts'
 import type { Snapshot } from './snapshots.ts'
@@ -62,17 +63,18 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     this.#assertOpen()
     if (this.#at < this.#buffer.length) {
       const rest = this.#buffer.slice(this.#at, this.#at + count)
+      const whole = rest.length === count ? rest : rest.concat(this.#read(count - rest.length, false))
       this.#at += rest.length
-      return rest.length === count ? rest : rest.concat(this.#read(count - rest.length))
+      return whole
     }
-    return this.#read(count)
+    return this.#read(count, false)
   }
 
   next(): IteratorResult<T, undefined> {
     if (this.#isClosed) return { done: true, value: undefined }
     if (this.#at === this.#buffer.length) {
       this.#assertOpen()
-      this.#buffer = this.#read(this.#size)
+      this.#buffer = this.#read(this.#size, true)
       this.#at = 0
       this.#size = Math.min(batchMax, this.#size * 2)
       if (this.#buffer.length === 0) {
@@ -123,21 +125,36 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     if (this.#source.snapshot.isClosed) throw new VarveError('CLOSED', 'the snapshot was closed')
   }
 
-  #read(count: number): T[] {
-    const { keys, values, shape } = this.#source
+  /** An entry that cannot be read ends it: what came before is given (`maybeFewer`) or kept for the next call, and then that entry is tried again. */
+  #read(count: number, maybeFewer: boolean): T[] {
     const cursor = this.#cursor
     const found: T[] = []
     let left = Math.min(count, this.#left)
-    while (left > 0 && cursor.next()) {
-      const { buffer, keyStart, keyBytes, valueStart, valueBytes } = cursor.record
-      if (shape === 'entry') {
-        const key = keys.decode(buffer, keyStart, keyStart + keyBytes)
-        found.push([key, values.decode(buffer, valueStart, valueStart + valueBytes)] as T)
-      } else if (shape === 'key') found.push(keys.decode(buffer, keyStart, keyStart + keyBytes) as T)
-      else found.push(values.decode(buffer, valueStart, valueStart + valueBytes) as T)
-      left--
+    let isMoved = false
+    try {
+      while (left > 0 && cursor.next()) {
+        isMoved = true
+        found.push(this.#decode(cursor.record))
+        isMoved = false
+        left--
+      }
+      this.#left -= found.length
+    } catch (error) {
+      this.#left -= found.length
+      const { buffer, keyStart, keyBytes } = cursor.record
+      if (isMoved) cursor.seek(buffer.subarray(keyStart, keyStart + keyBytes))
+      if (maybeFewer && found.length > 0) return found
+      this.#buffer = this.#buffer.slice(this.#at).concat(found)
+      this.#at = 0
+      throw error
     }
-    this.#left -= found.length
     return found
+  }
+
+  #decode({ buffer, keyStart, keyBytes, valueStart, valueBytes }: StoreRecordCursor): T {
+    const { keys, values, shape } = this.#source
+    if (shape === 'key') return keys.decode(buffer, keyStart, keyStart + keyBytes) as T
+    if (shape === 'value') return values.decode(buffer, valueStart, valueStart + valueBytes) as T
+    return [keys.decode(buffer, keyStart, keyStart + keyBytes), values.decode(buffer, valueStart, valueStart + valueBytes)] as T
   }
 }

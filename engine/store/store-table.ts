@@ -27,8 +27,8 @@ export class StoreTable implements TailListener {
   version = 0
   readonly counters = { filterHits: 0, filterMisses: 0 }
   readonly #cache: BlockCache
-  /** Oldest first. */
-  #memtables: Memtable[] = []
+  /** Oldest first; undefined: to be made of the tail by who reads next. */
+  #memtables: Memtable[] | undefined
   /** Newest first; undefined: to be looked up. */
   #runs: readonly Run[] | undefined
   #known = new Map<string, Run>()
@@ -38,12 +38,13 @@ export class StoreTable implements TailListener {
   constructor(log: LogicalLog, cache: BlockCache) {
     this.log = log
     this.#cache = cache
+    this.#memtables = this.#readTail()
     log.listener = this
-    this.tailChanged()
   }
 
   /** Oldest first. */
   get memtables(): readonly Memtable[] {
+    this.#memtables ??= this.#readTail()
     return this.#memtables
   }
 
@@ -54,12 +55,12 @@ export class StoreTable implements TailListener {
   }
 
   get hasRangeDeletes(): boolean {
-    return this.#memtables.some(memtable => memtable.rangeDeleteCount > 0) || this.runs.some(run => run.hasRangeDeletes)
+    return this.memtables.some(memtable => memtable.rangeDeleteCount > 0) || this.runs.some(run => run.hasRangeDeletes)
   }
 
   /** Memory of memtables' indexes, and of filters and fence keys, bytes. */
   get indexBytes(): number {
-    return this.#memtables.reduce((sum, memtable) => sum + memtable.indexBytes, 0) + this.runs.reduce((sum, run) => sum + run.indexBytes, 0)
+    return this.memtables.reduce((sum, memtable) => sum + memtable.indexBytes, 0) + this.runs.reduce((sum, run) => sum + run.indexBytes, 0)
   }
 
   /**
@@ -85,16 +86,19 @@ export class StoreTable implements TailListener {
   // --- what the log tells --------------------------------------------------------------------------------------------------------------
 
   accepted(arena: Arena, row: number): void {
-    const position = arena.cell(row, INDEX_POSITION)
-    const batch = this.#batch
-    openStoreBatch(batch, arena.bytes, position)
-    const memtable = batch.buffer === arena.bytes ? this.#memtableOf(arena) : this.#memtableOfUnpacked(arena, batch)
-    while (batch.next()) memtable.add(batch)
+    if (this.#memtables === undefined) return
+    try {
+      this.#add(this.#memtables, arena, row)
+    } catch {
+      // The commit stands, whatever happens to its index (memory that cannot be had): nobody may read one that lacks a part of it.
+      this.tailChanged()
+    }
   }
 
   partsChanged(): void {
     this.#runs = undefined
     this.version++
+    if (this.#memtables === undefined) return
     const { tail } = this.log
     const oldest = tail.length === 0 ? Number.POSITIVE_INFINITY : storeBatchBaseSequence(tail.arena(0).bytes, tail.position(0))
     this.#memtables = this.#memtables.filter(memtable => memtable.lastSequence >= oldest)
@@ -103,28 +107,21 @@ export class StoreTable implements TailListener {
   tailChanged(): void {
     this.#runs = undefined
     this.version++
-    this.#memtables = []
+    this.#memtables = undefined
+  }
+
+  #readTail(): Memtable[] {
+    const memtables: Memtable[] = []
     const { tail } = this.log
-    for (let i = 0; i < tail.length; i++) this.accepted(tail.arena(i), rowOf(tail.slot(i)))
+    for (let i = 0; i < tail.length; i++) this.#add(memtables, tail.arena(i), rowOf(tail.slot(i)))
+    return memtables
   }
 
-  /** The newest memtable, if it is of this arena: what came in between (a staged commit) lies in another arena and is older. */
-  #memtableOf(arena: Arena): Memtable {
-    const newest = this.#memtables.at(-1)
-    if (newest !== undefined && newest.bytes === arena.bytes) return newest
-    const memtable = new Memtable(arena.number, arena.bytes)
-    this.#memtables.push(memtable)
-    return memtable
-  }
-
-  /** A batch that came compressed has its records nowhere in memory but here. */
-  #memtableOfUnpacked(arena: Arena, batch: StoreRecordCursor): Memtable {
-    const shared = new Uint8Array(new SharedArrayBuffer(Math.max(1, batch.limit)))
-    shared.set(batch.buffer.subarray(0, batch.limit))
-    batch.reset(shared, 0, batch.limit)
-    const memtable = new Memtable(arena.number, shared)
-    this.#memtables.push(memtable)
-    return memtable
+  #add(memtables: Memtable[], arena: Arena, row: number): void {
+    const batch = this.#batch
+    openStoreBatch(batch, arena.bytes, arena.cell(row, INDEX_POSITION))
+    const memtable = batch.buffer === arena.bytes ? memtableOf(memtables, arena) : memtableOfUnpacked(memtables, arena, batch)
+    while (batch.next()) memtable.add(batch)
   }
 
   #openRuns(): Run[] {
@@ -141,4 +138,23 @@ export class StoreTable implements TailListener {
     this.#known = known
     return runs.sort(newestRunFirst)
   }
+}
+
+/** The newest memtable, if it is of this arena: what came in between (a staged commit) lies in another arena and is older. */
+function memtableOf(memtables: Memtable[], arena: Arena): Memtable {
+  const newest = memtables.at(-1)
+  if (newest !== undefined && newest.bytes === arena.bytes) return newest
+  const memtable = new Memtable(arena.number, arena.bytes)
+  memtables.push(memtable)
+  return memtable
+}
+
+/** A batch that came compressed has its records nowhere in memory but here. */
+function memtableOfUnpacked(memtables: Memtable[], arena: Arena, batch: StoreRecordCursor): Memtable {
+  const shared = new Uint8Array(new SharedArrayBuffer(Math.max(1, batch.limit)))
+  shared.set(batch.buffer.subarray(0, batch.limit))
+  batch.reset(shared, 0, batch.limit)
+  const memtable = new Memtable(arena.number, shared)
+  memtables.push(memtable)
+  return memtable
 }

@@ -350,7 +350,8 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     durability: Durability | undefined,
     others?: ReadonlyMap<StoreCore, StoreWrites>,
   ): Promise<void> {
-    const writes = this.#writes
+    // A value codec that writes to the store itself must not get at the rows of the verb under way.
+    const writes = this.#writes.count === 0 ? this.#writes : new StoreWrites()
     try {
       const core = this.#core
       core.assertUsable()

@@ -172,7 +172,11 @@ export class Stores {
       ready.catch(() => undefined) // told by `ready()`, and by every write
       definition = this.#host.definition(logName) as DefinedLog
     }
-    const stored = definition.options?.store as StoredStoreOptions
+    const stored = definition.options?.store as StoredStoreOptions | undefined
+    if (stored === undefined) {
+      const details = { option: 'name', log: logName }
+      throw new VarveError('DEFINITION_MISMATCH', `log ${logName} was defined by hand, not as a store`, { details })
+    }
     if (options !== undefined) {
       checkSameStore(name, stored, { ...stored, ...explicitOptions(options) })
       checkSameChanges(name, definition.body === true, options.changes)
