@@ -12,7 +12,9 @@ const { seconds } = values
 
 const soaks = [
   ['soak:model', '--seconds', seconds, '--start', seed],
+  ['soak:store', '--seconds', seconds, '--start', seed],
   ['soak:crash', '--seconds', seconds, '--start', seed],
+  ['soak:store-crash', '--seconds', seconds, '--start', seed],
   ['soak:fault', '--seconds', seconds, '--seed', seed],
   ['soak:fuzz', '--seconds', seconds, '--seed', seed],
   ['soak:kill', '--seconds', seconds, '--seed', seed],

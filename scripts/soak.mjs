@@ -1,13 +1,16 @@
 /**
- * Runs the model test or the crash test for as long as asked, in one process per core, and says how many seeds or crash points passed.
+ * Runs the model tests (of logs, of stores) or the crash tests for as long as asked, in one process per core, and says how many seeds or crash points passed.
  *
  *   npm run soak:model -- --seeds 1000          so many seeds
  *   npm run soak:model -- --seconds 60          as many as fit
- *   npm run soak:crash -- --points 10000        so many crash points
+ *   npm run soak:store -- --seeds 1000          the same for stores
+ *   npm run soak:crash -- --points 10000        so many crash points of a program over logs
+ *   npm run soak:store-crash -- --points 10000  of one over stores
  *   … --start 5000                              from this seed on (default 1000)
  *   … --workers 4                               processes (default: one per core)
  *
- * Each failure is printed with its seed and the end of its trace; `VARVE_SEED=<seed> npx vitest run test/model` (or test/crash) replays it. A seed
+ * Each failure is printed with its seed and the end of its trace; `VARVE_SEED=<seed> npx vitest run test/model/model` (store-model, or
+ * test/crash/crash, store-crash) replays it. A seed
  * that runs longer than a minute counts as a failure too: something waits for ever.
  */
 import { fork, spawnSync } from 'node:child_process'
@@ -21,14 +24,35 @@ const seedMs = 60_000
 const pointsPerSeed = 200
 const failuresShown = 5
 
+/** @param {string} path */
+const load = path => import(new URL(path, compiled).href)
+
+/** @type {Record<string, () => Promise<(seed: number) => Promise<number>>>} */
+const kinds = {
+  model: async () => {
+    const { runModel } = await load('test/model/model.js')
+    return async seed => (await runModel(seed)) && 1
+  },
+  store: async () => {
+    const { runStoreModel } = await load('test/model/store-model.js')
+    return async seed => (await runStoreModel(seed)) && 1
+  },
+  crash: async () => {
+    const { runCrashPoints } = await load('test/crash/crash-points.js')
+    return async seed => (await runCrashPoints(seed, { pointsMax: pointsPerSeed })).points
+  },
+  'store-crash': async () => {
+    const { runStoreCrashPoints } = await load('test/crash/store-crash-points.js')
+    return async seed => (await runStoreCrashPoints(seed, { pointsMax: pointsPerSeed })).points
+  },
+}
+
 /** In a child: runs the seeds it is sent, one at a time. */
 async function serve() {
-  const kind = process.argv[3]
-  const model = kind === 'model' ? await import(new URL('test/model/model.js', compiled).href) : undefined
-  const crash = kind === 'crash' ? await import(new URL('test/crash/crash-points.js', compiled).href) : undefined
+  const run = await kinds[process.argv[3] ?? 'model']?.()
   process.on('message', async seed => {
     try {
-      const count = model ? (await model.runModel(seed)) && 1 : (await crash.runCrashPoints(seed, { pointsMax: pointsPerSeed })).points
+      const count = await run?.(seed)
       process.send?.({ seed, count })
     } catch (error) {
       process.send?.({ seed, count: 0, failure: error instanceof Error ? error.message : String(error) })
@@ -56,9 +80,11 @@ function main() {
       workers: { type: 'string', default: String(cpus().length) },
     },
   })
-  const kind = positionals[0] === 'crash' ? 'crash' : 'model'
-  const what = kind === 'crash' ? 'crash points' : 'seeds'
-  const wanted = Number(values.points ?? values.seeds ?? (values.seconds === undefined ? (kind === 'crash' ? 10_000 : 500) : Infinity))
+  const kind = positionals[0] ?? 'model'
+  if (!(kind in kinds)) throw new TypeError(`the kind must be one of ${Object.keys(kinds).join(', ')}, got ${kind}`)
+  const isCrash = kind.endsWith('crash')
+  const what = isCrash ? 'crash points' : 'seeds'
+  const wanted = Number(values.points ?? values.seeds ?? (values.seconds === undefined ? (isCrash ? 10_000 : 500) : Infinity))
   const until = values.seconds === undefined ? Infinity : Date.now() + Number(values.seconds) * 1000
   compile()
   let next = Number(values.start)

@@ -28,14 +28,15 @@ export function coverageOf(parts: readonly PartRef[], type: number, start: numbe
   const holes: OffsetRange[] = []
   const overlaps: { path: string; message: string }[] = []
   let covered = start
+  // Parts below the start may still be there: where the one before ends is not what is covered.
+  let before = 0
   const sorted = parts.filter(part => part.type === type).sort((a, b) => a.firstOffset - b.firstOffset || a.endOffset - b.endOffset)
-  let first = true
   for (const { firstOffset, endOffset, reader, part } of sorted) {
     if (firstOffset > covered) holes.push([covered, firstOffset])
-    else if (!first && firstOffset < covered && type !== PART_RUN && endOffset > start) {
-      overlaps.push({ path: reader.path, message: `part ${part} begins at offset ${firstOffset}, the part before it ends at ${covered}` })
+    else if (firstOffset < before && type !== PART_RUN && endOffset > start) {
+      overlaps.push({ path: reader.path, message: `part ${part} begins at offset ${firstOffset}, the part before it ends at ${before}` })
     }
-    first = false
+    before = Math.max(before, endOffset)
     covered = Math.max(covered, endOffset)
   }
   if (end > covered) holes.push([covered, end])

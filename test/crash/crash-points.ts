@@ -7,7 +7,7 @@
  * several logs are whole, truncated suffixes stay away, metadata survives), and no legal crash makes the database refuse to open.
  */
 import { SimRandom } from '../../engine/env/index.ts'
-import { failureOf, reopen } from '../model/model.ts'
+import { type AnyMachine, failureOf, reopen } from '../model/model.ts'
 import { step } from '../support/operations.ts'
 import { World } from '../support/world.ts'
 
@@ -29,24 +29,37 @@ export interface CrashOptions {
 /** Copies wait for their turn until the program is between two steps. */
 const waitingMax = 64
 
-export async function runCrashPoints(seed: number, options: CrashOptions): Promise<CrashRun> {
+/** A kind of machine, and the step of its program. */
+export interface CrashProgram<M> {
+  create(seed: number): M
+  fork(machine: M, seed: number): M
+  step(machine: M): Promise<void>
+}
+
+export const logProgram: CrashProgram<World> = { create: seed => new World(seed), fork: (world, seed) => world.fork(seed), step }
+
+export async function runCrashPoints<M extends AnyMachine = World>(
+  seed: number,
+  options: CrashOptions,
+  program: CrashProgram<M> = logProgram as unknown as CrashProgram<M>,
+): Promise<CrashRun> {
   const random = new SimRandom(seed ^ 0x5eed)
-  const world = new World(seed)
+  const world = program.create(seed)
   const density = options.density ?? [0.05, 0.2, 1][random.below(3)] ?? 1
-  const waiting: { readonly world: World; readonly what: string }[] = []
+  const waiting: { readonly world: M; readonly what: string }[] = []
   let points = 0
   let operations = 0
   world.disk.onOperation(operation => {
     operations++
     if (waiting.length >= waitingMax || points + waiting.length >= options.pointsMax || !random.chance(density)) return
-    waiting.push({ world: world.fork(random.uint32()), what: `operation ${operations}: ${operation.kind} ${operation.path}` })
+    waiting.push({ world: program.fork(world, random.uint32()), what: `operation ${operations}: ${operation.kind} ${operation.path}` })
   })
   const crashWaiting = async (): Promise<void> => {
     for (const { world: copy, what } of waiting.splice(0)) {
       points++
       copy.note(`crash at ${what}`)
       try {
-        await crash(copy)
+        await crash(copy, program)
       } catch (error) {
         throw failureOf(copy, error)
       }
@@ -56,7 +69,7 @@ export async function runCrashPoints(seed: number, options: CrashOptions): Promi
     await world.open()
     await crashWaiting()
     for (let left = options.steps ?? 120; left > 0 && points < options.pointsMax; left--) {
-      await world.run(() => step(world))
+      await world.run(() => program.step(world))
       // Now and then the program closes and opens again: closing has crash points of its own.
       if (random.chance(0.03)) {
         await world.close()
@@ -75,7 +88,7 @@ export async function runCrashPoints(seed: number, options: CrashOptions): Promi
 }
 
 /** One crash of a copy, with what follows. */
-async function crash(world: World): Promise<void> {
+async function crash<M extends AnyMachine>(world: M, program: CrashProgram<M>): Promise<void> {
   const { random } = world
   world.end(random.chance(0.7) ? 'power' : 'kill')
   await reopen(world)
@@ -83,7 +96,7 @@ async function crash(world: World): Promise<void> {
   if (then < 5) return
   // The recovered database goes on, and may die again in the middle of it.
   const cancel = then < 8 ? world.endAt(random.below(60), random.chance(0.6) ? 'power' : 'kill') : undefined
-  for (let left = 1 + random.below(12); left > 0 && world.isAlive; left--) await world.run(() => step(world))
+  for (let left = 1 + random.below(12); left > 0 && world.isAlive; left--) await world.run(() => program.step(world))
   if (world.isAlive && random.chance(0.3)) await world.run(() => world.database.seal())
   if (world.isAlive) world.compareAll()
   const isClosed = world.isAlive && random.chance(0.3) && (await world.close())

@@ -119,6 +119,7 @@ async function goOn(program: Program, survived: 'process end' | 'power loss', th
   if (!(await program.open(survived))) return
   await program.define()
   await program.append('sync', { log: 'events', count: 1 }, { log: 'table', count: 1 })
+  if (program.model.content.size > 0) await program.store('sync', [{ type: 'put', key: 7 }], true)
   await program.check()
   if (!thorough) return
   await program.close()

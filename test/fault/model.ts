@@ -12,12 +12,15 @@
 import type { Database } from '../../engine/index.ts'
 import { internals } from '../support/internals.ts'
 import { type ObservedLog, type ObservedRecord, observeLog } from './observe.ts'
+import { observeStore, type StoreContent, storeLog, textOfContent } from './observe-store.ts'
 
 export interface LogState {
   readonly startOffset: number
   readonly endOffset: number
   readonly records: readonly ObservedRecord[]
   readonly metadata: string | undefined
+  /** Of a store: its entries, instead of records. */
+  readonly content?: StoreContent
 }
 
 export type State = ReadonlyMap<string, LogState>
@@ -40,6 +43,7 @@ export class Model {
     this.#states = [state]
     for (const { records } of state.values())
       for (const { value } of records) this.#made = Math.max(this.#made, Number.parseInt(value.slice(1), 10) + 1)
+    for (const { n } of this.content.values()) this.#made = Math.max(this.#made, n + 1)
   }
 
   get newest(): State {
@@ -48,6 +52,10 @@ export class Model {
 
   log(name: string): LogState {
     return this.newest.get(name) ?? emptyLog
+  }
+
+  get content(): StoreContent {
+    return this.log(storeLog).content ?? new Map()
   }
 
   /** Number for the next record. */
@@ -74,18 +82,23 @@ export class Model {
   }
 
   /** The newest possible state that agrees with what is read; throws an Error that says what differs. */
-  match(database: Database, survived: Survives): State {
-    return this.matchFrom(database, this.#least[survived], survived)
+  match(database: Database, survived: Survives, isStoreReady: boolean = false): State {
+    return this.matchFrom(database, this.#least[survived], survived, isStoreReady)
   }
 
   /** As `match`, where states from number `least` on are possible. */
-  matchFrom(database: Database, least: number, survived: string): State {
+  matchFrom(database: Database, least: number, survived: string, isStoreReady: boolean = false): State {
     const observed = new Map<string, ObservedLog>()
-    for (const { name } of database.list()) observed.set(name, observeLog(database.log(name)))
+    for (const { name } of database.list()) if (!name.includes('/')) observed.set(name, observeLog(database.log(name)))
+    const store = observeStore(database, isStoreReady)
     const differences: string[] = []
     for (let i = this.#states.length - 1; i >= least; i--) {
       const state = this.#states[i] as State
-      const difference = differs(database, observed, state)
+      const content = state.get(storeLog)?.content ?? new Map()
+      const difference =
+        textOfContent(content) === (store ?? '')
+          ? differs(database, observed, state)
+          : `the store does not hold its ${content.size} entries`
       if (difference === undefined) return state
       differences.push(`state ${i}: ${difference}`)
     }
@@ -123,6 +136,7 @@ export class Model {
 /** How the observation differs from the state; undefined when it does not. Logs that a state does not name must be empty or absent. */
 function differs(database: Database, observed: ReadonlyMap<string, ObservedLog>, state: State): string | undefined {
   for (const name of new Set([...state.keys(), ...observed.keys()])) {
+    if (name === storeLog) continue
     const expected = state.get(name) ?? emptyLog
     const actual = observed.get(name)
     if (actual === undefined) {

@@ -7,6 +7,7 @@
  */
 import { createSimEnvironment, type SimDisk, type SimEnvironment } from '../../engine/env/index.ts'
 import {
+  type BatchOperation,
   type Committed,
   type Database,
   type Durability,
@@ -14,13 +15,17 @@ import {
   type LogDefinition,
   type OpenOptions,
   openDatabase,
+  type Store,
   type StoreRecord,
   type TopicRecord,
+  type Transaction,
 } from '../../engine/index.ts'
 import type { LocalLog } from '../../engine/log/log.ts'
 import { taskRunners } from '../../engine/maintenance/tasks.ts'
+import { isIn, type Range } from '../support/store-content.ts'
 import { type LogState, Model, metadataSlot, type State, type Survives } from './model.ts'
 import type { ObservedRecord } from './observe.ts'
+import { type Item, storeLog, storeName, storeOptions } from './observe-store.ts'
 
 export const folder = '/data'
 
@@ -51,6 +56,47 @@ export interface Part {
 
 const encoder = new TextEncoder()
 
+/** A write of the store. Keys are `i<number>`; a range is of keys from the first number up to the second, exclusive. */
+export type StoreWrite =
+  | { readonly type: 'put'; readonly key: number; readonly padding?: number; readonly expires?: true }
+  | { readonly type: 'del'; readonly key: number }
+  | { readonly type: 'delRange'; readonly from: number; readonly to: number }
+
+type Operation = BatchOperation<Item, string>
+
+const keyOf = (number: number): string => `i${String(number).padStart(3, '0')}`
+/** Far behind the end of any run. */
+const expiresAt = 4e12
+
+function operationOf(write: StoreWrite, n: number): Operation {
+  if (write.type === 'delRange') return { type: 'delRange', range: { gte: keyOf(write.from), lt: keyOf(write.to) } }
+  if (write.type === 'del') return { type: 'del', key: keyOf(write.key) }
+  const value = { n, pad: 'p'.repeat(write.padding ?? 0) }
+  return { type: 'put', key: keyOf(write.key), value, ...(write.expires === true ? { expiresAt } : {}) }
+}
+
+function apply(content: Map<string, Item>, operation: Operation): void {
+  if (operation.type === 'put') content.set(operation.key, operation.value)
+  else if (operation.type === 'del') content.delete(operation.key)
+  else for (const key of content.keys()) if (isIn(key, operation.range as Range)) content.delete(key)
+}
+
+function writeAll(
+  tx: Transaction,
+  store: Store<Item, string>,
+  operations: readonly Operation[],
+  log: LocalLog,
+  records: readonly TopicRecord[],
+): void {
+  tx.log(log).appendRecords(records)
+  const part = tx.store(store)
+  for (const operation of operations) {
+    if (operation.type === 'put') part.put(operation.key, operation.value)
+    else if (operation.type === 'del') part.del(operation.key)
+    else part.delRange(operation.range)
+  }
+}
+
 export class Program {
   readonly disk: SimDisk
   readonly model: Model
@@ -59,6 +105,8 @@ export class Program {
   readonly #seed: number
   readonly #options: OpenOptions
   #opened = 0
+  /** Databases whose store is defined, with its index built. */
+  readonly #ready = new WeakSet<Database>()
   environment: SimEnvironment
   database: Database | undefined
 
@@ -143,6 +191,39 @@ export class Program {
     if (durability !== 'none') this.model.acknowledge(state, durability === 'sync' ? 'power loss' : 'process end')
   }
 
+  /** One commit of a store, acknowledged or failed when the returned promise resolves; with `topic` a transaction that appends to `events` too. */
+  async store(durability: Durability, writes: readonly StoreWrite[], topic: boolean = false): Promise<void> {
+    const { model } = this
+    await this.attempt(`store ${writes.map(({ type }) => type).join(' ')}`, async () => {
+      const database = this.database as Database
+      const store = database.store<Item, string>(storeName, storeOptions)
+      await store.ready()
+      this.#ready.add(database)
+      const content = new Map(model.content)
+      const operations = writes.map(write => operationOf(write, model.nextNumber()))
+      for (const operation of operations) apply(content, operation)
+      const changes = new Map<string, LogState>([[storeLog, { ...model.log(storeLog), content }]])
+      const batch = topic ? (this.#records({ log: 'events', count: 1 }, changes) as readonly TopicRecord[]) : []
+      const { endOffset } = this.log(storeLog)
+      const written = topic
+        ? database.transaction(tx => writeAll(tx, store, operations, this.log('events'), batch), { durability })
+        : store.batch(operations, { durability })
+      // A refusal comes as a rejection, so what was accepted is told by the log.
+      const state = this.log(storeLog).endOffset > endOffset ? model.push(changes) : undefined
+      await written
+      if (state !== undefined && durability !== 'none') model.acknowledge(state, durability === 'sync' ? 'power loss' : 'process end')
+    })
+  }
+
+  /** Merges all runs of the store, or of its index. */
+  async compactStore(what: 'store' | 'index'): Promise<void> {
+    await this.attempt(`compact the ${what}`, async () => {
+      const database = this.database as Database
+      const name = what === 'store' ? storeLog : `index/${database.get(storeLog)?.id}/n`
+      if (database.get(name) !== undefined) await database.compactLog(name)
+    })
+  }
+
   async define(): Promise<void> {
     await this.attempt('define', () => this.database?.define(definitions))
   }
@@ -214,7 +295,7 @@ export class Program {
       'read',
       () => {
         if (database.poison !== undefined) return
-        const state = this.model.match(database, 'process end')
+        const state = this.model.match(database, 'process end', this.#ready.has(database))
         if (state !== this.model.newest) throw new Error('a read does not see the newest append')
       },
       true,

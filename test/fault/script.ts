@@ -2,7 +2,7 @@
  * The scripted workload: every mechanism of the engine once or a few times, in about a hundred small steps. The same program without faults
  * makes the same disk operations each time, so "operation k fails" names one place.
  */
-import type { Program } from './program.ts'
+import type { Program, StoreWrite } from './program.ts'
 
 type Step = (program: Program) => Promise<void>
 
@@ -82,6 +82,39 @@ export const sections: readonly Section[] = [
     ],
   },
   {
+    name: 'a store with an index',
+    steps: [
+      program => program.store('sync', [put(1), put(2), put(3, 900)]),
+      program => program.store('buffered', [put(2), { type: 'del', key: 1 }]),
+      program => program.store('sync', [{ type: 'put', key: 4, expires: true }]),
+      program => program.store('sync', [put(5), { type: 'delRange', from: 2, to: 4 }], true),
+      program => program.store('none', [put(6)]),
+      program => program.maintain('seal'),
+      program => program.check(),
+    ],
+  },
+  {
+    name: 'runs of a store',
+    steps: [
+      ...many(2, sealStore),
+      program => program.store('sync', [{ type: 'delRange', from: 10, to: 14 }]),
+      program => program.maintain('consolidate'),
+      program => program.check(),
+    ],
+  },
+  {
+    name: 'compaction of a store',
+    steps: [
+      program => program.store('sync', range(8, 30), true),
+      program => program.maintain('seal'),
+      program => program.compactStore('store'),
+      program => program.compactStore('index'),
+      program => program.check(),
+      program => program.store('sync', [put(9), { type: 'del', key: 11 }]),
+      program => program.check(),
+    ],
+  },
+  {
     name: 'definitions',
     steps: [
       program => program.attempt('define', () => program.database?.define([{ name: 'extra', kind: 'topic' }])).then(() => undefined),
@@ -92,6 +125,22 @@ export const sections: readonly Section[] = [
     ],
   },
 ]
+
+function put(key: number, padding: number = 0): StoreWrite {
+  return { type: 'put', key, padding }
+}
+
+function range(from: number, to: number): StoreWrite[] {
+  return Array.from({ length: to - from }, (_, i) => put(from + i, 60))
+}
+
+function sealStore(): Step[] {
+  return [
+    program => program.store('sync', [...range(8, 20), { type: 'del', key: 5 }]),
+    program => program.store('buffered', [put(15), { type: 'delRange', from: 16, to: 18 }], true),
+    program => program.maintain('seal'),
+  ]
+}
 
 function sealSome(): Step[] {
   return [

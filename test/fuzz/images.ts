@@ -6,7 +6,7 @@
 import type { SimDisk } from '../../engine/env/index.ts'
 import type { OpenOptions } from '../../engine/index.ts'
 import type { Model } from '../fault/model.ts'
-import { folder, Program, smallOptions } from '../fault/program.ts'
+import { folder, Program, type StoreWrite, smallOptions } from '../fault/program.ts'
 
 export interface Image {
   readonly name: string
@@ -40,6 +40,8 @@ export async function makeImages(seed: number): Promise<Image[]> {
       await program.append('sync', { log: 'raft', count: 1 })
     }
   }
+  const items = (from: number, to: number): StoreWrite[] =>
+    Array.from({ length: to - from }, (_, i) => ({ type: 'put', key: from + i, padding: (i * 37) % 150 }))
   await open()
   await append(1, 20)
   await keep('a young log', false)
@@ -68,7 +70,26 @@ export async function makeImages(seed: number): Promise<Image[]> {
   await keep('merged segments', false)
   await program.close()
   await keep('merged segments, closed', true)
+  await open()
+  for (let i = 0; i < 4; i++) {
+    await program.store('sync', items(i * 6, i * 6 + 20))
+    await program.store('sync', [{ type: 'delRange', from: i * 6, to: i * 6 + 3 }, { type: 'del', key: 12 }, put(50 + i, true)], true)
+    await program.maintain('seal')
+  }
+  await program.store('sync', [...items(60, 64), { type: 'delRange', from: 8, to: 9 }])
+  await keep('a store', false)
+  await program.compactStore('store')
+  await program.compactStore('index')
+  await program.store('sync', items(70, 72), true)
+  await program.check()
+  await keep('a compacted store', false)
+  await program.close()
+  await keep('a compacted store, closed', true)
   return images
+}
+
+function put(key: number, expires: boolean): StoreWrite {
+  return { type: 'put', key, ...(expires ? { expires: true } : {}) }
 }
 
 function pathsOf(disk: SimDisk): string[] {

@@ -6,7 +6,9 @@
  *   A <n> <word> commit n was acknowledged with its durability word
  *   E <text>     something failed that must not
  * Lines are written synchronously, so that what was said survives the kill. Every record names its commit and how many records the commit
- * has in which log, so that the judge needs nothing but the records and the acknowledgements. Arguments: folder, seed, first commit number.
+ * has in which log, so that the judge needs nothing but the records and the acknowledgements. Some commits are transactions over the topic and the
+ * store `users`: commit n then fills slot n % 40 of the store with 3 entries, or empties it (`users` is 3 or 0 in the parts of its topic records).
+ * Arguments: folder, seed, first commit number.
  */
 import { writeSync } from 'node:fs'
 import { openDatabase } from '../../dist/engine/index.js'
@@ -42,6 +44,11 @@ await database.define([
   { name: 'feed', kind: 'store', body: true },
 ])
 const names = ['events', 'table', 'feed']
+const indexes = { n: 'n', tag: { path: 'tags', multi: true } }
+/** @type {import('../../dist/engine/index.js').Store<any, any>} */
+const users = database.store('users', { indexes, changes: true })
+await users.ready()
+const events = database.log('events')
 let number = Number(firstText)
 let outstanding = 0
 /** @type {(() => void) | undefined} */
@@ -88,6 +95,57 @@ function appendOne() {
   )
 }
 
+/** One transaction over the topic and the store. False: BUSY, nothing was written. */
+async function transactOne() {
+  const word = /** @type {const} */ (['sync', 'sync', 'buffered', 'none'])[below(4)] ?? 'sync'
+  const n = number
+  const count = below(4) === 0 ? 0 : 3
+  const padding = below(30) === 0 ? 20_000 : below(300)
+  const parts = /** @type {[string, number][]} */ ([
+    ['events', 1],
+    ['users', count],
+  ])
+  const slot = `s${n % 40}.`
+  const { endOffset } = events
+  const written = database.transaction(
+    tx => {
+      tx.log(events).appendRecords([{ key: `${String(n).padStart(9, '0')}.0`, value: JSON.stringify({ n, parts, x: '' }) }])
+      const store = tx.store(users)
+      if (n % 2 === 0) store.delRange({ prefix: slot })
+      else for (let i = 0; i < 3; i++) store.del(slot + i)
+      for (let i = 0; i < count; i++) store.put(slot + i, { n, i, tags: [n % 5, `t${i}`], x: 'x'.repeat(padding) })
+    },
+    { durability: word },
+  )
+  if (events.endOffset === endOffset) {
+    await written
+    return
+  }
+  number++
+  say(`B ${n}`)
+  outstanding++
+  for (let i = 0; i < 3; i++) {
+    const found = users.get(slot + i)?.n
+    if (found !== (count === 0 ? undefined : n)) say(`E entry ${slot + i} of commit ${n} has ${found}`)
+  }
+  if (users.index('n').getAll(n).length !== count) say(`E the index does not have the ${count} entries of commit ${n}`)
+  written.then(
+    () => {
+      say(`A ${n} ${word}`)
+      outstanding--
+      wake?.()
+    },
+    error => say(`E acknowledgement: ${error}`),
+  )
+}
+
+async function rebuildIndex() {
+  await users.dropIndex('tag')
+  await database.store('users', { indexes }).ready()
+}
+
+let rebuilding = Promise.resolve()
+
 /** @param {Promise<unknown>} work @param {string} what */
 function watch(work, what) {
   work.catch(error => say(`E ${what}: ${error}`))
@@ -95,7 +153,8 @@ function watch(work, what) {
 
 for (;;) {
   try {
-    appendOne()
+    if (below(3) === 0) await transactOne()
+    else appendOne()
   } catch (error) {
     if (/** @type {{ code?: string }} */ (error).code !== 'BUSY') {
       say(`E append: ${error}`)
@@ -103,13 +162,15 @@ for (;;) {
     }
     await database.drain()
   }
-  const drawn = below(150)
+  const drawn = below(160)
   if (drawn === 0) watch(database.seal(), 'seal')
   else if (drawn === 1) watch(database.consolidate(), 'consolidate')
   else if (drawn === 2) watch(database.flush(), 'flush')
   else if (drawn === 3) watch(database.compactLog('table'), 'merge runs')
+  else if (drawn === 5) watch(users.compact(), 'compact')
+  else if (drawn === 6) watch(database.compactLog(`index/${database.get('store/users')?.id}/n`), 'compact an index')
+  else if (drawn === 7) watch((rebuilding = rebuilding.then(rebuildIndex)), 'rebuild an index')
   else if (drawn === 4) {
-    const events = database.log('events')
     if (events.highWatermark > 500) watch(events.trimPrefix(events.highWatermark - 500).durable, 'trim')
   }
   if (outstanding >= 16) await /** @type {Promise<void>} */ (new Promise(resolve => (wake = resolve)))

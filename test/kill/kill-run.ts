@@ -62,7 +62,7 @@ export class KilledFolder {
   async judge(): Promise<void> {
     const database = await openDatabase(this.folder)
     try {
-      const newest = judge(database, this.acknowledged)
+      const newest = await judge(database, this.acknowledged)
       this.acknowledged = newest
       this.nextCommit = newest + 1
     } finally {

@@ -2,8 +2,12 @@
  * The model test of one seed: a random program over a simulated machine that now and then closes, is killed or loses power, at rest or at any
  * disk operation, also while it opens. After each opening, and every few steps, everything readable is compared with the model.
  */
+import type { OpenOptions } from '../../engine/options.ts'
+import type { EndKind, Machine } from '../support/machine.ts'
 import { step } from '../support/operations.ts'
-import { type EndKind, World } from '../support/world.ts'
+import { World } from '../support/world.ts'
+
+export type AnyMachine = Machine<unknown, { readonly options: OpenOptions }>
 
 export interface SeedReport {
   readonly seed: number
@@ -14,24 +18,28 @@ export interface SeedReport {
 /** Runs one seed; throws an Error with the seed and the end of the trace. */
 export async function runModel(seed: number, steps = 150): Promise<SeedReport> {
   const world = new World(seed)
+  return runMachine(world, () => step(world), steps)
+}
+
+/** Runs so many steps of a machine, with its ends and beginnings. */
+export async function runMachine(world: AnyMachine, makeStep: () => Promise<void>, steps: number): Promise<SeedReport> {
   try {
-    await runWorld(world, steps)
-    return { seed, steps: world.counters.steps, opens: world.counters.opens }
+    await runLives(world, makeStep, steps)
+    return { seed: world.seed, steps: world.counters.steps, opens: world.counters.opens }
   } catch (error) {
     throw failureOf(world, error)
   }
 }
 
-export function failureOf(world: World, error: unknown): Error {
+export function failureOf(world: AnyMachine, error: unknown): Error {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
   const cause = error instanceof Error && error.cause instanceof Error ? `\ncaused by ${error.cause.stack}` : ''
-  const { options, durabilities } = world.swarm
   return new Error(
-    `seed ${world.seed} failed: ${text}${cause}\n--- options ${JSON.stringify({ ...options, durabilities })}\n--- last steps\n${world.trace.join('\n')}`,
+    `seed ${world.seed} failed: ${text}${cause}\n--- swarm ${JSON.stringify({ ...world.swarm, operations: undefined })}\n--- last steps\n${world.trace.join('\n')}`,
   )
 }
 
-async function runWorld(world: World, steps: number): Promise<void> {
+async function runLives(world: AnyMachine, makeStep: () => Promise<void>, steps: number): Promise<void> {
   const { random } = world
   await world.open()
   for (let left = steps; left > 0; ) {
@@ -41,7 +49,7 @@ async function runWorld(world: World, steps: number): Promise<void> {
     const kind: EndKind = random.chance(0.5) ? 'power' : 'kill'
     // Half of the ends come in the middle of things.
     const cancel = how < 5 ? world.endAt(random.below(200), kind) : undefined
-    for (let i = 0; i < count && world.isAlive; i++) await world.run(() => step(world))
+    for (let i = 0; i < count && world.isAlive; i++) await world.run(makeStep)
     if (world.isAlive) world.compareAll()
     const isClosed = world.isAlive && how >= 7 && (await world.close())
     cancel?.()
@@ -58,7 +66,7 @@ async function runWorld(world: World, steps: number): Promise<void> {
 }
 
 /** Opens again, sometimes dying on the way. */
-export async function reopen(world: World): Promise<void> {
+export async function reopen(world: AnyMachine): Promise<void> {
   const { random } = world
   for (let deaths = random.chance(0.3) ? 1 + random.below(2) : 0; ; deaths--) {
     world.restart()
