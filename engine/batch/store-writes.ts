@@ -10,8 +10,11 @@ import { compareKeys } from './store-keys.ts'
 import { storeRecordSize } from './store-record.ts'
 
 const writer = new StoreBatchWriter()
+const rowsFirst = 64
 /** Arrays that grew beyond this for one large batch are let go when it is cleared, bytes. */
 const bytesKept = 8 * 1024 * 1024
+/** The same for the arrays that have an element or two a row, rows. */
+const rowsKept = 64 * 1024
 
 export class StoreWrites {
   /** Records so far. */
@@ -22,11 +25,11 @@ export class StoreWrites {
   bytesMax: number = storeBatchHeaderSize()
   #bytes: Uint8Array = new Uint8Array(4096)
   #used = 0
-  #kinds: Uint8Array = new Uint8Array(64)
+  #kinds: Uint8Array = new Uint8Array(rowsFirst)
   /** By row: where the key ends, where the value ends. A key begins where the value before ends. */
-  #ends: Uint32Array = new Uint32Array(128)
+  #ends: Uint32Array = new Uint32Array(rowsFirst * 2)
   /** Absolute ms; 0: none. */
-  #expiries: Float64Array = new Float64Array(64)
+  #expiries: Float64Array = new Float64Array(rowsFirst)
 
   /** Appends a record; the bytes are copied. `expiry` in absolute ms, 0 for none. A range delete's value is its exclusive end key. */
   add(
@@ -93,6 +96,10 @@ export class StoreWrites {
     this.bytesMax = storeBatchHeaderSize()
     this.#used = 0
     if (this.#bytes.length > bytesKept) this.#bytes = new Uint8Array(4096)
+    if (this.#kinds.length <= rowsKept) return
+    this.#kinds = new Uint8Array(rowsFirst)
+    this.#ends = new Uint32Array(rowsFirst * 2)
+    this.#expiries = new Float64Array(rowsFirst)
   }
 
   /** Writes all records as one batch at `target[position]` and returns the position after it. */

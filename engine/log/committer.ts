@@ -205,7 +205,11 @@ export class LocalCommit implements Commit {
     }
     for (const { log, row, endOffset, epoch } of encoder.encoded) log.accept(space.arena, row, endOffset, epoch)
     if (this.#rows.length > 0) this.#host.applyRows(this.#rows)
-    return this.#committed(ticket, durability)
+    const committed = this.#committed(ticket, durability)
+    // A commit that is remembered must not keep the records.
+    this.#operations.length = 0
+    this.#appends.length = 0
+    return committed
   }
 
   /**

@@ -154,7 +154,7 @@ export class StoreCore {
   expiryOf(options: PutOptions | undefined): number {
     if (options?.expiresAt !== undefined) return options.expiresAt
     const ttlMs = options?.ttlMs ?? this.ttlMs
-    return ttlMs === undefined ? 0 : Math.ceil(this.host.now() + ttlMs)
+    return ttlMs === undefined ? 0 : Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(this.host.now() + ttlMs))
   }
 
   // --- ranges ----------------------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { STORE_DELETE } from '../../../../engine/batch/store-format.ts'
+import { StoreWrites } from '../../../../engine/batch/store-writes.ts'
 import type { Database } from '../../../../engine/database.ts'
 import type { SegmentReader } from '../../../../engine/segment/reader.ts'
 import { coreOf, type Store } from '../../../../engine/store/store.ts'
@@ -241,6 +243,68 @@ describe('a log that was defined by hand under the name of a store', () => {
     })
   })
 })
+
+describe('an entry that lives for longer than times go', () => {
+  test('is written, and stays', async () => {
+    // Its time was no key of the expiry queue, whose invariant broke.
+    const environment = newEnvironment(11)
+    await environment.drive(async () => {
+      const db = await openSim(environment)
+      const store: Texts = db.store('s', { ttlMs: 1e16 })
+      await store.put('a', '1')
+      await store.put('b', '2', { ttlMs: Number.MAX_VALUE })
+      await db.seal()
+      await new Promise<void>(resolve => environment.timers.after(25_000, resolve))
+      expect([...store.keys()]).toEqual(['a', 'b'])
+      await db.close()
+    })
+  })
+})
+
+describe('memory after a large commit', () => {
+  const collectGarbage = (): void => {
+    setFlagsFromString('--expose-gc')
+    ;(runInNewContext('gc') as () => void)()
+  }
+
+  test('of many small rows is given back', () => {
+    // The bytes of rows were let go, but not the arrays beside them, 17 bytes a row in each handle, index and queue.
+    const writes = new StoreWrites()
+    const bytes = bytesOf('k')
+    collectGarbage()
+    const before = process.memoryUsage().arrayBuffers
+    for (let i = 0; i < 1_000_000; i++) writes.add(STORE_DELETE, bytes, 0, 1, bytes, 0, 0, 0)
+    writes.clear()
+    collectGarbage()
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 * 1024 * 1024)
+    writes.add(STORE_DELETE, bytes, 0, 1, bytes, 0, 0, 0)
+    expect([writes.count, writes.kind(0), writes.key(0)]).toEqual([1, STORE_DELETE, bytes])
+  })
+
+  test('does not keep the records of topics that were in it', async () => {
+    // The indexes of a store remember their last commit, and that held all its operations.
+    const environment = newEnvironment(12)
+    await environment.drive(async () => {
+      const db = await openSim(environment)
+      await db.define([{ name: 't', kind: 'topic' }])
+      const store: Texts = db.store('s')
+      const record = await appendBeside(db, store)
+      for (let i = 0; i < 3; i++) await new Promise<void>(resolve => setImmediate(resolve))
+      collectGarbage()
+      expect(record.deref()).toBe(undefined)
+      await db.close()
+    })
+  })
+})
+
+async function appendBeside(db: Database, store: Texts): Promise<WeakRef<object>> {
+  const record = { value: bytesOf('record') }
+  await db.transaction(tx => {
+    tx.store(store).put('k', 'v')
+    tx.log(db.log('t')).appendRecords([record])
+  })
+  return new WeakRef<object>(record)
+}
 
 describe('a store that was dropped', () => {
   test('is not kept in memory', async () => {
