@@ -22,6 +22,7 @@ import {
   STORE_RECORD_VERSION,
   STORE_RECORD_VERSION_BYTES,
 } from './store-format.ts'
+import { compareKeys } from './store-keys.ts'
 
 /** Who decides between records of one key in a versioned store; `HybridVersion` of the Log interface fits. */
 export interface RecordVersion {
@@ -214,4 +215,35 @@ export function compareNewestFirst(left: StoreRecordCursor, right: StoreRecordCu
     }
   }
   return right.sequence - left.sequence
+}
+
+/**
+ * Compares the key of the record at `position` without reading the rest of it: a search asks this of many records and wants one. Records with
+ * options are read whole with the cursor. For bytes that were checked, or written by this process.
+ */
+export function compareRecordKey(
+  record: StoreRecordCursor,
+  bytes: Uint8Array,
+  position: number,
+  limit: number,
+  key: Uint8Array,
+  start: number,
+  size: number,
+): number {
+  let at = position
+  while (bytes[at++]! >= 0x80); // length
+  if (bytes[at++]! > STORE_RECORD_KIND_MASK) {
+    record.readAt(bytes, position, limit)
+    return compareKeys(bytes, record.keyStart, record.keyBytes, key, start, size)
+  }
+  while (bytes[at++]! >= 0x80); // sequence
+  let keyBytes = bytes[at++]!
+  if (keyBytes >= 0x80) {
+    keyBytes &= 0x7f
+    for (let shift = 7, byte = 0x80; byte >= 0x80; shift += 7) {
+      byte = bytes[at++]!
+      keyBytes |= (byte & 0x7f) << shift
+    }
+  }
+  return compareKeys(bytes, at, keyBytes, key, start, size)
 }

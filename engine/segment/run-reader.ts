@@ -5,9 +5,9 @@
  * the next call. `RunReader` takes whole blocks from a source that may cache them; `RunCursor` reads several at once into an array that it
  * reuses, and reads further ahead the longer it goes one way. What expiry, deletes and range deletes mean is decided above.
  */
-import { STORE_RANGE_DELETE, STORE_RECORD_KIND_MASK } from '../batch/store-format.ts'
+import { STORE_RANGE_DELETE } from '../batch/store-format.ts'
 import { compareKeys, createKeyHash, hashKey, type KeyHash } from '../batch/store-keys.ts'
-import { StoreRecordCursor } from '../batch/store-record.ts'
+import { compareRecordKey, StoreRecordCursor } from '../batch/store-record.ts'
 import { readU32LE } from '../codec/fixed-width.ts'
 import { assert, corrupt } from '../errors.ts'
 import type { BlockKeys } from './block-keys.ts'
@@ -274,39 +274,8 @@ function lowerBound(
     const middle = (from + to) >>> 1
     const at = table + middle * 4
     const position = blockStart + (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24))
-    if (compareKeyAt(record, bytes, position, table, key, start, size) < 0) from = middle + 1
+    if (compareRecordKey(record, bytes, position, table, key, start, size) < 0) from = middle + 1
     else to = middle
   }
   return from
-}
-
-/**
- * Compares the key of the record at `position` without reading the rest of it: a lookup asks this of seven records and wants one. Records with
- * options are read whole. The block's checksum was checked, so its bytes are what was written.
- */
-function compareKeyAt(
-  record: StoreRecordCursor,
-  bytes: Uint8Array,
-  position: number,
-  limit: number,
-  key: Uint8Array,
-  start: number,
-  size: number,
-): number {
-  let at = position
-  while (bytes[at++]! >= 0x80); // length
-  if (bytes[at++]! > STORE_RECORD_KIND_MASK) {
-    record.readAt(bytes, position, limit)
-    return compareKeys(bytes, record.keyStart, record.keyBytes, key, start, size)
-  }
-  while (bytes[at++]! >= 0x80); // sequence
-  let keyBytes = bytes[at++]!
-  if (keyBytes >= 0x80) {
-    keyBytes &= 0x7f
-    for (let shift = 7, byte = 0x80; byte >= 0x80; shift += 7) {
-      byte = bytes[at++]!
-      keyBytes |= (byte & 0x7f) << shift
-    }
-  }
-  return compareKeys(bytes, at, keyBytes, key, start, size)
 }

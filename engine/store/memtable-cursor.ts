@@ -11,7 +11,7 @@
  * Invariant: chunks never change. The cursor is one moment; records that are added later are not seen. No object per record is made.
  */
 import { compareKeys } from '../batch/store-keys.ts'
-import { StoreRecordCursor } from '../batch/store-record.ts'
+import { compareRecordKey, StoreRecordCursor } from '../batch/store-record.ts'
 
 const before = -1
 const on = 0
@@ -177,15 +177,85 @@ export class MemtableCursor {
     const bytes = this.#bytes
     let from = 0
     let to = positions.length
+    if (to >= sampledMin) {
+      const window = this.#window(positions, key, start, size)
+      from = window * sampleDistance
+      to = Math.min(to, from + sampleDistance)
+    }
     while (from < to) {
       const middle = (from + to) >>> 1
-      record.readAt(bytes, positions[middle]!, this.#limit)
-      if (compareKeys(bytes, record.keyStart, record.keyBytes, key, start, size) < 0) from = middle + 1
+      if (compareRecordKey(record, bytes, positions[middle]!, this.#limit, key, start, size) < 0) from = middle + 1
       else to = middle
     }
     return from
   }
+
+  /** Number of the sampled stretch that the key's lower bound lies in, or at the end of. */
+  #window(positions: Uint32Array, key: Uint8Array, start: number, size: number): number {
+    let samples = samplesOf.get(positions)
+    if (samples === undefined) {
+      samples = this.#sample(positions)
+      samplesOf.set(positions, samples)
+    }
+    const { record } = this
+    const bytes = this.#bytes
+    const { common, numbers } = samples
+    record.readAt(bytes, positions[0]!, this.#limit)
+    const order = compareKeys(bytes, record.keyStart, common, key, start, Math.min(size, common))
+    if (order > 0) return 0
+    if (order < 0) return numbers.length - 1
+    const number = sixBytes(key, start + common, size - common)
+    let low = 0
+    let high = numbers.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (numbers[middle]! < number) low = middle + 1
+      else high = middle
+    }
+    // Samples from `low` on may be equal to the key's number: whole keys decide.
+    let step = 1
+    while (low + step < numbers.length && numbers[low + step] === number) step *= 2
+    high = low < numbers.length && numbers[low] === number ? Math.min(numbers.length, low + step) : low
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const at = positions[middle * sampleDistance]!
+      if (compareRecordKey(record, bytes, at, this.#limit, key, start, size) < 0) low = middle + 1
+      else high = middle
+    }
+    return Math.max(0, low - 1)
+  }
+
+  #sample(positions: Uint32Array): Samples {
+    const { record } = this
+    const bytes = this.#bytes
+    record.readAt(bytes, positions[0]!, this.#limit)
+    const { keyStart, keyBytes } = record
+    record.readAt(bytes, positions[positions.length - 1]!, this.#limit)
+    const shorter = Math.min(keyBytes, record.keyBytes)
+    let common = 0
+    while (common < shorter && bytes[keyStart + common] === bytes[record.keyStart + common]) common++
+    const numbers = new Float64Array(Math.ceil(positions.length / sampleDistance))
+    for (let i = 0; i < numbers.length; i++) {
+      record.readAt(bytes, positions[i * sampleDistance]!, this.#limit)
+      numbers[i] = sixBytes(bytes, record.keyStart + common, record.keyBytes - common)
+    }
+    return { common, numbers }
+  }
 }
+
+/**
+ * Every `sampleDistance`-th key of a chunk as a number, from where its keys begin to differ: a search reads few records. Made when a chunk is
+ * first searched; a chunk never changes.
+ */
+interface Samples {
+  readonly common: number
+  readonly numbers: Float64Array
+}
+
+const sampleDistance = 16
+/** Shorter chunks are searched record by record. */
+const sampledMin = 64
+const samplesOf = new WeakMap<Uint32Array, Samples>()
 
 /** Bytes at `start`, the first one counting most, as a number; those behind the first `size` count as zero, which leaves equality open. */
 function sixBytes(bytes: Uint8Array, start: number, size: number): number {
