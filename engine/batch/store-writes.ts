@@ -30,6 +30,9 @@ export class StoreWrites {
   #ends: Uint32Array = new Uint32Array(rowsFirst * 2)
   /** Absolute ms; 0: none. */
   #expiries: Float64Array = new Float64Array(rowsFirst)
+  /** The row with the largest key among the first `#compared`. */
+  #largest = 0
+  #compared = 0
 
   /** Appends a record; the bytes are copied. `expiry` in absolute ms, 0 for none. A range delete's value is its exclusive end key. */
   add(
@@ -60,13 +63,17 @@ export class StoreWrites {
     this.bytesMax += storeRecordSize(Number.MAX_SAFE_INTEGER, keyBytes, valueBytes, expiry, false)
   }
 
-  /** The largest key so far; undefined when there is none. */
+  /** The largest key so far; undefined when there is none. Looks at what came since the last call. */
   largestKey(): Uint8Array | undefined {
-    let largest: Uint8Array | undefined
-    for (let row = 0; row < this.count; row++) {
+    if (this.count === 0) return undefined
+    let largest = this.key(this.#largest)
+    for (let row = this.#compared; row < this.count; row++) {
       const key = this.key(row)
-      if (largest === undefined || compareKeys(key, 0, key.length, largest, 0, largest.length) > 0) largest = key
+      if (compareKeys(key, 0, key.length, largest, 0, largest.length) <= 0) continue
+      largest = key
+      this.#largest = row
     }
+    this.#compared = this.count
     return largest
   }
 
@@ -92,6 +99,8 @@ export class StoreWrites {
 
   clear(): void {
     this.count = 0
+    this.#largest = 0
+    this.#compared = 0
     this.hasExpiry = false
     this.bytesMax = storeBatchHeaderSize()
     this.#used = 0

@@ -11,6 +11,7 @@ import type { PartRef } from '../log/parts.ts'
 import type { RunIndex } from '../segment/part-index.ts'
 import { type RunBlockSource, RunCursor, RunReader } from '../segment/run-reader.ts'
 import type { BlockCache, CachedBlocks } from './block-cache.ts'
+import { RangeDeletes } from './range-deletes.ts'
 
 export class Run {
   readonly part: PartRef
@@ -22,6 +23,7 @@ export class Run {
   readonly #blocks: CachedBlocks
   readonly #source: RunBlockSource
   readonly #reader: RunReader
+  #deletes: RangeDeletes | undefined
 
   constructor(part: PartRef, cache: BlockCache) {
     const { reader } = part
@@ -73,6 +75,7 @@ export class Run {
 
   /** Largest sequence <= `sequenceMax` of a range delete that covers the key; -1 when there is none. */
   coveringRangeDelete(key: Uint8Array, start: number, size: number, sequenceMax: number): number {
+    if (sequenceMax >= this.largestSequence) return this.#allDeletes().covering(key, start, size)
     let found = -1
     const cursor = new StoreRecordCursor()
     const { rangeDeletes } = this.index
@@ -84,6 +87,18 @@ export class Run {
       if (compareKeys(buffer, valueStart, valueBytes, key, start, size) > 0) found = sequence
     }
     return found
+  }
+
+  /** Cut when the first read asks that sees all of the run; others, of older snapshots, go through them one by one. */
+  #allDeletes(): RangeDeletes {
+    if (this.#deletes !== undefined) return this.#deletes
+    const deletes = new RangeDeletes()
+    const cursor = new StoreRecordCursor()
+    const { rangeDeletes } = this.index
+    cursor.reset(rangeDeletes, 0, rangeDeletes.length)
+    while (cursor.next()) deletes.add(cursor)
+    this.#deletes = deletes
+    return deletes
   }
 
   cursor(bytesMax?: number): RunCursor {

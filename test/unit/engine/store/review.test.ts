@@ -229,6 +229,50 @@ describe('delRange', () => {
   })
 })
 
+describe('range deletes', () => {
+  test('of open ranges in a batch reach over the rows before them, whatever batches came before', async () => {
+    // Each looked at all rows before it for the largest key: what that is must be right when only the new ones are looked at.
+    const environment = newEnvironment(13)
+    await environment.drive(async () => {
+      const db = await openSim(environment)
+      const store: Texts = db.store('s')
+      const put = (key: string) => ({ type: 'put', key, value: key }) as const
+      const deleteFrom = (gte: string) => ({ type: 'delRange', range: { gte } }) as const
+      await store.batch([put('z'), put('a'), deleteFrom('b'), put('c'), put('x'), deleteFrom('d')])
+      expect([...store.keys()]).toEqual(['a', 'c'])
+      await store.batch([put('e'), deleteFrom('b'), put('f'), put('d'), deleteFrom('e'), put('y')])
+      expect([...store.keys()]).toEqual(['a', 'd', 'y'])
+      await db.close()
+    })
+  })
+
+  test('of one run are found at any moment', async () => {
+    // Every get went through all of them. Now they are cut into ranges for reads that see the whole run; older snapshots see fewer.
+    const environment = newEnvironment(14)
+    await environment.drive(async () => {
+      const db = await openSim(environment, { autoConsolidate: false })
+      const store: Texts = db.store('s')
+      const key = (i: number): string => `k${String(i).padStart(3, '0')}`
+      const keys = Array.from({ length: 200 }, (_, i) => key(i))
+      await store.batch(keys.map(each => ({ type: 'put', key: each, value: each }) as const))
+      await db.seal()
+      let left = new Set(keys)
+      const moments = [{ snapshot: db.snapshot(), left }]
+      for (let i = 0; i < 25; i++) {
+        const [from, to] = [(i * 67) % 190, ((i * 67) % 190) + (i % 7)]
+        await store.delRange({ gte: key(from), lt: key(to) })
+        left = new Set([...left].filter(each => each < key(from) || each >= key(to)))
+        moments.push({ snapshot: db.snapshot(), left })
+      }
+      await db.seal()
+      await store.put('last', 'x')
+      for (const { snapshot, left: expected } of moments) expect(keys.filter(each => store.has(each, { snapshot }))).toEqual([...expected])
+      expect(keys.filter(each => store.has(each))).toEqual([...left])
+      await db.close()
+    })
+  })
+})
+
 describe('a log that was defined by hand under the name of a store', () => {
   test('is told apart from a store', async () => {
     // Options that were not there were read: a TypeError of nobody's argument.
