@@ -20,42 +20,44 @@ export interface FuzzOutcome {
   readonly kind: 'right data' | 'shorter prefix' | 'typed error' | 'FAILED'
   /** Code of the typed error, or what is wrong. */
   readonly detail: string
+  readonly error?: unknown
 }
 
 export async function runFuzzCase(images: readonly Image[], seed: number): Promise<FuzzOutcome> {
   const random = new SimRandom(seed)
   const image = images[random.below(images.length)] as Image
-  const disk = image.disk.fork(seed)
-  const environment = createSimEnvironment({ seed, disk, runners: taskRunners })
-  const { files } = environment
   const path = image.paths[random.below(image.paths.length)] as string
   const other = image.paths[random.below(image.paths.length)] as string
   const kind = drawMutation(random)
-  const read = (from: string): Uint8Array => {
-    const bytes = new Uint8Array(disk.file(from).size)
-    disk.file(from).read(bytes, 0)
-    return bytes
-  }
-  const damaged = mutate(read(path), kind, random, read(other))
+  const damaged = new Map([[path, mutate(bytesOf(image, path), kind, random, bytesOf(image, other))]])
+  if (kind === 'swap') damaged.set(other, bytesOf(image, path))
   const what = `seed ${seed}: ${image.name}, ${kind} of ${path}${kind === 'swap' ? ` with ${other}` : ''}`
-  files.changeNow('remove', path)
-  if (damaged !== undefined) {
+  return runDamaged(image, damaged, isSmall(kind), seed, what)
+}
+
+/** Opens a copy of the image in which these files have other bytes, or are gone. */
+export async function runDamaged(
+  image: Image,
+  damaged: ReadonlyMap<string, Uint8Array | undefined>,
+  small: boolean,
+  seed: number,
+  what: string,
+): Promise<FuzzOutcome> {
+  const disk = image.disk.fork(seed)
+  const environment = createSimEnvironment({ seed, disk, runners: taskRunners })
+  const { files } = environment
+  for (const [path, bytes] of damaged) {
+    files.changeNow('remove', path)
+    if (bytes === undefined) continue
     const file = files.openSync(path, 'create')
-    file.writeSync(damaged, 0)
-    file.closeSync()
-  }
-  if (kind === 'swap' && other !== path) {
-    const bytes = mutate(read(other), 'swap', random, image.disk.file(path).size > 0 ? original(image, path) : new Uint8Array(0))
-    files.changeNow('remove', other)
-    const file = files.openSync(other, 'create')
-    file.writeSync(bytes as Uint8Array, 0)
+    file.writeSync(bytes, 0)
     file.closeSync()
   }
   let database: Database | undefined
   try {
     return await environment.drive(async () => {
       database = await openDatabase(folder, { ...imageOptions, environment })
-      return await judge(image, database, isSmall(kind), what)
+      return await judge(image, database, small, what)
     })
   } catch (error) {
     return { what, ...outcomeOfError(error) }
@@ -64,7 +66,7 @@ export async function runFuzzCase(images: readonly Image[], seed: number): Promi
   }
 }
 
-function original(image: Image, path: string): Uint8Array {
+export function bytesOf(image: Image, path: string): Uint8Array {
   const file = image.disk.file(path)
   const bytes = new Uint8Array(file.size)
   file.read(bytes, 0)
@@ -85,11 +87,11 @@ async function judge(image: Image, database: Database, small: boolean, what: str
   return { what, kind: state === model.newest ? 'right data' : 'shorter prefix', detail: '' }
 }
 
-function outcomeOfError(error: unknown): Pick<FuzzOutcome, 'kind' | 'detail'> {
+function outcomeOfError(error: unknown): Omit<FuzzOutcome, 'what'> {
   if (isVarveError(error)) {
     const named = error.code !== 'CORRUPT' || typeof error.details.file === 'string'
     const typed = error.code !== 'INVARIANT' && error.code !== 'TASK_FAILED'
-    if (named && typed) return { kind: 'typed error', detail: error.code }
+    if (named && typed) return { kind: 'typed error', detail: error.code, error }
   }
   return { kind: 'FAILED', detail: error instanceof Error ? (error.stack ?? error.message) : String(error) }
 }
