@@ -27,6 +27,9 @@ function say(line) {
 /** @param {number} offset */
 const valueAt = offset => `value ${offset} ${'x'.repeat((offset * 37) % 300)}`
 
+/** @param {number} i */
+const keyAt = i => `person ${String(i).padStart(3, '0')}`
+
 async function make() {
   const database = await openDatabase(source, options)
   await database.define([
@@ -34,6 +37,8 @@ async function make() {
     { name: 'feed', kind: 'store', body: true },
   ])
   const events = database.log('events')
+  const people = database.store('people', { indexes: { i: 'i' } })
+  await people.ready()
   for (let i = 0; i < commits; i++) {
     const count = i === 50 ? 20 : 1 + (i % 3)
     const base = events.endOffset
@@ -44,6 +49,7 @@ async function make() {
       )
       commit.appendRecords(database.log('feed'), [{ kind: 'put', key: Buffer.from(String(i)), value: Buffer.from(valueAt(i)) }])
     }).durable
+    await people.put(keyAt(i), { i, text: valueAt(i) })
     if (i % 8 === 5) await database.seal()
   }
   // Left as a killed process leaves it: with its lock, and without a closing frame.
@@ -83,6 +89,27 @@ function damage(path, below) {
   writeFileSync(path, bytes)
 }
 
+/**
+ * Puts were made one after the other: the store holds the first ones, found by key, in order and by index.
+ *
+ * @param {import('../../dist/engine/index.js').Database} database
+ */
+function readStore(database) {
+  if (database.get('store/people') === undefined) return undefined
+  const people = /** @type {import('../../dist/engine/index.js').Store<any, any>} */ (database.store('people'))
+  const entries = [...people.entries()]
+  for (const [i, [key, value]] of entries.entries()) {
+    if (key !== keyAt(i) || value.i !== i || value.text !== valueAt(i)) return `FAILED entry ${i} of the store is ${key}, ${value.i}`
+    if (people.get(key)?.text !== valueAt(i)) return `FAILED ${key} is in the store and not found`
+  }
+  if (people.get(keyAt(entries.length)) !== undefined) return 'FAILED a key is found that is not in the store'
+  if (!people.indexNames().includes('i')) return undefined
+  const indexed = [...people.index('i').keys()]
+  return indexed.join() === entries.map(([key]) => key).join()
+    ? undefined
+    : `FAILED the index has ${indexed.length} of ${entries.length} entries`
+}
+
 /** @param {string} folder */
 async function openAndRead(folder) {
   const database = await openDatabase(folder, options)
@@ -107,7 +134,7 @@ async function openAndRead(folder) {
       if (nextOffset <= at) return `FAILED a read of feed at ${at} does not move on`
       at = nextOffset
     }
-    return end === fullEnd ? 'right' : 'prefix'
+    return readStore(database) ?? (end === fullEnd ? 'right' : 'prefix')
   } finally {
     await database.close().catch(() => undefined)
   }

@@ -8,7 +8,7 @@ import { emptyState, isOwner, type ModelState, withLog } from './log-model.ts'
 import { Machine } from './machine.ts'
 import { drawSwarm, type Swarm } from './swarm.ts'
 
-export { type EndKind, folder } from './machine.ts'
+export { folder } from './machine.ts'
 
 export interface HeldLease {
   readonly owned: OwnedLease
