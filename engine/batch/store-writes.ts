@@ -10,6 +10,10 @@ import { compareKeys } from './store-keys.ts'
 import { storeRecordSize } from './store-record.ts'
 
 const writer = new StoreBatchWriter()
+/** Buffer's own, which writes into any Uint8Array. */
+const { utf8Write } = Buffer.prototype as unknown as {
+  utf8Write(this: Uint8Array, text: string, position: number, bytesMax: number): number
+}
 const rowsFirst = 64
 /** Arrays that grew beyond this for one large batch are let go when it is cleared, bytes. */
 const bytesKept = 8 * 1024 * 1024
@@ -45,14 +49,37 @@ export class StoreWrites {
     valueBytes: number,
     expiry: number,
   ): void {
-    const row = this.count
-    if (row === this.#kinds.length) this.#growRows()
+    if (this.count === this.#kinds.length) this.#growRows()
     const end = this.#used + keyBytes + valueBytes
     if (end > this.#bytes.length) this.#growBytes(end)
     const bytes = this.#bytes
     copy(key, keyStart, keyBytes, bytes, this.#used)
     const keyEnd = this.#used + keyBytes
     copy(value, valueStart, valueBytes, bytes, keyEnd)
+    this.#addRow(kind, keyEnd, end, expiry)
+  }
+
+  /**
+   * As `add` of a text's UTF-8, which is written where it will lie: a view and a copy less. False, and nothing was added, for a text with a lone
+   * surrogate, which has none.
+   */
+  addText(kind: number, key: Uint8Array, keyBytes: number, text: string, expiry: number): boolean {
+    if (this.count === this.#kinds.length) this.#growRows()
+    const keyEnd = this.#used + keyBytes
+    const room = keyEnd + text.length * 3
+    if (room > this.#bytes.length) this.#growBytes(room)
+    const bytes = this.#bytes
+    copy(key, 0, keyBytes, bytes, this.#used)
+    const size = utf8Write.call(bytes, text, keyEnd, room - keyEnd)
+    // ASCII alone has as many bytes as units, and no surrogates.
+    if (size !== text.length && /\p{Surrogate}/u.test(text)) return false
+    this.#addRow(kind, keyEnd, keyEnd + size, expiry)
+    return true
+  }
+
+  #addRow(kind: number, keyEnd: number, end: number, expiry: number): void {
+    const row = this.count
+    this.bytesMax += storeRecordSize(Number.MAX_SAFE_INTEGER, keyEnd - this.#used, end - keyEnd, expiry, false)
     this.#kinds[row] = kind
     this.#ends[row * 2] = keyEnd
     this.#ends[row * 2 + 1] = end
@@ -60,7 +87,6 @@ export class StoreWrites {
     if (expiry > 0) this.hasExpiry = true
     this.#used = end
     this.count = row + 1
-    this.bytesMax += storeRecordSize(Number.MAX_SAFE_INTEGER, keyBytes, valueBytes, expiry, false)
   }
 
   /** The largest key so far; undefined when there is none. Looks at what came since the last call. */

@@ -116,6 +116,12 @@ export class StoreCore {
   // --- writing: rows of a commit ---------------------------------------------------------------------------------------------------------
 
   addPut(writes: StoreWrites, key: StoreKey, value: unknown, expiry: number): void {
+    if (this.values.name === 'string' && typeof value === 'string') {
+      const size = this.encodeKey(key)
+      if (!writes.addText(STORE_PUT, this.encoder.bytes, size, value, expiry))
+        throw new TypeError('value must not contain a lone surrogate')
+      return
+    }
     const encoded = this.values.encode(value)
     const size = this.encodeKey(key)
     writes.add(STORE_PUT, this.encoder.bytes, 0, size, encoded, 0, encoded.byteLength, expiry)
@@ -154,7 +160,9 @@ export class StoreCore {
   expiryOf(options: PutOptions | undefined): number {
     if (options?.expiresAt !== undefined) return options.expiresAt
     const ttlMs = options?.ttlMs ?? this.ttlMs
-    return ttlMs === undefined ? 0 : Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(this.host.now() + ttlMs))
+    return ttlMs === undefined || ttlMs === Number.POSITIVE_INFINITY
+      ? 0
+      : Math.min(Number.MAX_SAFE_INTEGER, Math.ceil(this.host.now() + ttlMs))
   }
 
   // --- ranges ----------------------------------------------------------------------------------------------------------------------------

@@ -91,6 +91,18 @@ describe('verbs', () => {
     })
   })
 
+  test('text of every kind comes back; a lone surrogate is refused and nothing of its batch is written', async () => {
+    await withDatabase(9, async db => {
+      const store = db.store<string, string>('s', { keys: 'string', value: 'string' })
+      const texts = ['', 'ascii', 'é', '\u{1f600}'.repeat(3000), 'mixed ü and ascii'.repeat(400), '\0', 'x'.repeat(100_000)]
+      await store.batch(texts.map((value, i) => ({ type: 'put', key: `k${i}`, value }) as const))
+      expect([...store.values()]).toEqual(texts)
+      const put = (key: string, value: string) => ({ type: 'put', key, value }) as const
+      await expect(store.batch([put('new', 'x'), put('bad', 'a\ud800b')])).rejects.toThrow(/value must not contain a lone surrogate/)
+      expect(store.count()).toBe(texts.length)
+    })
+  })
+
   test('compareAndSet writes only over the expected value', async () => {
     await withDatabase(6, async db => {
       const store = db.store<string, string>('s')
@@ -220,6 +232,8 @@ describe('bad input', () => {
     ['undefined value', store => store.put('a', undefined), /value must not be undefined/],
     ['durability', store => store.put('a', 1, { durability: 'fsync' as never }), /durability must be/],
     ['ttlMs', store => store.put('a', 1, { ttlMs: -5 }), /ttlMs must be positive, got -5/],
+    ['ttlMs that is no number', store => store.put('a', 1, { ttlMs: Number.NaN }), /ttlMs must be positive, got NaN/],
+    ['ttlMs that is false', store => store.put('a', 1, { ttlMs: false as never }), /ttlMs must be positive, got false/],
     ['ttlMs and expiresAt', store => store.put('a', 1, { ttlMs: 5, expiresAt: 5 }), /exclude each other/],
     ['operations', store => store.batch({} as never), /operations must be an array/],
     ['type of an operation', store => store.batch([{ type: 'set' } as never]), /type must be 'put', 'del' or 'delRange', got set/],
