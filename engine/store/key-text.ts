@@ -32,19 +32,6 @@ export function readText(bytes: Uint8Array, start: number, end: number): string 
   return text
 }
 
-/**
- * Two texts that lie side by side, `bytes[start, middle)` and `bytes[middle, end)`: one call into the platform instead of two. ASCII texts of 13
- * characters and more are parts of one string, so either keeps the memory of both.
- */
-export function readTextPair(bytes: Uint8Array, start: number, middle: number, end: number): [string, string] {
-  if (end - start > loopMax || end - start <= codesMax) return [readText(bytes, start, middle), readText(bytes, middle, end)]
-  let all = 0
-  for (let i = start; i < end; i++) all |= bytes[i] as number
-  if (all >= 0x80) return [readText(bytes, start, middle), readText(bytes, middle, end)]
-  const both = latin1Slice.call(bytes, start, end)
-  return [both.substring(0, middle - start), both.substring(middle - start)]
-}
-
 function readUtf8(bytes: Uint8Array, start: number, end: number): string {
   try {
     return strict.decode(bytes.subarray(start, end))

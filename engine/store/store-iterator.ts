@@ -7,7 +7,6 @@
 import type { StoreRecordCursor } from '../batch/store-record.ts'
 import { VarveError } from '../errors.ts'
 import type { KeyCodec, StoreKey } from './key-codec.ts'
-import { readTextPair } from './key-text.ts'
 import type { Snapshot } from './snapshots.ts'
 import { type CursorTable, StoreCursor, type StoreCursorOptions } from './store-cursor.ts'
 import type { ValueCodec } from './value-codec.ts'
@@ -46,13 +45,10 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
   #at = 0
   #size = batchFirst
   #isClosed = false
-  /** Keys and values are plain text, side by side in each record. */
-  readonly #isText: boolean
 
   constructor(source: IteratorSource) {
     this.#source = source
     this.#left = source.isEmpty ? 0 : source.limit
-    this.#isText = source.keys.name === 'string' && source.values.name === 'string'
     this.#cursor = new StoreCursor(source.table, {
       ...source.bounds,
       sequenceMax: source.snapshot.sequence - 1,
@@ -159,7 +155,6 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     const { keys, values, shape } = this.#source
     if (shape === 'key') return keys.decode(buffer, keyStart, keyStart + keyBytes) as T
     if (shape === 'value') return values.decode(buffer, valueStart, valueStart + valueBytes) as T
-    if (this.#isText) return readTextPair(buffer, keyStart, valueStart, valueStart + valueBytes) as T
     return [keys.decode(buffer, keyStart, keyStart + keyBytes), values.decode(buffer, valueStart, valueStart + valueBytes)] as T
   }
 }
