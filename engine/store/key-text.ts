@@ -7,7 +7,7 @@
 
 import { damagedBytes } from '../codec/damage.ts'
 
-/** Up to this size a string made from character codes costs less than a call into the platform (measured). */
+/** Up to this size a string made from character codes costs less than a call into the platform, and is one piece (measured). */
 const codesMax = 12
 /** Beyond this size the platform decodes faster than a loop looks at the bytes. */
 const loopMax = 512
