@@ -7,7 +7,7 @@
  * stored, if machine, parameters and engines are the same. Exit code 1: a run failed. A missed target is printed and is no failure: machines differ.
  */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -88,7 +88,8 @@ async function main(): Promise<void> {
       workloads: ran,
     }
     const whole = size === 'large' && only.length === 0 && named.length === 0 && same(parameters, largeParameters)
-    if (values.update) store(merge(JSON.parse(readFileSync(resultsFile, 'utf8')) as StoreResults, results))
+    if (values.update && existsSync(resultsFile)) store(merge(JSON.parse(readFileSync(resultsFile, 'utf8')) as StoreResults, results))
+    else if (values.update) store(results)
     else if (whole) store(results)
     console.log(values.json ? JSON.stringify(results, undefined, 2) : storeTerminalReport(results))
     for (const { workload, engine, round, error } of failures) console.error(`FAILED: ${workload} on ${engine}, round ${round}: ${error}`)
