@@ -48,11 +48,20 @@ export async function withDatabase<T>(path: string, options: { readonly create: 
 /** NOT_FOUND when there is no such store and none is to be made. */
 export async function findStore(db: Database, name: string, options: { readonly create: boolean }): Promise<FoundStore> {
   if (!options.create && !db.storeNames().includes(name)) {
-    throw new VarveError('NOT_FOUND', `no store is named ${name}; \`varve stores ${db.path}\` lists them`, { details: { store: name } })
+    throw new VarveError('NOT_FOUND', `${describeMissing(db, name)}; \`varve stores ${db.path}\` lists the stores`, {
+      details: { store: name },
+    })
   }
   const store = db.store(name)
   await store.ready()
   return { store, keys: codecsOf(db, name).keys }
+}
+
+/** A log of another kind may have the name: then the message says what shows it. */
+function describeMissing(db: Database, name: string): string {
+  const kind = db.get(name)?.kind
+  if (kind === undefined) return `no store is named ${name}`
+  return `${name} is a ${kind} log, not a store: \`varve stats ${db.path}\` shows its offsets, \`varve dump\` on a segment file its records`
 }
 
 /** What the definition of a store says. */

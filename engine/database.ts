@@ -8,7 +8,7 @@
  * Who decides what: commits are built by `log/committer.ts`, written by `commit-log/commit-log.ts`, moved to segments by
  * `maintenance/flusher.ts`, merged by `maintenance/consolidator.ts`. This file wires them and holds nothing of theirs.
  */
-import { type BackupOptions, type BackupReport, backUp } from './backup/backup.ts'
+import { type BackupOptions, type BackupReport, backUp, checkTarget } from './backup/backup.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import { LogDefinitions } from './catalog/definitions.ts'
 import type { LogTable } from './catalog/log-table.ts'
@@ -444,7 +444,8 @@ export class Database implements Committer, Definitions {
   /**
    * Copies one moment of the whole database into the new folder `path` while writing goes on: everything acknowledged before the call, and of later
    * commits a prefix in commit order. Sealed segments are shared by hard links where the file system has them. The folder opens like any other;
-   * it has its name only when all of it is on the disk. Errors: EXISTS, LOCKED, CLOSED, POISONED, NO_SPACE, IO, READ_ONLY, the signal's reason.
+   * it has its name only when all of it is on the disk. RangeError for a path in the database's own folder. Errors: EXISTS, LOCKED, CLOSED,
+   * POISONED, NO_SPACE, IO, READ_ONLY, the signal's reason.
    */
   async backup(path: string, options: BackupOptions = {}): Promise<BackupReport> {
     this.#assertOpen()
@@ -453,6 +454,7 @@ export class Database implements Committer, Definitions {
     if (path === '') throw new TypeError('path must be a non-empty string')
     checkObject(options, 'options')
     checkNames(options, backupOptionNames)
+    checkTarget(this.path, path)
     const database = this
     return await backUp(
       {

@@ -28,8 +28,11 @@ export interface StoreOptions<V> {
 
   // --- options that may change from one opening to the next ----------------------------------------------------------------------------
 
-  /** How long an entry lives from its put, ms, unless the put says otherwise. Default: for ever. */
-  readonly ttlMs?: number | undefined
+  /**
+   * How long an entry lives from its put, ms, unless the put says otherwise. It is kept with the store and holds for all handles: left out, it stays as
+   * it is; another one counts for the puts from then on; false ends it. Default for a new store: for ever.
+   */
+  readonly ttlMs?: number | false | undefined
   /**
    * Keep superseded and deleted versions for so long, for `Store.asOf`. Switched on for a store that exists, its history begins then; false ends it.
    * Default for a new store: none.
@@ -64,7 +67,7 @@ export interface WriteStoreOptions {
 }
 
 export interface PutOptions extends WriteStoreOptions {
-  /** How long this entry lives, ms. Default: the store's. */
+  /** How long this entry lives, ms; Infinity: for ever, whatever the store says. Default: the store's. */
   readonly ttlMs?: number | undefined
   /** When it expires, absolute ms since 1970. Not together with `ttlMs`. */
   readonly expiresAt?: number | undefined
@@ -99,7 +102,10 @@ export function checkStoreOptions(options: StoreOptions<never>): void {
   if (keys !== undefined && !keyCodecNames.includes(keys)) {
     throw new TypeError(`keys must be ${keyCodecNames.map(name => `'${name}'`).join(' or ')}, got ${String(keys)}`)
   }
-  checkTtl(ttlMs)
+  if (ttlMs !== false) {
+    checkTtl(ttlMs)
+    if (ttlMs === Number.POSITIVE_INFINITY) throw new RangeError('ttlMs of a store must be finite; false: entries live for ever')
+  }
   checkFeatureOptions(options.changes, options.history)
   if (indexes === undefined) return
   resolveIndexes(indexes)
@@ -163,6 +169,5 @@ function checkDurability(durability: unknown): void {
 
 function checkTtl(ttlMs: unknown): void {
   if (ttlMs === undefined) return
-  if (typeof ttlMs !== 'number' || !Number.isFinite(ttlMs) || ttlMs <= 0)
-    throw new RangeError(`ttlMs must be positive, got ${String(ttlMs)}`)
+  if (typeof ttlMs !== 'number' || !(ttlMs > 0)) throw new RangeError(`ttlMs must be positive, got ${String(ttlMs)}`)
 }

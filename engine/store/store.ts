@@ -196,13 +196,14 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
   }
 
   /**
-   * Changes that are there, from a position on: up to `limit` (default 1000), or fewer where they are large; none only at the end. OFFSET_OUT_OF_RANGE,
-   * with the range there is, when they were trimmed.
+   * Changes that are there, from a position or the 'start' on: up to `limit` (default 1000), or fewer where they are large; none only at the end.
+   * OFFSET_OUT_OF_RANGE, with the range there is, when they were trimmed.
    */
-  readChanges(position: number, options: { readonly limit?: number | undefined } = {}): ChangeBatch<V, K> {
+  readChanges(position: number | 'start', options: { readonly limit?: number | undefined } = {}): ChangeBatch<V, K> {
     const core = this.#core
-    checkReadChanges(position, options)
-    return readChanges<V, K>(core, position, options.limit ?? batchRecordsMaxDefault)
+    const from = position === 'start' ? positionOf(core, position) : position
+    checkReadChanges(from, options)
+    return readChanges<V, K>(core, from, options.limit ?? batchRecordsMaxDefault)
   }
 
   /** Forgets the changes below a position now. RangeError above what is acknowledged. Resolves when the database's durability word holds. */

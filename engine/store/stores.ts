@@ -224,7 +224,7 @@ function explicitOptions({ keys, value, ttlMs, changes, history }: StoreOptions<
   return {
     ...(keys === undefined ? {} : { keys }),
     ...(value === undefined ? {} : { value: typeof value === 'string' ? value : valueCodecOf(value).name }),
-    ...(ttlMs === undefined ? {} : { ttlMs }),
+    ...(ttlMs === undefined || ttlMs === false ? {} : { ttlMs }),
     ...(changes === undefined || changes === false ? {} : { changes: storedChanges(changes) as StoredChanges }),
     ...(history === undefined || history === false ? {} : { history: { retentionMs: history.retentionMs } }),
   }
@@ -233,8 +233,8 @@ function explicitOptions({ keys, value, ttlMs, changes, history }: StoreOptions<
 /** The stored options with what the caller changes of those that may change; undefined when that is nothing. */
 function changedOptions(stored: StoredStoreOptions, options: StoreOptions<never>): StoredStoreOptions | undefined {
   const { ttlMs: oldTtl, history: oldHistory, ...rest } = stored
-  const { changes, history = oldHistory } = explicitOptions(options)
-  const ttlMs = 'ttlMs' in options ? options.ttlMs : oldTtl
+  const { changes, history = oldHistory, ttlMs: keptTtl = oldTtl } = explicitOptions(options)
+  const ttlMs = options.ttlMs === false ? undefined : keptTtl
   const keptHistory = options.history === false ? undefined : history
   const isSame =
     ttlMs === oldTtl &&

@@ -108,6 +108,17 @@ describe('scan and count', () => {
   })
 })
 
+test('the name of a topic log is told apart from one that nothing has', async () => {
+  const folder = join(temporaryFolder(), 'data')
+  const db = await open(folder)
+  await db.define([{ name: 'audit', kind: 'topic' }])
+  await db.close()
+  const lists = `\`varve stores ${folder}\` lists the stores (NOT_FOUND)\n`
+  const audit = `audit is a topic log, not a store: \`varve stats ${folder}\` shows its offsets, \`varve dump\` on a segment file its records`
+  expect(await varve('scan', folder, 'audit')).toEqual({ status: exitCodes.io, stdout: '', stderr: `varve: ${audit}; ${lists}` })
+  expect(await varve('get', folder, 'adit', 'x')).toMatchObject({ stderr: `varve: no store is named adit; ${lists}` })
+})
+
 describe('put and del', () => {
   test('make the database and the store, set and remove entries', async () => {
     const fresh = join(temporaryFolder(), 'fresh')

@@ -323,6 +323,15 @@ describe('nothing lies under the name of a backup that failed', () => {
       expect(await environment.files.list('/backups')).toEqual(['file', 'free', 'full', 'odd.incomplete'])
       expect(await environment.files.list('/backups/odd.incomplete')).toEqual(['diary'])
       await expect(db.backup('')).rejects.toThrow(TypeError)
+      const before = await environment.files.list(folder)
+      for (const path of [folder, `${folder}/`, `${folder}/backup`, `${folder}/a/../b`]) {
+        await expect(db.backup(path)).rejects.toThrow(
+          new RangeError(`path must lie outside the folder of the database, ${folder}, got ${path}`),
+        )
+      }
+      expect(await environment.files.list(folder)).toEqual(before)
+      await db.backup(`${folder}/../..beside`) // outside, though the names begin alike
+      await db.backup(`${folder}-copy`)
       await expect(db.backup(target, { progress: 1 } as never)).rejects.toThrow(/progress/)
       await db.close()
       await expect(db.backup(target)).rejects.toMatchObject({ code: 'CLOSED' })

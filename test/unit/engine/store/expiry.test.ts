@@ -31,6 +31,39 @@ function storedKeys(store: Store): unknown[] {
   return keys
 }
 
+test('the ttlMs of a store: kept when left out, changed for all handles, ended by false, passed over by a put for ever', async () => {
+  const environment = newEnvironment(8)
+  await environment.drive(async () => {
+    const db = await open(environment)
+    const first = db.store<number, string>('s', { ttlMs: 1000 })
+    await first.put('for ever', 1, { ttlMs: Number.POSITIVE_INFINITY })
+    await first.batch([{ type: 'put', key: 'for ever in a batch', value: 1, ttlMs: Number.POSITIVE_INFINITY }])
+    await db.transaction(tx => tx.store(first).put('for ever in a transaction', 1, { ttlMs: Number.POSITIVE_INFINITY }))
+    await first.put('short', 1)
+    await db.store('s', {}).ready()
+    await db.store('s', { ttlMs: undefined }).ready()
+    await first.put('short too', 1)
+    await db.store('s', { ttlMs: 50_000 }).ready()
+    await first.put('longer', 1)
+    await sleep(environment, 1000)
+    expect([...first.keys()]).toEqual(['for ever', 'for ever in a batch', 'for ever in a transaction', 'longer'])
+    await db.store('s', { ttlMs: false }).ready()
+    await first.put('after the end', 1)
+    await db.close()
+    const again = await open(restarted(environment, 9))
+    const second = again.store<number, string>('s')
+    await second.put('after a restart', 1)
+    await sleep(environment, 50_000)
+    expect([...second.keys()]).toEqual(['after a restart', 'after the end', 'for ever', 'for ever in a batch', 'for ever in a transaction'])
+    expect(again.get('store/s')?.options?.store).toEqual({ keys: 'tuple', value: 'msgpack' })
+    await again.store('new', { ttlMs: false }).ready()
+    expect(again.get('store/new')?.options?.store).toEqual({ keys: 'tuple', value: 'msgpack' })
+    expect(() => again.store('s', { ttlMs: Number.POSITIVE_INFINITY })).toThrow(/ttlMs of a store must be finite/)
+    expect(() => again.store('s', { ttlMs: 0 })).toThrow(/ttlMs must be positive, got 0/)
+    await again.close()
+  })
+})
+
 test.each([false, true])('what has expired is deleted, what was overwritten stays (indexed: %s)', async isIndexed => {
   const environment = newEnvironment(1)
   await environment.drive(async () => {
