@@ -7,6 +7,8 @@
  *
  * Who decides what: commits are built by `log/committer.ts`, written by `commit-log/commit-log.ts`, moved to segments by
  * `maintenance/flusher.ts`, merged by `maintenance/consolidator.ts`. This file wires them and holds nothing of theirs.
+ *
+ * One file, although long: it is the list of everything that a user may ask of a database, and the hosts by which its parts reach each other.
  */
 import { type BackupOptions, type BackupReport, backUp, checkTarget } from './backup/backup.ts'
 import type { Catalog } from './catalog/catalog.ts'

@@ -6,7 +6,7 @@ import { memoryWorld, text } from './worlds.ts'
 test.each([1, 2, 3])('random writes, truncations and reads over block borders agree with an array (seed %i)', async seed => {
   const random = new SimRandom(seed)
   const { env } = await memoryWorld()
-  const file = env.files.openSync('/work/f', 'create')
+  const file = env.files.openSync('/data/f', 'create')
   const model = new Uint8Array(200_000)
   let size = 0
   for (let step = 0; step < 400; step++) {
@@ -50,7 +50,7 @@ test('a task begins in a later turn, not within the call nor behind it in the sa
 
 test('a loop of awaited writes leaves other work its turns', async () => {
   const { env } = await memoryWorld()
-  const file = await env.files.open('/work/f', 'create')
+  const file = await env.files.open('/data/f', 'create')
   let turns = 0
   const count = (): void => {
     if (++turns < 1000) env.timers.soon(count)
@@ -64,21 +64,21 @@ test('a loop of awaited writes leaves other work its turns', async () => {
 
 test('two environments share no files, no catalogs, no locks', async () => {
   const [left, right] = [await memoryWorld(), await memoryWorld()]
-  ;(await left.env.files.open('/work/f', 'create')).closeSync()
-  expect(await right.env.files.list('/work')).toEqual([])
-  const view = await left.env.catalogs.open('/work/catalog')
+  ;(await left.env.files.open('/data/f', 'create')).closeSync()
+  expect(await right.env.files.list('/data')).toEqual([])
+  const view = await left.env.catalogs.open('/data/catalog')
   view.change({ puts: [{ key: text('k'), value: text('v') }], deletes: [] })
-  expect((await right.env.catalogs.open('/work/catalog')).rows()).toEqual([])
-  await left.env.locks.acquire('/work/lock')
-  await (await right.env.locks.acquire('/work/lock')).release()
+  expect((await right.env.catalogs.open('/data/catalog')).rows()).toEqual([])
+  await left.env.locks.acquire('/data/lock')
+  await (await right.env.locks.acquire('/data/lock')).release()
 })
 
 test('names end as on a real disk: folders do not move into themselves, the root cannot be moved and is emptied', async () => {
   const { files } = (await memoryWorld()).env
-  await files.makeDirectory('/work/a/b')
-  await expect(files.rename('/work/a', '/work/a/b/c')).rejects.toMatchObject({ code: 'EINVAL' })
-  await expect(files.remove('/work/a')).rejects.toMatchObject({ code: 'EISDIR' })
-  await expect(files.link('/work/a', '/work/l')).rejects.toMatchObject({ code: 'EPERM' })
+  await files.makeDirectory('/data/a/b')
+  await expect(files.rename('/data/a', '/data/a/b/c')).rejects.toMatchObject({ code: 'EINVAL' })
+  await expect(files.remove('/data/a')).rejects.toMatchObject({ code: 'EISDIR' })
+  await expect(files.link('/data/a', '/data/l')).rejects.toMatchObject({ code: 'EPERM' })
   await expect(files.rename('/', '/x')).rejects.toMatchObject({ code: 'EPERM' })
   expect(await files.list('work/./a/../a')).toEqual(['b'])
   await files.removeDirectory('/')
