@@ -32,14 +32,14 @@ export async function nodeWorld(): Promise<World> {
 
 export async function simWorld(runners: Readonly<Record<string, TaskRunner>> = {}): Promise<World> {
   const env = createSimEnvironment({ seed: 7, runners })
-  await env.drive(() => env.files.makeDirectory('/work'))
-  return { env, folder: '/work', drive: work => env.drive(work), dispose: async () => undefined }
+  await env.drive(() => env.files.makeDirectory('/data'))
+  return { env, folder: '/data', drive: work => env.drive(work), dispose: async () => undefined }
 }
 
 export async function memoryWorld(runners: Readonly<Record<string, TaskRunner>> = {}): Promise<World> {
   const env = createMemoryEnvironment({ runners })
-  await env.files.makeDirectory('/work')
-  return { env, folder: '/work', drive: work => work(), dispose: async () => undefined }
+  await env.files.makeDirectory('/data')
+  return { env, folder: '/data', drive: work => work(), dispose: async () => undefined }
 }
 
 export const worlds: readonly (readonly [name: string, make: (runners?: Readonly<Record<string, TaskRunner>>) => Promise<World>])[] = [
