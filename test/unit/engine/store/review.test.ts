@@ -311,7 +311,7 @@ describe('memory after a large commit', () => {
     ;(runInNewContext('gc') as () => void)()
   }
 
-  test('of many small rows is given back', () => {
+  test('of many small rows is given back', async () => {
     // The bytes of rows were let go, but not the arrays beside them, 17 bytes a row in each handle, index and queue.
     const writes = new StoreWrites()
     const bytes = bytesOf('k')
@@ -319,8 +319,12 @@ describe('memory after a large commit', () => {
     const before = process.memoryUsage().arrayBuffers
     for (let i = 0; i < 1_000_000; i++) writes.add(STORE_DELETE, bytes, 0, 1, bytes, 0, 0, 0)
     writes.clear()
-    collectGarbage()
-    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 * 1024 * 1024)
+    // V8 sweeps the buffers of a collection in a thread of its own: what is garbage counts until that has come past.
+    const kept = (): number => {
+      collectGarbage()
+      return process.memoryUsage().arrayBuffers - before
+    }
+    await expect.poll(kept, { timeout: 4000 }).toBeLessThan(8 * 1024 * 1024)
     writes.add(STORE_DELETE, bytes, 0, 1, bytes, 0, 0, 0)
     expect([writes.count, writes.kind(0), writes.key(0)]).toEqual([1, STORE_DELETE, bytes])
   })
