@@ -80,6 +80,7 @@ export type {
   ToolOptions,
   TopicRecord,
   Transaction,
+  TransactionIndex,
   TransactionIterator,
   TransactionLog,
   TransactionOptions,

@@ -58,11 +58,34 @@ export function entryKey(values: readonly StoreKey[], primaryKey: Uint8Array): U
   return encodeKey([...values, primaryKey])
 }
 
+/** Entries that a value makes: text of the bytes -> bytes. TOO_LARGE as `entryKey`. */
+export function entriesOfValue(rule: EntryRule, value: unknown, primaryKey: Uint8Array): Map<string, Uint8Array> {
+  const entries = new Map<string, Uint8Array>()
+  for (const values of indexedValues(rule, value)) {
+    const entry = entryKey(values, primaryKey)
+    entries.set(keyText(entry), entry)
+  }
+  return entries
+}
+
 /** The last element of an entry's key. */
 export function primaryKeyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
   const primaryKey = (decodeKey(bytes, start, end) as readonly StoreKey[]).at(-1)
   assert(primaryKey instanceof Uint8Array, 'an index entry ends with a primary key')
   return primaryKey
+}
+
+/** Indexed value (compound: all of them, in an array) and primary key of an entry. */
+export function entryParts(
+  { paths }: EntryRule,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): { readonly value: StoreKey; readonly primaryKey: Uint8Array } {
+  const elements = decodeKey(bytes, start, end) as readonly StoreKey[]
+  const primaryKey = elements.at(-1)
+  assert(primaryKey instanceof Uint8Array, 'an index entry ends with a primary key')
+  return { value: paths.length === 1 ? (elements[0] as StoreKey) : elements.slice(0, -1), primaryKey }
 }
 
 /** Bytes as text that is equal when they are: keys of maps. */

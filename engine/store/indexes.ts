@@ -16,7 +16,7 @@ import type { LocalCommit } from '../log/committer.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import type { ExpiryQueue } from './expiry.ts'
 import { parseFieldPath } from './field-path.ts'
-import { type EntryRule, endOf, entryKey, indexedValues, keyText, primaryKeyOf, startOf } from './index-entries.ts'
+import { type EntryRule, endOf, entriesOfValue, indexedValues, keyText, primaryKeyOf, startOf } from './index-entries.ts'
 import type { StoredIndex } from './index-options.ts'
 import type { StoreKey } from './key-codec.ts'
 import type { StoreCore } from './store-core.ts'
@@ -202,8 +202,8 @@ export class StoreIndexes {
   }
 
   #change(index: Index, key: Uint8Array, before: RecordState | undefined, after: RecordState | undefined): void {
-    const old = before === undefined ? undefined : entriesOf(index, before.value, key)
-    const fresh = after === undefined ? undefined : entriesOf(index, after.value, key)
+    const old = before === undefined ? undefined : entriesOfValue(index.rule, before.value, key)
+    const fresh = after === undefined ? undefined : entriesOfValue(index.rule, after.value, key)
     if (old !== undefined) for (const [text, entry] of old) if (fresh === undefined || !fresh.has(text)) index.delete(entry)
     if (fresh === undefined || after === undefined) return
     for (const [text, entry] of fresh) if (before?.expiry !== after.expiry || !(old?.has(text) ?? false)) index.put(entry, after.expiry)
@@ -252,16 +252,6 @@ function touch(touched: Map<string, Touched>, key: Uint8Array, row: number): voi
   const known = touched.get(text)
   if (known === undefined) touched.set(text, { key, row })
   else known.row = row
-}
-
-/** Entries that a value makes: text of the bytes -> bytes. */
-function entriesOf(index: Index, value: unknown, primaryKey: Uint8Array): Map<string, Uint8Array> {
-  const entries = new Map<string, Uint8Array>()
-  for (const values of indexedValues(index.rule, value)) {
-    const entry = entryKey(values, primaryKey)
-    entries.set(keyText(entry), entry)
-  }
-  return entries
 }
 
 export function uniqueError(core: StoreCore, index: Index, keyBytes: Uint8Array, holderBytes: Uint8Array): VarveError {

@@ -5,20 +5,16 @@
  * begin with them, as bounds too. Entries come in the order of values, then of primary keys. Verbs throw NOT_READY until the index is built, and for
  * moments before that; NOT_FOUND once it was dropped.
  */
-import { assert, VarveError } from '../errors.ts'
-import { endOf, indexedValues, prefixBounds, primaryKeyOf, startOf } from './index-entries.ts'
+import { assert } from '../errors.ts'
+import { endOf, entryParts, primaryKeyOf, startOf } from './index-entries.ts'
+import { assertIndexReadable, assertIndexUsable, boundsOfIndex, boundsOfValue, indexTuple } from './index-ranges.ts'
 import type { Index } from './indexes.ts'
-import { decodeKey, type KeyCodec, type StoreKey } from './key-codec.ts'
+import type { KeyCodec, StoreKey } from './key-codec.ts'
 import type { Snapshot } from './snapshots.ts'
-import type { StoreCore } from './store-core.ts'
+import type { KeyBounds, StoreCore } from './store-core.ts'
 import { StoreCursor } from './store-cursor.ts'
 import { StoreIterator } from './store-iterator.ts'
 import { checkRange, checkReadStoreOptions, type RangeOptions, type ReadStoreOptions } from './store-options.ts'
-
-interface Bounds {
-  readonly start: Uint8Array | undefined
-  readonly end: Uint8Array | undefined
-}
 
 /** Iterators decode keys of the index with it; nothing else is asked of a codec there. */
 type EntryDecoder = (bytes: Uint8Array, start: number, end: number) => unknown
@@ -58,14 +54,8 @@ export class StoreIndex<V = unknown, K extends StoreKey = StoreKey> {
   entries(range: RangeOptions = {}): StoreIterator<[StoreKey, K, V]> {
     return this.#iterate<[StoreKey, K, V]>(range, snapshot => {
       return (bytes, start, end) => {
-        const elements = decodeKey(bytes, start, end) as readonly StoreKey[]
-        const primaryKey = elements.at(-1) as Uint8Array
-        const values = elements.slice(0, -1)
-        return [
-          this.#index.rule.paths.length === 1 ? (values[0] as StoreKey) : values,
-          this.#primaryKey(primaryKey),
-          this.#read(primaryKey, snapshot.sequence - 1),
-        ]
+        const { value, primaryKey } = entryParts(this.#index.rule, bytes, start, end)
+        return [value, this.#primaryKey(primaryKey), this.#read(primaryKey, snapshot.sequence - 1)]
       }
     })
   }
@@ -75,7 +65,7 @@ export class StoreIndex<V = unknown, K extends StoreKey = StoreKey> {
     checkRange(range)
     const { snapshot, limit = Number.POSITIVE_INFINITY } = range
     this.#assertReadable(snapshot)
-    const cursor = this.#cursor(this.#bounds(range), snapshot)
+    const cursor = this.#cursor(boundsOfIndex(this.#index.rule, range), snapshot)
     let count = 0
     while (count < limit && cursor.next()) count++
     return count
@@ -85,8 +75,7 @@ export class StoreIndex<V = unknown, K extends StoreKey = StoreKey> {
     if (options !== undefined) checkReadStoreOptions(options)
     const snapshot = options?.snapshot
     this.#assertReadable(snapshot)
-    const values = this.#tuple(value, 'value')
-    const cursor = this.#cursor({ start: startOf(values), end: endOf(values) }, snapshot)
+    const cursor = this.#cursor(boundsOfValue(this.#index.rule, value), snapshot)
     const found: V[] = []
     while (found.length < limit && cursor.next()) {
       const { buffer, keyStart, keyBytes } = cursor.record
@@ -98,7 +87,7 @@ export class StoreIndex<V = unknown, K extends StoreKey = StoreKey> {
   #iterate<T>(range: RangeOptions, decoder: (snapshot: Snapshot) => EntryDecoder): StoreIterator<T> {
     checkRange(range)
     this.#assertReadable(range.snapshot)
-    const { start, end } = this.#bounds(range)
+    const { start, end, isEmpty } = boundsOfIndex(this.#index.rule, range)
     const core = this.#core
     const { host } = core
     const reverse = range.reverse === true
@@ -113,17 +102,17 @@ export class StoreIndex<V = unknown, K extends StoreKey = StoreKey> {
       bounds: { start, end, reverse },
       limit: range.limit ?? Number.POSITIVE_INFINITY,
       shape: 'key',
-      isEmpty: isEmpty(start, end),
+      isEmpty,
       assertOpen: () => this.#assertUsable(),
-      encodeKey: value => (reverse ? endOf : startOf)(this.#tuple(value, 'value')),
+      encodeKey: value => (reverse ? endOf : startOf)(indexTuple(this.#index.rule, value, 'value')),
     })
   }
 
-  #cursor({ start, end }: Bounds, snapshot: Snapshot | undefined): StoreCursor {
+  #cursor({ start, end, isEmpty }: KeyBounds, snapshot: Snapshot | undefined): StoreCursor {
     const core = this.#core
     return new StoreCursor(this.#index.table, {
       start,
-      end: isEmpty(start, end) ? start : end,
+      end: isEmpty ? start : end,
       sequenceMax: core.sequenceMax(snapshot),
       now: snapshot?.time ?? core.host.now(),
     })
@@ -142,69 +131,10 @@ export class StoreIndex<V = unknown, K extends StoreKey = StoreKey> {
   }
 
   #assertUsable(): void {
-    this.#core.assertUsable()
-    if (!this.#index.log.dropped) return
-    throw new VarveError('NOT_FOUND', `index ${this.name} was dropped`, { details: { store: this.#core.name, index: this.name } })
+    assertIndexUsable(this.#core, this.#index)
   }
 
   #assertReadable(snapshot: Snapshot | undefined): void {
-    this.#assertUsable()
-    const { builtSequence, failure } = this.#index
-    if (builtSequence !== undefined && (snapshot?.sequence ?? this.#core.host.visibleSequence) >= builtSequence) return
-    const store = this.#core.name
-    const why =
-      builtSequence !== undefined
-        ? 'was built after this moment'
-        : failure === undefined
-          ? 'is not built yet'
-          : `could not be built: ${failure.message}`
-    throw new VarveError('NOT_READY', `store ${store}: index ${this.name} ${why}`, {
-      ...(failure === undefined ? {} : { cause: failure }),
-      details: { store, index: this.name },
-    })
+    assertIndexReadable(this.#core, this.#index, snapshot?.sequence ?? this.#core.host.visibleSequence)
   }
-
-  #bounds(range: RangeOptions): Bounds {
-    const { gt, gte, lt, lte, prefix } = range
-    if (prefix !== undefined) return this.#prefix(prefix)
-    let start: Uint8Array | undefined
-    let end: Uint8Array | undefined
-    if (gte !== undefined) start = startOf(this.#tuple(gte, 'gte'))
-    else if (gt !== undefined) start = endOf(this.#tuple(gt, 'gt'))
-    if (lt !== undefined) end = startOf(this.#tuple(lt, 'lt'))
-    else if (lte !== undefined) end = endOf(this.#tuple(lte, 'lte'))
-    return { start, end }
-  }
-
-  #prefix(prefix: StoreKey): Bounds {
-    if (this.#index.rule.paths.length > 1) {
-      const values = this.#tuple(prefix, 'prefix')
-      return { start: startOf(values), end: endOf(values) }
-    }
-    if (typeof prefix !== 'string' && !(prefix instanceof Uint8Array))
-      throw new TypeError('prefix must be a string or a Uint8Array: the index has one field')
-    this.#tuple(prefix, 'prefix')
-    return prefixBounds(prefix)
-  }
-
-  /** The values of the index that an argument stands for. */
-  #tuple(value: StoreKey, option: string): readonly StoreKey[] {
-    const { paths } = this.#index.rule
-    const isCompound = paths.length > 1
-    if (isCompound && (!Array.isArray(value) || value.length === 0 || value.length > paths.length))
-      throw new TypeError(`${option} must be an array of 1 to ${paths.length} values, in the order of the index's paths`)
-    const values: readonly unknown[] = isCompound ? (value as readonly unknown[]) : [value]
-    for (const each of values) {
-      if (indexedValues(anyValue, each).length === 0)
-        throw new TypeError(`${option} must hold what can be indexed: a string, number, bigint, boolean, null, Date or bytes`)
-    }
-    return values as readonly StoreKey[]
-  }
-}
-
-/** A rule under which a value makes an entry if it can be indexed at all. */
-const anyValue = { paths: [[]], multi: false } as const
-
-function isEmpty(start: Uint8Array | undefined, end: Uint8Array | undefined): boolean {
-  return start !== undefined && end !== undefined && Buffer.compare(start, end) >= 0
 }

@@ -1,19 +1,40 @@
 /**
- * What a transaction iterates: a store at the transaction's moment, merged with what the transaction had written when the iterator was made.
+ * What a transaction iterates: a store or an index at the transaction's moment, merged with what the transaction had written when the iterator was made.
  *
- * Made by `transaction-store.ts`; ends with its transaction. It reads no further than it gives: the range it has walked over is exactly what the
- * transaction has read. A record of the store that was looked at and not given yet holds for one version of the table only (`StoreCursor` pins
- * nothing), so it is looked up anew when the version has changed.
+ * Made by `transaction-store.ts` and `transaction-index.ts`; ends with its transaction. It reads no further than it gives: the range it has walked over
+ * is exactly what the transaction has read. A record of the store that was looked at and not given yet holds for one version of the table only
+ * (`StoreCursor` pins nothing), so it is looked up anew when the version has changed. An entry that cannot be decoded is tried again by the next call.
  */
+
 import { compareKeys } from '../batch/store-keys.ts'
+import type { StoreRecordCursor } from '../batch/store-record.ts'
 import { VarveError } from '../errors.ts'
 import type { StoreKey } from './key-codec.ts'
-import { bytesOfText, coveringRange, type OverlayEntry, type OverlayRange, textOfBytes } from './overlay.ts'
-import type { ScannedRange } from './read-set.ts'
+import { bytesOfText, coveringRange, type Overlay, type OverlayEntry, type OverlayRange, textOfBytes } from './overlay.ts'
+import type { ReadSet, ScannedRange } from './read-set.ts'
+import type { Snapshot } from './snapshots.ts'
 import { type KeyBounds, successor } from './store-core.ts'
-import type { StoreCursor } from './store-cursor.ts'
-import type { IteratorShape } from './store-iterator.ts'
-import type { TransactionPart } from './transaction-part.ts'
+import { type CursorTable, StoreCursor } from './store-cursor.ts'
+
+/** What is iterated: the stored records, the transaction's own entries over them, and how both become what the iterator gives. */
+export interface TransactionSource<T> {
+  readonly table: CursorTable
+  readonly moment: Snapshot
+  /** Own entries, keyed as the table's records. */
+  readonly overlay: Overlay
+  /** Of the table. */
+  readonly reads: ReadSet
+  /** Ranges of the table that the transaction has deleted. */
+  readonly deleted: readonly OverlayRange[]
+  /** Whether own writes take the place of this stored record; undefined when only `deleted` and equal keys do. */
+  readonly hides: ((record: StoreRecordCursor) => boolean) | undefined
+  assertUsable(): void
+  isAlive(entry: OverlayEntry): boolean
+  /** What `seek` means: the first key (inclusive) of a walk upwards, or the end (exclusive) of one downwards. */
+  seekTo(key: StoreKey, reverse: boolean): Uint8Array
+  decodeStored(record: StoreRecordCursor): T
+  decodeOwn(entry: OverlayEntry): T
+}
 
 export interface TransactionRange {
   readonly bounds: KeyBounds
@@ -22,12 +43,10 @@ export interface TransactionRange {
 }
 
 export class TransactionIterator<T> implements IterableIterator<T>, Disposable {
-  readonly #part: TransactionPart
+  readonly #source: TransactionSource<T>
   readonly #range: TransactionRange
-  readonly #shape: IteratorShape
   /** Own entries of the range, in the order of the walk. */
   readonly #own: readonly OverlayEntry[]
-  readonly #deleted: readonly OverlayRange[]
   #ownAt = 0
   #left: number
   #scan: ScannedRange
@@ -44,27 +63,33 @@ export class TransactionIterator<T> implements IterableIterator<T>, Disposable {
   #isClosed = false
   /** The current entry, when it is an own one; else it is the cursor's. */
   #current: OverlayEntry | undefined
+  /** Decoded before an entry that could not be, and not given yet. */
+  #kept: T[] = []
+  /** Key of the stored entry that could not be decoded: the next one to give. */
+  #again: Uint8Array | undefined
 
-  constructor(part: TransactionPart, range: TransactionRange, shape: IteratorShape) {
-    this.#part = part
+  constructor(source: TransactionSource<T>, range: TransactionRange) {
+    this.#source = source
     this.#range = range
-    this.#shape = shape
     const { bounds, reverse, limit } = range
     const { start, end, isEmpty } = bounds
     this.#start = start
     this.#end = end
     this.#left = limit
     this.#isDone = isEmpty || limit === 0
-    this.#own = this.#isDone ? [] : part.overlay.slice(textOrNone(start), textOrNone(end))
+    this.#own = this.#isDone ? [] : source.overlay.slice(textOrNone(start), textOrNone(end))
     if (reverse) (this.#own as OverlayEntry[]).reverse()
-    this.#deleted = part.overlay.ranges
     // The moment of a transaction is that of its first read.
-    void part.moment
-    this.#scan = part.reads.addScan(start, end, reverse)
+    void source.moment
+    this.#scan = source.reads.addScan(start, end, reverse)
   }
 
   next(): IteratorResult<T, undefined> {
     if (this.#isClosed) return { done: true, value: undefined }
+    if (this.#kept.length > 0) {
+      this.#source.assertUsable()
+      return { done: false, value: this.#kept.shift() as T }
+    }
     if (this.step()) return { done: false, value: this.#value() }
     this.close()
     return { done: true, value: undefined }
@@ -74,40 +99,49 @@ export class TransactionIterator<T> implements IterableIterator<T>, Disposable {
   nextBatch(count: number = 1000): T[] {
     if (!Number.isSafeInteger(count) || count < 1) throw new RangeError(`count must be a positive integer, got ${count}`)
     if (this.#isClosed) throw new VarveError('CLOSED', 'the iterator was closed')
-    const found: T[] = []
-    while (found.length < count && this.step()) found.push(this.#value())
+    const found = this.#kept.splice(0, count)
+    try {
+      while (found.length < count && this.step()) found.push(this.#value())
+    } catch (error) {
+      this.#kept = found
+      throw error
+    }
     return found
   }
 
   /** The next entry will be the first one at or behind the key (backwards: at or before it), within the range. */
   seek(key: StoreKey): void {
-    this.#part.assertUsable()
+    this.#source.assertUsable()
     if (this.#isClosed) throw new VarveError('CLOSED', 'the iterator was closed')
     const { bounds, reverse } = this.#range
-    const target = this.#part.core.keyBytes(key)
+    const target = this.#source.seekTo(key, reverse)
+    // What was decoded and is given up does not count.
+    this.#left += this.#kept.length
+    this.#kept = []
+    this.#again = undefined
     if (bounds.isEmpty || this.#left === 0) return
     let { start, end } = bounds
     if (reverse) {
-      const behind = successor(target)
-      if (end === undefined || compare(behind, end) < 0) end = behind
+      if (end === undefined || compare(target, end) < 0) end = target
     } else if (start === undefined || compare(target, start) > 0) start = target
     this.#isDone = start !== undefined && end !== undefined && compare(start, end) >= 0
     this.#jump(start, end)
-    const order = reverse ? -1 : 1
     let [from, to] = [0, this.#own.length]
     while (from < to) {
       const middle = (from + to) >>> 1
-      if (compare((this.#own[middle] as OverlayEntry).bytes, target) * order < 0) from = middle + 1
+      const order = compare((this.#own[middle] as OverlayEntry).bytes, target)
+      if (reverse ? order >= 0 : order < 0) from = middle + 1
       else to = middle
     }
     this.#ownAt = from
-    this.#scan = this.#part.reads.addScan(start, end, reverse)
+    this.#scan = this.#source.reads.addScan(start, end, reverse)
   }
 
   /** Idempotent; `for … of` calls it. What was read until now stays read. */
   close(): void {
     this.#isClosed = true
     this.#cursor = undefined
+    this.#kept = []
   }
 
   return(): IteratorResult<T, undefined> {
@@ -125,8 +159,8 @@ export class TransactionIterator<T> implements IterableIterator<T>, Disposable {
 
   /** Moves to the next entry without decoding it; false at the end, or when the limit is reached. */
   step(): boolean {
-    const part = this.#part
-    part.assertUsable()
+    const source = this.#source
+    source.assertUsable()
     const order = this.#range.reverse ? -1 : 1
     while (!this.#isDone) {
       const own = this.#own[this.#ownAt]
@@ -141,10 +175,11 @@ export class TransactionIterator<T> implements IterableIterator<T>, Disposable {
       if (own === undefined || before > 0) {
         const { buffer, keyStart, keyBytes } = (this.#cursor as StoreCursor).record
         this.#current = undefined
+        this.#again = undefined
         this.#scan.reached(buffer, keyStart, keyBytes)
       } else {
         this.#ownAt++
-        if (!part.isAlive(own)) continue
+        if (!source.isAlive(own)) continue
         this.#current = own
         this.#scan.reached(own.bytes, 0, own.bytes.length)
       }
@@ -154,25 +189,22 @@ export class TransactionIterator<T> implements IterableIterator<T>, Disposable {
     return false
   }
 
+  /** The current entry; when it cannot be decoded it is the next one again. */
   #value(): T {
-    const shape = this.#shape
-    const value = shape === 'key' ? undefined : this.#currentValue()
-    if (shape === 'value') return value as T
-    const key = this.#currentKey()
-    return (shape === 'key' ? key : [key, value]) as T
-  }
-
-  #currentKey(): StoreKey {
-    const { keys } = this.#part.core
     const own = this.#current
-    if (own !== undefined) return keys.decode(own.bytes, 0, own.bytes.length)
-    const { buffer, keyStart, keyBytes } = (this.#cursor as StoreCursor).record
-    return keys.decode(buffer, keyStart, keyStart + keyBytes)
-  }
-
-  #currentValue(): unknown {
-    const own = this.#current
-    return own === undefined ? this.#part.core.decode((this.#cursor as StoreCursor).record) : this.#part.decodeOwn(own)
+    try {
+      return own === undefined ? this.#source.decodeStored((this.#cursor as StoreCursor).record) : this.#source.decodeOwn(own)
+    } catch (error) {
+      this.#left++
+      this.#isDone = false
+      if (own !== undefined) this.#ownAt--
+      else {
+        const { buffer, keyStart, keyBytes } = (this.#cursor as StoreCursor).record
+        this.#again = buffer.slice(keyStart, keyStart + keyBytes)
+        this.#returnTo(this.#again, true)
+      }
+      throw error
+    }
   }
 
   #compareWithStored(own: OverlayEntry): number {
@@ -182,14 +214,13 @@ export class TransactionIterator<T> implements IterableIterator<T>, Disposable {
 
   /** Whether the store has another entry; if so, the cursor stands on it. */
   #peek(): boolean {
-    const { version } = this.#part.core.table
+    const { version } = this.#source.table
     if (this.#stands === false || (this.#stands === true && this.#version === version)) return this.#stands
     if (this.#stands === true) {
       // Looked at before the table changed: its bytes may be gone.
-      const last = this.#scan.lastKey()
+      const last = this.#again ?? this.#scan.lastKey()
       if (last === undefined) this.#jump(this.#start, this.#end)
-      else if (this.#range.reverse) this.#jump(this.#start, last)
-      else this.#jump(successor(last), this.#end)
+      else this.#returnTo(last, this.#again !== undefined)
     }
     this.#stands = this.#move()
     this.#version = version
@@ -198,12 +229,14 @@ export class TransactionIterator<T> implements IterableIterator<T>, Disposable {
 
   /** Moves the cursor to the next entry that the transaction has not deleted. */
   #move(): boolean {
-    const deleted = this.#deleted
+    const { deleted, hides } = this.#source
     for (;;) {
       this.#cursor ??= this.#open()
       if (!this.#cursor.next()) return false
+      const { record } = this.#cursor
+      if (hides?.(record) === true) continue
       if (deleted.length === 0) return true
-      const { buffer, keyStart, keyBytes } = this.#cursor.record
+      const { buffer, keyStart, keyBytes } = record
       const covering = coveringRange(deleted, textOfBytes(buffer, keyStart, keyBytes))
       if (covering === undefined) return true
       // On at the other side of what is deleted.
@@ -214,6 +247,12 @@ export class TransactionIterator<T> implements IterableIterator<T>, Disposable {
     }
   }
 
+  /** The walk goes on behind the key, or with it. */
+  #returnTo(key: Uint8Array, inclusive: boolean): void {
+    if (this.#range.reverse) this.#jump(this.#start, inclusive ? successor(key) : key)
+    else this.#jump(inclusive ? key : successor(key), this.#end)
+  }
+
   #jump(start: Uint8Array | undefined, end: Uint8Array | undefined): void {
     this.#start = start
     this.#end = end
@@ -222,8 +261,8 @@ export class TransactionIterator<T> implements IterableIterator<T>, Disposable {
   }
 
   #open(): StoreCursor {
-    const { core, moment } = this.#part
-    return core.cursor({
+    const { table, moment } = this.#source
+    return new StoreCursor(table, {
       start: this.#start,
       end: this.#end,
       reverse: this.#range.reverse,

@@ -4,16 +4,15 @@
  * Given by `Transaction.store`; every verb throws CLOSED after the transaction has ended. Writes are kept in memory until the commit; keys and values
  * are encoded at the call, so bad ones are refused there and later changes of an object are not seen.
  */
+
+import { checkString } from '../log/check-arguments.ts'
 import type { StoreKey } from './key-codec.ts'
 import type { IteratorShape } from './store-iterator.ts'
-import { checkPutOptions, checkRange, type PutOptions, type RangeOptions } from './store-options.ts'
+import { checkPutOptions, type PutOptions, type RangeOptions } from './store-options.ts'
+import { TransactionIndex } from './transaction-index.ts'
 import { TransactionIterator } from './transaction-iterator.ts'
 import type { TransactionPart } from './transaction-part.ts'
-
-/** As `RangeOptions`, of the transaction's moment. */
-export type TransactionRangeOptions<K = StoreKey> = Omit<RangeOptions<K>, 'snapshot'>
-/** As `PutOptions`; the durability is the transaction's. */
-export type TransactionPutOptions = Omit<PutOptions, 'durability'>
+import { checkTransactionRange, type TransactionPutOptions, type TransactionRangeOptions } from './transaction-range.ts'
 
 export class TransactionStore<V = unknown, K extends StoreKey = StoreKey> {
   readonly name: string
@@ -75,16 +74,23 @@ export class TransactionStore<V = unknown, K extends StoreKey = StoreKey> {
     return count
   }
 
+  /** An index of the store, for queries by indexed value that see the transaction's own writes. NOT_FOUND when there is none of this name. */
+  index(name: string): TransactionIndex<V, K> {
+    this.#part.assertUsable()
+    checkString(name, 'name')
+    return new TransactionIndex<V, K>(this.#part, this.#part.index(name))
+  }
+
   #iterate<T>(range: TransactionRangeOptions<K>, shape: IteratorShape): TransactionIterator<T> {
     const part = this.#part
     part.assertUsable()
     checkTransactionRange(range)
     const bounds = part.core.bounds(range as RangeOptions)
-    return new TransactionIterator<T>(
-      part,
-      { bounds, reverse: range.reverse === true, limit: range.limit ?? Number.POSITIVE_INFINITY },
-      shape,
-    )
+    return new TransactionIterator<T>(part.source<T>(shape), {
+      bounds,
+      reverse: range.reverse === true,
+      limit: range.limit ?? Number.POSITIVE_INFINITY,
+    })
   }
 
   // --- writing -------------------------------------------------------------------------------------------------------------------------
@@ -93,12 +99,22 @@ export class TransactionStore<V = unknown, K extends StoreKey = StoreKey> {
   put(key: K, value: V, options?: TransactionPutOptions): void {
     const part = this.#part
     part.assertUsable()
-    if (options !== undefined) {
-      checkPutOptions(options)
-      if ((options as PutOptions).durability !== undefined)
-        throw new TypeError('durability is an option of the transaction, not of its writes')
-    }
+    if (options !== undefined) checkTransactionPut(options)
     part.put(key, value, part.core.expiryOf(options))
+  }
+
+  /**
+   * Sets the value (undefined: removes the key) if the key has the `expected` value (undefined: none), compared as bytes. Says whether it did. The key
+   * counts as read.
+   */
+  compareAndSet(key: K, expected: V | undefined, value: V | undefined, options?: TransactionPutOptions): boolean {
+    const part = this.#part
+    part.assertUsable()
+    if (options !== undefined) checkTransactionPut(options)
+    if (!part.hasValue(key, expected)) return false
+    if (value === undefined) part.delete(key)
+    else part.put(key, value, part.core.expiryOf(options))
+    return true
   }
 
   /** Removes the key when the transaction commits; nothing happens when there is none. */
@@ -121,8 +137,7 @@ export class TransactionStore<V = unknown, K extends StoreKey = StoreKey> {
   }
 }
 
-function checkTransactionRange(range: TransactionRangeOptions<unknown>): void {
-  checkRange(range)
-  if ((range as RangeOptions<unknown>).snapshot !== undefined)
-    throw new TypeError('snapshot has no meaning in a transaction, which reads one moment of its own')
+function checkTransactionPut(options: TransactionPutOptions): void {
+  checkPutOptions(options)
+  if ((options as PutOptions).durability !== undefined) throw new TypeError('durability is an option of the transaction, not of its writes')
 }

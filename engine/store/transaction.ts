@@ -2,7 +2,7 @@
  * Transactions over stores and topic logs: optimistic, serializable, one commit.
  *
  * 1. The body reads one moment of all stores (a snapshot, taken at its first read) and its own writes, which stay in memory. What it reads is
- *    remembered: keys, and the walked parts of ranges.
+ *    remembered: keys, and the walked parts of ranges, of stores and of their indexes.
  * 2. At the end, if it has written anything, each read is looked up again: when something newer than the moment is found, another commit came in
  *    between, and the body is run again with a new moment. Otherwise all its writes go into one commit in the same turn, so nothing can come between.
  *    So a transaction that writes stands where its commit stands in the order of commits, and one that only reads stands at its moment.
@@ -142,9 +142,9 @@ class ActiveTransaction implements Transaction, PartOwner {
       const conflict = part.conflict(moment.sequence - 1)
       if (conflict === undefined) continue
       const { name } = this.#stores.get(part.core) as TransactionStore
-      const key = part.describe(conflict)
+      const { key, index } = conflict
       return new VarveError('CONFLICT', `store ${name}: what the transaction has read was written meanwhile`, {
-        details: key === undefined ? { store: name } : { store: name, key },
+        details: { store: name, ...(index === undefined ? {} : { index }), ...(key === undefined ? {} : { key }) },
       })
     }
     return undefined
