@@ -59,6 +59,18 @@ export const errorCodes = {
   CODEC_MISSING: 'codec package not installed',
   /** A state machine's `admit` refused the batch; `cause` is its error. */
   REFUSED: 'refused by the state machine',
+  /** The consumer group has no such member: it left, or was removed long ago, or its database was opened anew; `details.group`, `memberId`. */
+  UNKNOWN_MEMBER: 'not a member of the group',
+  /** The consumer group has removed this member and given its partitions to others; `details.reason` says why. */
+  FENCED_MEMBER: 'removed from the group',
+  /** The member names a generation that its group has left behind, or never had; `details.expected`, `actual`. */
+  ILLEGAL_GENERATION: 'not the generation of the group',
+  /** The partition is not this member's, or no longer; `details.topic` and `partition`. Nothing was committed. */
+  NOT_ASSIGNED: 'not assigned to this consumer',
+  /** The members of the group name no assignor in common. */
+  INCONSISTENT_GROUP: 'no assignor in common',
+  /** The group has members, and what was asked needs one without. */
+  GROUP_NOT_EMPTY: 'the group has members',
   /** A task in a worker thread failed or the worker died; `cause` says more. */
   TASK_FAILED: 'background task failed',
   /** A broken invariant: a bug in Varve. Please report it. */

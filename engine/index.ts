@@ -14,9 +14,9 @@ export type {
   RecoveryMessage,
   StallMessage,
 } from './diagnostics.ts'
-export type { Environment } from './env/index.ts'
+export type { Environment, Random } from './env/index.ts'
 export type { ErrorCode, ErrorDetails, VarveErrorOptions } from './errors.ts'
-export { errorCodes, isVarveError, VarveError } from './errors.ts'
+export { assert, errorCodes, isVarveError, VarveError } from './errors.ts'
 export type { EndingThread, LeaseDescription, LeaseOptions, OwnedLease } from './lease/leases.ts'
 export { type LeasedLog, type OpenedLease, openLease } from './lease/open-lease.ts'
 export type * from './log/log.ts'
