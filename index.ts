@@ -34,6 +34,7 @@ export type {
   IndexOptions,
   KeyCodecName,
   LeaseDescription,
+  LeasedIndex,
   LeasedLog,
   LeasedStore,
   LeasedStoreOptions,

@@ -15,9 +15,10 @@ import type { DefinedLog, ReadBound } from '../log/log.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import type { PartRef } from '../log/parts.ts'
 import { PART_RUN } from '../segment/format.ts'
+import type { StoredIndex } from '../store/index-options.ts'
 import type { MemtableDescription } from '../store/memtable.ts'
 import type { StoredStoreOptions } from '../store/store-options.ts'
-import type { LeasableStore } from '../store/stores.ts'
+import type { LeasableStore, LeasableTable } from '../store/stores.ts'
 
 const copiesMax = 1024
 
@@ -48,15 +49,28 @@ export interface LeasedPart {
   readonly part: number
 }
 
-/** One store in a lease. */
-export interface LeasedStoreDescription {
-  /** As users know it. */
-  readonly name: string
-  readonly options: StoredStoreOptions
+/** Records of a store or an index in a lease. */
+export interface LeasedTableDescription {
   /** In no order. */
   readonly runs: readonly LeasedPart[]
   /** Oldest first, each with the shared memory in which its records lie: an arena's, or its own. */
   readonly memtables: readonly { readonly description: MemtableDescription; readonly bytes: Uint8Array }[]
+}
+
+/** One index of a store in a lease. */
+export interface LeasedIndexDescription extends LeasedTableDescription {
+  readonly name: string
+  readonly stored: StoredIndex
+  /** Undefined: it was being built. */
+  readonly builtSequence: number | undefined
+}
+
+/** One store in a lease. */
+export interface LeasedStoreDescription extends LeasedTableDescription {
+  /** As users know it. */
+  readonly name: string
+  readonly options: StoredStoreOptions
+  readonly indexes: readonly LeasedIndexDescription[]
 }
 
 /** A copy of a lease for one thread; structured-clonable. `openLease` reads it. */
@@ -233,8 +247,23 @@ export class Leases {
   }
 }
 
-/** Adds to `segments` and `arenas` what the store's moment needs. Memory of a batch that was unpacked is never reused, so it needs no pin. */
-function describeStore({ name, log, memtables }: LeasableStore, segments: Set<number>, arenas: Map<number, Arena>): LeasedStoreDescription {
+/** Adds to `segments` and `arenas` what the store's moment needs. */
+function describeStore(store: LeasableStore, segments: Set<number>, arenas: Map<number, Arena>): LeasedStoreDescription {
+  return {
+    ...describeTable(store, segments, arenas),
+    name: store.name,
+    options: store.log.definition.options?.store as StoredStoreOptions,
+    indexes: store.indexes.map(index => ({
+      ...describeTable(index, segments, arenas),
+      name: index.name,
+      stored: index.stored,
+      builtSequence: index.builtSequence,
+    })),
+  }
+}
+
+/** Memory of a batch that was unpacked is never reused, so it needs no pin. */
+function describeTable({ log, memtables }: LeasableTable, segments: Set<number>, arenas: Map<number, Arena>): LeasedTableDescription {
   const ofTail = new Map<number, Arena>()
   const { tail } = log
   for (let i = 0; i < tail.length; i++) {
@@ -250,8 +279,6 @@ function describeStore({ name, log, memtables }: LeasableStore, segments: Set<nu
   const runs = log.parts.filter(part => part.type === PART_RUN && part.recordCount > 0)
   for (const { segmentId } of runs) segments.add(segmentId)
   return {
-    name,
-    options: log.definition.options?.store as StoredStoreOptions,
     runs: runs.map(leasedPart),
     memtables: held.map(memtable => ({ description: memtable.describe(), bytes: memtable.bytes })),
   }

@@ -13,11 +13,15 @@ import type { DefinedLog, LogSlice } from '../log/log.ts'
 import { offsetForTimeInParts, type PartRef, partRef, readParts } from '../log/parts.ts'
 import { Tail } from '../log/tail.ts'
 import { SegmentReader } from '../segment/reader.ts'
+import { BlockCache } from '../store/block-cache.ts'
+import { ruleOf } from '../store/index-entries.ts'
 import type { StoreKey } from '../store/key-codec.ts'
-import { LeasedStore, type LeasedStoreOptions, LeasedTable } from '../store/leased-store.ts'
+import type { LeasedIndexSource } from '../store/leased-index.ts'
+import { LeasedStore, type LeasedStoreOptions } from '../store/leased-store.ts'
+import { type LeasedSource, LeasedTable, leasedCacheBytesDefault } from '../store/leased-table.ts'
 import { Memtable } from '../store/memtable.ts'
 import type { Snapshot } from '../store/snapshots.ts'
-import type { LeaseDescription, LeasedLogDescription, LeasedPart } from './leases.ts'
+import type { LeaseDescription, LeasedLogDescription, LeasedPart, LeasedTableDescription } from './leases.ts'
 
 const bytesMaxDefault = 1 << 20
 
@@ -72,17 +76,26 @@ export async function openLease(description: LeaseDescription, files: Files = no
   }
   const partOf = ({ path, part }: LeasedPart): PartRef => partRef(readerOf(path), part)
   const logs = description.logs.map(log => openLog(log, arenas, partOf, assertOpen))
-  const tables = new Map<string, LeasedTable>()
-  const tableOf = (name: string): LeasedTable => {
-    let table = tables.get(name)
-    if (table === undefined) {
+  const sources = new Map<string, LeasedSource>()
+  const tableOf = ({ memtables, runs }: LeasedTableDescription, cache: BlockCache): LeasedTable =>
+    new LeasedTable(
+      memtables.map(memtable => Memtable.open(memtable.description, memtable.bytes)),
+      () => runs.map(partOf),
+      cache,
+    )
+  const sourceOf = (name: string): LeasedSource => {
+    let source = sources.get(name)
+    if (source === undefined) {
       const found = description.stores.find(store => store.name === name)
       if (found === undefined) throw new VarveError('NOT_FOUND', `store ${name} is not in this lease`, { details: { store: name } })
-      const memtables = found.memtables.map(memtable => Memtable.open(memtable.description, memtable.bytes))
-      table = new LeasedTable(found.options, memtables, () => found.runs.map(partOf))
-      tables.set(name, table)
+      const cache = new BlockCache(leasedCacheBytesDefault)
+      const indexes = found.indexes.map(({ name: indexName, stored, builtSequence, ...index }): LeasedIndexSource => {
+        return { name: indexName, rule: ruleOf(stored), builtSequence, failure: undefined, table: tableOf(index, cache) }
+      })
+      source = { options: found.options, cache, table: tableOf(found, cache), indexes }
+      sources.set(name, source)
     }
-    return table
+    return source
   }
   const moment: Snapshot = {
     sequence: description.sequence,
@@ -112,7 +125,7 @@ export async function openLease(description: LeaseDescription, files: Files = no
     store: <V, K extends StoreKey>(name: string, options: LeasedStoreOptions<V> = {}) => {
       assertOpen()
       checkString(name, 'name')
-      return new LeasedStore<V, K>(name, tableOf(name), options, moment, assertOpen)
+      return new LeasedStore<V, K>(name, sourceOf(name), options, moment, assertOpen)
     },
     release,
     [Symbol.dispose]: release,

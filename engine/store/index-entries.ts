@@ -6,7 +6,7 @@
  * bytes, decoded again: what a codec changes (a Date in JSON) is changed alike when an entry is made, removed and built.
  */
 import { assert } from '../errors.ts'
-import { valueAtPath } from './field-path.ts'
+import { parseFieldPath, valueAtPath } from './field-path.ts'
 import { decodeKey, encodeKey, type StoreKey } from './key-codec.ts'
 import { hasLoneSurrogate } from './key-text.ts'
 import { KEY_END, KEY_MORE } from './tuple-format.ts'
@@ -15,6 +15,11 @@ export interface EntryRule {
   /** Parsed paths; several for a compound index. */
   readonly paths: readonly (readonly string[])[]
   readonly multi: boolean
+}
+
+/** The rule of an index as it is declared. */
+export function ruleOf({ paths, multi }: { readonly paths: readonly string[]; readonly multi: boolean }): EntryRule {
+  return { paths: paths.map(path => parseFieldPath(path, 'path')), multi }
 }
 
 /**

@@ -50,18 +50,26 @@ export function assertIndexUsable(core: StoreCore, index: Index): void {
 /** As above, and NOT_READY when the index was not built yet at the moment. */
 export function assertIndexReadable(core: StoreCore, index: Index, sequence: number): void {
   assertIndexUsable(core, index)
-  const { builtSequence, failure } = index
+  assertBuilt(core.name, index, sequence)
+}
+
+/** NOT_READY when the index was not built yet at the moment. */
+export function assertBuilt(
+  store: string,
+  index: { readonly name: string; readonly builtSequence: number | undefined; readonly failure: VarveError | undefined },
+  sequence: number,
+): void {
+  const { name, builtSequence, failure } = index
   if (builtSequence !== undefined && sequence >= builtSequence) return
-  const store = core.name
   const why =
     builtSequence !== undefined
       ? 'was built after this moment'
       : failure === undefined
         ? 'is not built yet'
         : `could not be built: ${failure.message}`
-  throw new VarveError('NOT_READY', `store ${store}: index ${index.name} ${why}`, {
+  throw new VarveError('NOT_READY', `store ${store}: index ${name} ${why}`, {
     ...(failure === undefined ? {} : { cause: failure }),
-    details: { store, index: index.name },
+    details: { store, index: name },
   })
 }
 

@@ -64,6 +64,15 @@ export class IndexRegistry {
     if (indexes.expiry.next !== Number.POSITIVE_INFINITY) this.sweeper.wake()
   }
 
+  /** The indexes of a store that nobody has opened, for this turn: they do not hear of changes. */
+  look(storeLogId: number): Index[] {
+    return [...this.#namesOf(storeLogId)].map(name => {
+      const index = this.#open(storeLogId, name)
+      index.log.listener = undefined
+      return index
+    })
+  }
+
   /**
    * Defines the indexes that the store does not have yet, in this turn, and begins to build them. DEFINITION_MISMATCH for one that is there and was declared
    * otherwise; nothing is defined then. Resolves when all are durable. TypeError for values without fields.

@@ -15,8 +15,7 @@ import { assert, VarveError } from '../errors.ts'
 import type { LocalCommit } from '../log/committer.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import type { ExpiryQueue } from './expiry.ts'
-import { parseFieldPath } from './field-path.ts'
-import { type EntryRule, endOf, entriesOfValue, indexedValues, keyText, primaryKeyOf, startOf } from './index-entries.ts'
+import { type EntryRule, endOf, entriesOfValue, indexedValues, keyText, primaryKeyOf, ruleOf, startOf } from './index-entries.ts'
 import type { StoredIndex } from './index-options.ts'
 import type { StoreKey } from './key-codec.ts'
 import type { StoreCore } from './store-core.ts'
@@ -45,7 +44,7 @@ export class Index {
     this.log = log
     this.table = table
     this.stored = stored
-    this.rule = { paths: stored.paths.map(path => parseFieldPath(path, 'path')), multi: stored.multi }
+    this.rule = ruleOf(stored)
   }
 
   /** Moments from this commit sequence on can be read; undefined while it is being built. */

@@ -1,27 +1,24 @@
 /**
  * A store in a lease: the reading verbs over runs and memtables as they were when the lease was taken, in whatever thread opened it.
  *
- * Made by `openLease`, one `LeasedTable` for each store of the lease and a `LeasedStore` for each caller. Files are opened with the first read that needs
- * them and closed with the lease. Invariant: nothing of a table changes, so cursors never have to find their place anew. Every verb throws CLOSED
- * once the lease was released.
+ * Made by `openLease`, one for each caller; all handles of a store share what `leased-table.ts` has. Every verb throws CLOSED once the lease was released.
  */
 import type { StoreRecordCursor } from '../batch/store-record.ts'
-import { checkNames, checkObject } from '../log/check-arguments.ts'
-import type { PartRef } from '../log/parts.ts'
-import { BlockCache } from './block-cache.ts'
+import { VarveError } from '../errors.ts'
+import { checkNames, checkObject, checkString } from '../log/check-arguments.ts'
 import { type KeyCodec, KeyEncoder, keyCodecOf, type StoreKey } from './key-codec.ts'
-import { KeyFinder } from './key-finder.ts'
-import type { Memtable } from './memtable.ts'
-import { newestRunFirst, Run } from './run.ts'
+import { LeasedIndex } from './leased-index.ts'
+import { checkLeasedRange } from './leased-range.ts'
+import type { LeasedSource, LeasedTable } from './leased-table.ts'
 import type { Snapshot } from './snapshots.ts'
 import { boundsOf } from './store-core.ts'
-import { type CursorTable, StoreCursor } from './store-cursor.ts'
+import { StoreCursor } from './store-cursor.ts'
 import { type IteratorShape, StoreIterator } from './store-iterator.ts'
-import { checkRange, checkSameStore, type StoredStoreOptions } from './store-options.ts'
+import { checkSameStore } from './store-options.ts'
+import { estimateRecords } from './store-stats.ts'
 import type { ViewRangeOptions } from './store-view.ts'
 import { type CustomValueCodec, storedCodec, type ValueCodec, type ValueCodecName, valueCodecOf } from './value-codec.ts'
 
-const cacheBytesDefault = 16 * 1024 * 1024
 const optionNames: ReadonlySet<string> = new Set(['value', 'cacheBytes'])
 
 /** How `OpenedLease.store` reads a store. */
@@ -40,36 +37,11 @@ export interface LeasedStoreOptions<V = unknown> {
   readonly cacheBytes?: number | undefined
 }
 
-/** What all handles of one store in an opened lease read. */
-export class LeasedTable implements CursorTable {
-  readonly version = 0
-  readonly options: StoredStoreOptions
-  /** Oldest first. */
-  readonly memtables: readonly Memtable[]
-  readonly cache: BlockCache = new BlockCache(cacheBytesDefault)
-  readonly finder: KeyFinder = new KeyFinder(this)
-  readonly #openParts: () => readonly PartRef[]
-  /** Newest first; undefined until they are asked for. */
-  #runs: readonly Run[] | undefined
-
-  constructor(options: StoredStoreOptions, memtables: readonly Memtable[], openParts: () => readonly PartRef[]) {
-    this.options = options
-    this.memtables = memtables
-    this.#openParts = openParts
-  }
-
-  /** Newest first. */
-  get runs(): readonly Run[] {
-    this.#runs ??= this.#openParts()
-      .map(part => new Run(part, this.cache))
-      .sort(newestRunFirst)
-    return this.#runs
-  }
-}
-
 /** A store as it was at the moment of a lease, read-only; see `OpenedLease.store`. */
 export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
+  /** As users know it. */
   readonly name: string
+  readonly #source: LeasedSource
   readonly #table: LeasedTable
   readonly #keys: KeyCodec
   readonly #values: ValueCodec<unknown>
@@ -77,17 +49,18 @@ export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
   readonly #moment: Snapshot
   readonly #assertOpen: () => void
 
-  constructor(name: string, table: LeasedTable, options: LeasedStoreOptions<V>, moment: Snapshot, assertOpen: () => void) {
+  constructor(name: string, source: LeasedSource, options: LeasedStoreOptions<V>, moment: Snapshot, assertOpen: () => void) {
     checkOptions(options)
-    const stored = table.options
+    const stored = source.options
     this.name = name
-    this.#table = table
+    this.#source = source
+    this.#table = source.table
     this.#keys = keyCodecOf(stored.keys)
     this.#values = valueCodecOf((options as LeasedStoreOptions).value ?? storedCodec(stored.value))
     checkSameStore(name, stored, { ...stored, value: this.#values.name })
     this.#moment = moment
     this.#assertOpen = assertOpen
-    if (options.cacheBytes !== undefined) table.cache.bytesMax = options.cacheBytes
+    if (options.cacheBytes !== undefined) source.cache.bytesMax = options.cacheBytes
   }
 
   /** The value that the key had; undefined when it had none. Reads files synchronously where it must. */
@@ -95,6 +68,12 @@ export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
     const record = this.#find(key)
     if (record === undefined) return undefined
     return this.#values.decode(record.buffer, record.valueStart, record.valueStart + record.valueBytes) as V
+  }
+
+  /** As `get`, without blocking the thread while the disk is read: for data that is probably not in memory. */
+  async getAsync(key: K): Promise<V | undefined> {
+    await this.#warm(key)
+    return this.get(key)
   }
 
   /** Values in the order of the keys; undefined where there was none. */
@@ -106,6 +85,12 @@ export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
   /** Whether the key had a value. */
   has(key: K): boolean {
     return this.#find(key) !== undefined
+  }
+
+  /** As `has`, without blocking the thread while the disk is read. */
+  async hasAsync(key: K): Promise<boolean> {
+    await this.#warm(key)
+    return this.has(key)
   }
 
   /** Keys and values of a range. */
@@ -131,7 +116,7 @@ export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
   /** How many entries lay in the range. Walks over all of them. */
   count(range: ViewRangeOptions<K> = {}): number {
     this.#assertOpen()
-    checkViewRange(range)
+    checkLeasedRange(range)
     const { start, end, isEmpty } = boundsOf(range, this.#keys, this.#encoder)
     if (isEmpty) return 0
     const { limit = Number.POSITIVE_INFINITY } = range
@@ -142,8 +127,45 @@ export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
     return count
   }
 
+  /** About how many entries lay in the range, without walking over them; see `Store.estimate`. */
+  estimate(range: ViewRangeOptions<K> = {}): number {
+    this.#assertOpen()
+    checkLeasedRange(range)
+    return estimateRecords(this.#table, boundsOf(range, this.#keys, this.#encoder))
+  }
+
+  /** An index of the store, for queries by indexed value. NOT_FOUND when there was none of this name. */
+  index(name: string): LeasedIndex<V, K> {
+    this.#assertOpen()
+    checkString(name, 'name')
+    const found = this.#source.indexes.find(index => index.name === name)
+    if (found === undefined)
+      throw new VarveError('NOT_FOUND', `store ${this.name} has no index ${name} in this lease`, {
+        details: { store: this.name, index: name },
+      })
+    const store = {
+      keys: this.#keys,
+      values: this.#values,
+      assertUsable: this.#assertOpen,
+      find: (primaryKey: Uint8Array, sequenceMax: number) => this.#table.finder.find(primaryKey, 0, primaryKey.length, sequenceMax),
+    }
+    return new LeasedIndex<V, K>(this.name, found, store, this.#moment)
+  }
+
+  /** Names of the store's indexes, sorted. */
+  indexNames(): string[] {
+    this.#assertOpen()
+    return this.#source.indexes.map(({ name }) => name).sort()
+  }
+
   [Symbol.iterator](): StoreIterator<[K, V]> {
     return this.entries()
+  }
+
+  async #warm(key: K): Promise<void> {
+    this.#assertOpen()
+    const bytes = this.#encoder.bytes.slice(0, this.#keys.encodeInto(this.#encoder, key))
+    await this.#table.warm(bytes, 0, bytes.byteLength)
   }
 
   #find(key: K): StoreRecordCursor | undefined {
@@ -156,7 +178,7 @@ export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
 
   #iterate<T>(range: ViewRangeOptions<K>, shape: IteratorShape): StoreIterator<T> {
     this.#assertOpen()
-    checkViewRange(range)
+    checkLeasedRange(range)
     const { start, end, isEmpty } = boundsOf(range, this.#keys, this.#encoder)
     return new StoreIterator<T>({
       table: this.#table,
@@ -172,12 +194,6 @@ export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
       encodeKey: key => this.#encoder.bytes.slice(0, this.#keys.encodeInto(this.#encoder, key)),
     })
   }
-}
-
-function checkViewRange(range: ViewRangeOptions<unknown>): void {
-  checkObject(range, 'options')
-  if ('snapshot' in range) throw new TypeError('snapshot has no meaning in a lease, which is of one moment')
-  checkRange(range)
 }
 
 function checkOptions(options: Pick<LeasedStoreOptions, 'cacheBytes'>): void {

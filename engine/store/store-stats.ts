@@ -3,6 +3,7 @@ import { compareKeys } from '../batch/store-keys.ts'
 import type { Memtable } from './memtable.ts'
 import type { Run } from './run.ts'
 import type { KeyBounds } from './store-core.ts'
+import type { CursorTable } from './store-cursor.ts'
 import type { StoreTable } from './store-table.ts'
 
 export interface LevelStats {
@@ -51,7 +52,7 @@ export function statsOf(table: StoreTable): StoreStats {
 }
 
 /** Records in the range, by whole blocks of runs and by looking at memtables; versions and deletes count. */
-export function estimateRecords(table: StoreTable, { start, end, isEmpty }: KeyBounds): number {
+export function estimateRecords(table: CursorTable, { start, end, isEmpty }: KeyBounds): number {
   if (isEmpty) return 0
   let sum = 0
   for (const run of table.runs) sum += recordsOfRun(run, start, end)

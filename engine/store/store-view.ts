@@ -39,13 +39,24 @@ export class StoreView<V = unknown, K extends StoreKey = StoreKey> implements Di
     return this.#store.get(key, { snapshot: this.#snapshot })
   }
 
+  /** As `get`, without blocking the thread while the disk is read. */
+  getAsync(key: K): Promise<V | undefined> {
+    return this.#store.getAsync(key, { snapshot: this.#snapshot })
+  }
+
   /** Values in the order of the keys; undefined where there was none. */
   getMany(keys: readonly K[]): (V | undefined)[] {
     return this.#store.getMany(keys, { snapshot: this.#snapshot })
   }
 
+  /** Whether the key had a value. */
   has(key: K): boolean {
     return this.#store.has(key, { snapshot: this.#snapshot })
+  }
+
+  /** As `has`, without blocking the thread while the disk is read. */
+  hasAsync(key: K): Promise<boolean> {
+    return this.#store.hasAsync(key, { snapshot: this.#snapshot })
   }
 
   /** Keys and values of a range. */

@@ -94,6 +94,33 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
 
   /** As `get`, without blocking the thread while the disk is read: for data that is probably not in memory. */
   async getAsync(key: K, options?: ReadStoreOptions): Promise<V | undefined> {
+    await this.#warm(key, options)
+    return this.get(key, options)
+  }
+
+  /** Values in the order of the keys; undefined where there is none. All of one moment. */
+  getMany(keys: readonly K[], options?: ReadStoreOptions): (V | undefined)[] {
+    if (!Array.isArray(keys)) throw new TypeError(`keys must be an array, got ${String(keys)}`)
+    return keys.map(key => this.get(key, options))
+  }
+
+  /** Whether the key has a value, which is not decoded. */
+  has(key: K, options?: ReadStoreOptions): boolean {
+    const core = this.#core
+    core.assertUsable()
+    if (options !== undefined) checkReadStoreOptions(options)
+    const snapshot = options?.snapshot
+    const size = core.encodeKey(key)
+    return core.find(size, core.sequenceMax(snapshot), snapshot?.time ?? core.host.now()) !== undefined
+  }
+
+  /** As `has`, without blocking the thread while the disk is read. */
+  async hasAsync(key: K, options?: ReadStoreOptions): Promise<boolean> {
+    await this.#warm(key, options)
+    return this.has(key, options)
+  }
+
+  async #warm(key: K, options: ReadStoreOptions | undefined): Promise<void> {
     const core = this.#core
     core.assertUsable()
     if (options !== undefined) checkReadStoreOptions(options)
@@ -104,22 +131,6 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     } finally {
       unpin()
     }
-    return this.get(key, options)
-  }
-
-  /** Values in the order of the keys; undefined where there is none. All of one moment. */
-  getMany(keys: readonly K[], options?: ReadStoreOptions): (V | undefined)[] {
-    if (!Array.isArray(keys)) throw new TypeError(`keys must be an array, got ${String(keys)}`)
-    return keys.map(key => this.get(key, options))
-  }
-
-  has(key: K, options?: ReadStoreOptions): boolean {
-    const core = this.#core
-    core.assertUsable()
-    if (options !== undefined) checkReadStoreOptions(options)
-    const snapshot = options?.snapshot
-    const size = core.encodeKey(key)
-    return core.find(size, core.sequenceMax(snapshot), snapshot?.time ?? core.host.now()) !== undefined
   }
 
   /** Keys and values of a range at one moment. */

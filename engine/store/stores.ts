@@ -15,6 +15,7 @@ import { BlockCache } from './block-cache.ts'
 import { checkSameChanges, type StoredChanges, storedChanges } from './change-options.ts'
 import { ChangeRetention } from './change-retention.ts'
 import { Histories } from './history.ts'
+import type { StoredIndex } from './index-options.ts'
 import { IndexRegistry } from './index-registry.ts'
 import { keyCodecOf, type StoreKey } from './key-codec.ts'
 import type { Memtable } from './memtable.ts'
@@ -44,13 +45,26 @@ export interface StoresHost extends StoreHost {
   wakeUpkeep(): void
 }
 
-/** A store as a lease takes it: its memtables are those of this turn, whether or not anybody has opened it. */
-export interface LeasableStore {
-  /** As users know it. */
-  readonly name: string
+/** A log of a store or of an index as a lease takes it: its memtables are those of this turn, whether or not anybody has opened it. */
+export interface LeasableTable {
   readonly log: LogicalLog
   /** Oldest first. */
   readonly memtables: readonly Memtable[]
+}
+
+/** An index as a lease takes it. */
+export interface LeasableIndex extends LeasableTable {
+  readonly name: string
+  readonly stored: StoredIndex
+  /** See `Index.builtSequence`. */
+  readonly builtSequence: number | undefined
+}
+
+/** A store as a lease takes it. */
+export interface LeasableStore extends LeasableTable {
+  /** As users know it. */
+  readonly name: string
+  readonly indexes: readonly LeasableIndex[]
 }
 
 export class Stores {
@@ -124,11 +138,15 @@ export class Stores {
       throw new VarveError('NOT_FOUND', `no store is named ${name}`, { details: { store: name } })
     const log = this.#host.log(definition.name)
     const opened = this.#cores.get(definition.id)
-    if (opened !== undefined) return { name, log, memtables: opened.table.memtables }
-    const { memtables } = new StoreTable(log, this.cache)
-    // Nobody reads it further, so it need not hear of changes.
-    log.listener = undefined
-    return { name, log, memtables }
+    const indexes = opened?.indexes?.live() ?? this.#indexes.look(definition.id)
+    return {
+      name,
+      log,
+      memtables: opened?.table.memtables ?? lookAt(log, this.cache),
+      indexes: indexes.map(({ name: indexName, log: indexLog, table, stored, builtSequence }) => {
+        return { name: indexName, log: indexLog, memtables: table.memtables, stored, builtSequence }
+      }),
+    }
   }
 
   /** Cores that are open. */
@@ -207,6 +225,13 @@ export class Stores {
     this.#cores.set(definition.id, core)
     return core
   }
+}
+
+/** Memtables of a log that nobody has opened; nobody reads them further, so they need not hear of changes. */
+function lookAt(log: LogicalLog, cache: BlockCache): readonly Memtable[] {
+  const { memtables } = new StoreTable(log, cache)
+  log.listener = undefined
+  return memtables
 }
 
 function checkStoreName(name: unknown, option: string = 'name'): void {

@@ -123,6 +123,7 @@ function judge(store: ReturnType<typeof leased>, expected: readonly Entry[], ran
   expect([...store.entries({ reverse: true })]).toEqual([...expected].reverse())
   const keys = Array.from({ length: 61 }, (_, i) => keyAt(i))
   expect(store.getMany(keys)).toEqual(keys.map(key => byKey.get(key)))
+  expect(store.estimate()).toBeGreaterThanOrEqual(expected.length) // versions and deletes count
   expect(keys.filter(key => store.has(key))).toEqual(expected.map(([key]) => key))
   const [gt, lte] = [random.below(60), random.below(60)].sort((a, b) => a - b).map(keyAt) as [string, string]
   const inRange = expected.filter(([key]) => key > gt && key <= lte)
@@ -359,9 +360,13 @@ test('misuse: closed, unknown and wrong uses have their errors', async () => {
     const iterator = store.iterator()
     lease.release()
     const closed = expect.objectContaining({ code: 'CLOSED' })
-    for (const verb of ['entries', 'iterator', 'keys', 'values', 'count'] as const) expect(() => store[verb]()).toThrow(closed)
+    for (const verb of ['entries', 'iterator', 'keys', 'values', 'count', 'estimate', 'indexNames'] as const)
+      expect(() => store[verb]()).toThrow(closed)
     expect(() => store.get('a')).toThrow(closed)
     expect(() => store.has('a')).toThrow(closed)
+    expect(() => store.index('x')).toThrow(closed)
+    await expect(store.getAsync('a')).rejects.toEqual(closed)
+    await expect(store.hasAsync('a')).rejects.toEqual(closed)
     expect(() => store.getMany(['a'])).toThrow(closed)
     expect(() => iterator.nextBatch()).toThrow(closed)
     expect(() => iterator.seek('a')).toThrow(closed)

@@ -32,6 +32,7 @@ describe('verbs', () => {
       expect(users.getMany(['ada', 'bob'])).toEqual([undefined, { n: 3 }])
       await Promise.all([written, batch])
       expect(await users.getAsync('bob')).toEqual({ n: 3 })
+      expect([await users.hasAsync('bob'), await users.hasAsync('nobody')]).toEqual([true, false])
     })
   })
 

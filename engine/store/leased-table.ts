@@ -1,0 +1,59 @@
+/**
+ * What all handles of one store in an opened lease read: runs and memtables of the store and of its indexes, as they were when the lease was taken.
+ *
+ * Made by `openLease`. Files are opened with the first read that needs them and closed with the lease. Invariant: nothing of a table changes, so cursors
+ * never have to find their place anew.
+ */
+import { createKeyHash, hashKey } from '../batch/store-keys.ts'
+import type { PartRef } from '../log/parts.ts'
+import type { BlockCache } from './block-cache.ts'
+import { KeyFinder } from './key-finder.ts'
+import type { LeasedIndexSource } from './leased-index.ts'
+import type { Memtable } from './memtable.ts'
+import { newestRunFirst, Run } from './run.ts'
+import type { CursorTable } from './store-cursor.ts'
+import type { StoredStoreOptions } from './store-options.ts'
+
+/** Bytes of blocks that a thread keeps of a store, unless it is told otherwise. */
+export const leasedCacheBytesDefault: number = 16 * 1024 * 1024
+
+/** A store of a lease, for all its handles. */
+export interface LeasedSource {
+  readonly options: StoredStoreOptions
+  /** Of the store and its indexes. */
+  readonly cache: BlockCache
+  readonly table: LeasedTable
+  readonly indexes: readonly LeasedIndexSource[]
+}
+
+export class LeasedTable implements CursorTable {
+  readonly version = 0
+  /** Oldest first. */
+  readonly memtables: readonly Memtable[]
+  readonly finder: KeyFinder = new KeyFinder(this)
+  readonly #openParts: () => readonly PartRef[]
+  readonly #cache: BlockCache
+  /** Newest first; undefined until they are asked for. */
+  #runs: readonly Run[] | undefined
+
+  constructor(memtables: readonly Memtable[], openParts: () => readonly PartRef[], cache: BlockCache) {
+    this.memtables = memtables
+    this.#openParts = openParts
+    this.#cache = cache
+  }
+
+  /** Newest first. */
+  get runs(): readonly Run[] {
+    this.#runs ??= this.#openParts()
+      .map(part => new Run(part, this.#cache))
+      .sort(newestRunFirst)
+    return this.#runs
+  }
+
+  /** Reads the blocks that a `find` of the key may need into the cache, without blocking the thread. */
+  async warm(key: Uint8Array, start: number, size: number): Promise<void> {
+    const hash = createKeyHash()
+    hashKey(key, start, size, hash)
+    for (const run of this.runs) await run.warm(key, start, size, hash)
+  }
+}
