@@ -14,6 +14,7 @@
  * Invariants: parts are in offset order and end at `flushedEnd`, where the tail begins; only what is durable and below the high watermark
  * is ever flushed; nothing below the high watermark is truncated.
  */
+import { batchBaseOffset, batchProducerId, isControlBatch } from '../batch/record-batch.ts'
 import type { Arena } from '../commit-log/arena.ts'
 import { STATE_DEAD, STATE_WORD_MASK, STATE_WORD_SHIFT } from '../commit-log/arena.ts'
 import { assert, VarveError } from '../errors.ts'
@@ -132,6 +133,8 @@ export class LogicalLog implements LocalLog {
   #flushedProducers: Uint8Array | null | undefined
   /** Aborted transactions whose markers lie in the tail. */
   #tailAborted: AbortedEntry[] = []
+  /** Transactions in the tail whose markers are not durable yet, by marker: readers must not see that they have ended before their word holds. */
+  #ending: { readonly firstOffset: number; readonly markerOffset: number }[] = []
   #runner: MachineRunner | undefined
   readonly #waiters = new Waiters()
   #dropped = false
@@ -236,8 +239,13 @@ export class LogicalLog implements LocalLog {
   get lastStableOffset(): number {
     const bound = this.highWatermark
     if (this.kind !== 'topic') return bound
-    const open = this.producers.firstOpenOffset()
-    return open === undefined ? bound : Math.min(open, bound)
+    let stable = Math.min(this.producers.firstOpenOffset() ?? bound, bound)
+    if (this.#ending.length > 0) {
+      const { durableOffset } = this
+      this.#ending = this.#ending.filter(({ markerOffset }) => markerOffset >= durableOffset)
+      for (const { firstOffset, markerOffset } of this.#ending) if (markerOffset >= bound) stable = Math.min(stable, firstOffset)
+    }
+    return stable
   }
   get epoch(): number {
     if (this.#epoch < 0) {
@@ -258,6 +266,7 @@ export class LogicalLog implements LocalLog {
       const state = stored === null ? new ProducerState() : ProducerState.fromBytes(stored)
       this.#producers = state
       this.#tailAborted = []
+      this.#ending = []
       for (let i = 0; i < this.tail.length; i++) this.#foldProducers(i)
     }
     return this.#producers
@@ -281,7 +290,11 @@ export class LogicalLog implements LocalLog {
   #foldProducers(index: number): void {
     const producers = this.#producers
     if (producers === undefined) return
-    const aborted = producers.applyBatch(this.tail.arena(index).bytes, this.tail.position(index))
+    const { bytes } = this.tail.arena(index)
+    const position = this.tail.position(index)
+    const firstOffset = isControlBatch(bytes, position) ? producers.openSince(batchProducerId(bytes, position)) : undefined
+    if (firstOffset !== undefined) this.#ending.push({ firstOffset, markerOffset: batchBaseOffset(bytes, position) })
+    const aborted = producers.applyBatch(bytes, position)
     if (aborted !== undefined) this.#tailAborted.push(aborted)
   }
 
@@ -408,6 +421,7 @@ export class LogicalLog implements LocalLog {
     this.#producers = undefined
     this.#flushedProducers = undefined
     this.#tailAborted = []
+    this.#ending = []
     this.#runner?.reset(offset)
     this.listener?.tailChanged()
   }

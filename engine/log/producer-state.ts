@@ -144,6 +144,12 @@ export class ProducerState {
     return undefined
   }
 
+  /** First offset of the producer's open transaction; undefined when it has none. */
+  openSince(producerId: number): number | undefined {
+    const offset = this.#producers.get(producerId)?.transactionOffset ?? -1
+    return offset < 0 ? undefined : offset
+  }
+
   /** First offset that an open transaction holds back; undefined when none is open. */
   firstOpenOffset(): number | undefined {
     let first: number | undefined
