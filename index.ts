@@ -1,4 +1,7 @@
-/** The facade: what `import … from 'varve'` gives. */
+/** The facade: what `import … from 'varve'` gives. `open` returns the engine's database with the layers above it: topics. */
+
+import { Database as EngineDatabase, type OpenOptions, openDatabaseAs, type TransactionOptions } from './engine/index.ts'
+import { extendTransaction, type Topic, type TopicOptions, Topics, type TopicTransaction } from './stream/index.ts'
 
 export type {
   Appended,
@@ -80,7 +83,7 @@ export type {
   StoreView,
   ToolOptions,
   TopicRecord,
-  Transaction,
+  Transaction as EngineTransaction,
   TransactionIndex,
   TransactionIterator,
   TransactionLog,
@@ -99,12 +102,10 @@ export type {
 } from './engine/index.ts'
 export {
   compact,
-  Database,
   decodeRecords,
   dump,
   errorCodes,
   isVarveError,
-  openDatabase as open,
   openLease,
   repair,
   restore,
@@ -113,6 +114,81 @@ export {
   VarveError,
   verify,
 } from './engine/index.ts'
+export {
+  type ChangeableTopicOptions,
+  ConsumedBatch,
+  ConsumedRecord,
+  type ConsumeFrom,
+  type ConsumeOptions,
+  Consumer,
+  type Isolation,
+  murmur2,
+  type Outgoing,
+  type PartitionDescription,
+  type Partitioner,
+  type RawBatch,
+  type RawSlice,
+  type Sent,
+  type StoredTopicOptions,
+  Topic,
+  type TopicCleanup,
+  type TopicCodecName,
+  type TopicDescription,
+  type TopicOptions,
+  type TopicRetention,
+  type TopicTransaction as Transaction,
+  type TransactionTopic,
+} from './stream/index.ts'
+
+/** Opens, or creates, the database in `folder`. Errors: LOCKED, CORRUPT, NEWER_FORMAT, NOT_A_DATABASE, EXISTS, READ_ONLY, IO, NO_SPACE. */
+export function open(folder: string, options?: OpenOptions): Promise<Database>
+/** Opens a new database in memory. */
+export function open(options: OpenOptions & { readonly storage: 'memory' }): Promise<Database>
+export async function open(path: string | OpenOptions, options: OpenOptions = {}): Promise<Database> {
+  return await openDatabaseAs(Database as unknown as Parameters<typeof openDatabaseAs<Database>>[0], path, options)
+}
+
+/** A folder of stores, topics and logs, as `open` returns it: the engine's database with topics. */
+export class Database extends EngineDatabase {
+  readonly #topics: Topics = new Topics(this)
+
+  /**
+   * The topic of that name, defined if there is none. A handle at once; a conflict with the stored definition (DEFINITION_MISMATCH) is told by `ready()` and by
+   * every verb. TypeError and RangeError for bad options.
+   */
+  topic<V = unknown, K = string>(name: string, options?: TopicOptions<V, K>): Topic<V, K> {
+    this.assertOpen()
+    return this.#topics.topic<V, K>(name, options)
+  }
+
+  /** Names of all topics, sorted. */
+  topicNames(options: { readonly internal?: boolean } = {}): string[] {
+    this.assertOpen()
+    return this.#topics.names(options)
+  }
+
+  /** Renames a topic; handles and groups go on. NOT_FOUND, EXISTS. Resolves when durable. */
+  async renameTopic(from: string, to: string): Promise<void> {
+    this.assertOpen()
+    await this.#topics.rename(from, to)
+  }
+
+  /** Removes a topic with all its records. NOT_FOUND. Resolves when durable. */
+  async deleteTopic(name: string): Promise<void> {
+    this.assertOpen()
+    await this.#topics.delete(name)
+  }
+
+  /**
+   * Runs `body` as one serializable transaction over stores, topics and logs: it reads one moment and its own writes, and all its writes are one commit.
+   * Resolves with the body's result when the durability word holds. A body that returns no promise commits in this turn; one that does may be run
+   * again, and CONFLICT is the end of that. What the body throws rejects, and nothing is written.
+   */
+  override transaction<T>(body: (tx: TopicTransaction) => T | PromiseLike<T>, options?: TransactionOptions): Promise<T> {
+    if (typeof body !== 'function') return super.transaction(body as never, options)
+    return super.transaction(tx => body(extendTransaction(tx, this.#topics)), options)
+  }
+}
 
 /** This package's version; a test holds it equal to package.json. */
 export const version: string = '0.0.1'

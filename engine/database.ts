@@ -48,12 +48,21 @@ import { type Transaction, type TransactionOptions, Transactions } from './store
 export function openDatabase(folder: string, options?: OpenOptions): Promise<Database>
 /** Opens a new database in memory. */
 export function openDatabase(options: OpenOptions & { readonly storage: 'memory' }): Promise<Database>
-export async function openDatabase(path: string | OpenOptions, given: OpenOptions = {}): Promise<Database> {
+export function openDatabase(path: string | OpenOptions, given: OpenOptions = {}): Promise<Database> {
+  return openDatabaseAs(Database, path, given)
+}
+
+/** `openDatabase` for a class that adds layers to `Database`: the facade's. */
+export async function openDatabaseAs<D extends Database>(
+  kind: { open(folder: string, options: ResolvedOptions, environment: Environment): Promise<D> },
+  path: string | OpenOptions,
+  given: OpenOptions = {},
+): Promise<D> {
   const isNamed = typeof path !== 'object' || path === null || path.storage !== 'memory'
   const [folder, options] = isNamed ? [path, given] : ['memory', path]
   if (typeof folder !== 'string' || folder.length === 0) throw new TypeError('path must be a non-empty string')
   const resolved = resolveOptions(options)
-  return await Database.open(folder, resolved, options.environment ?? (await environmentOf(resolved)))
+  return await kind.open(folder, resolved, options.environment ?? (await environmentOf(resolved)))
 }
 
 async function environmentOf({ storage }: ResolvedOptions): Promise<Environment> {
@@ -110,7 +119,8 @@ export class Database implements Committer, Definitions {
       await loadChecksums()
       opening = new Opening(folder, options, environment)
       await opening.run()
-      database = new Database(folder, options, environment, lock, opening)
+      // `this`: a class that adds layers opens itself.
+      database = new this(folder, options, environment, lock, opening)
       await database.#start(opening)
       if (recoveryChannel.hasSubscribers) recoveryChannel.publish({ database: folder, report: database.recovery })
       return database
@@ -122,7 +132,7 @@ export class Database implements Committer, Definitions {
     }
   }
 
-  private constructor(folder: string, options: ResolvedOptions, environment: Environment, lock: FolderLock, opening: Opening) {
+  protected constructor(folder: string, options: ResolvedOptions, environment: Environment, lock: FolderLock, opening: Opening) {
     this.path = folder
     this.options = options
     this.environment = environment
@@ -290,7 +300,8 @@ export class Database implements Committer, Definitions {
     await this.close()
   }
 
-  #assertOpen(): void {
+  /** Throws CLOSED once `close` was called. */
+  assertOpen(): void {
     if (this.#closed || this.#closing !== undefined) throw new VarveError('CLOSED', 'the database is closed')
   }
 
@@ -302,19 +313,23 @@ export class Database implements Committer, Definitions {
   // --- definitions and logs ----------------------------------------------------------------------------------------------------------
 
   define(definitions: readonly LogDefinition[]): Promise<DefinedLog[]> {
-    this.#assertOpen()
+    this.assertOpen()
     return this.#definitions.define(definitions)
   }
   redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog> {
-    this.#assertOpen()
+    this.assertOpen()
     return this.#definitions.redefine(name, options)
   }
   rename(from: string, to: string): Promise<DefinedLog> {
-    this.#assertOpen()
+    this.assertOpen()
     return this.#definitions.rename(from, to)
   }
+  renameAll(pairs: readonly (readonly [from: string, to: string])[]): Promise<DefinedLog[]> {
+    this.assertOpen()
+    return this.#definitions.renameAll(pairs)
+  }
   async drop(names: readonly string[]): Promise<void> {
-    this.#assertOpen()
+    this.assertOpen()
     await this.#definitions.drop(names)
     this.#stores.forgetDropped()
     this.#manifest.sync(this.#catalog.segments())
@@ -322,12 +337,12 @@ export class Database implements Committer, Definitions {
     this.#deleteDoomed()
   }
   get(name: string): DefinedLog | undefined {
-    this.#assertOpen()
+    this.assertOpen()
     checkString(name, 'name')
     return this.#catalog.definitionByName(name)
   }
   list(): DefinedLog[] {
-    this.#assertOpen()
+    this.assertOpen()
     return this.#catalog.definitions()
   }
 
@@ -338,7 +353,7 @@ export class Database implements Committer, Definitions {
 
   /** As `log`, with the verbs that are the engine's own. */
   #log(name: string): LogicalLog {
-    this.#assertOpen()
+    this.assertOpen()
     checkString(name, 'name')
     const definition = this.#catalog.definitionByName(name)
     if (definition === undefined) throw new VarveError('NOT_FOUND', `no log is named ${name}`, { details: { log: name } })
@@ -352,38 +367,38 @@ export class Database implements Committer, Definitions {
    * one, is told by `ready()` and by every verb. TypeError for bad options.
    */
   store<V = unknown, K extends StoreKey = StoreKey>(name: string, options?: StoreOptions<V>): Store<V, K> {
-    this.#assertOpen()
+    this.assertOpen()
     return this.#stores.store<V, K>(name, options)
   }
 
   /** Names of all stores, sorted. */
   storeNames(): string[] {
-    this.#assertOpen()
+    this.assertOpen()
     return this.#stores.names()
   }
 
   /** Renames a store; handles go on. NOT_FOUND, EXISTS. Resolves when durable. */
   async renameStore(from: string, to: string): Promise<void> {
-    this.#assertOpen()
+    this.assertOpen()
     await this.#stores.rename(from, to)
   }
 
   /** Removes a store with everything in it. NOT_FOUND. Resolves when durable. */
   async dropStore(name: string): Promise<void> {
-    this.#assertOpen()
+    this.assertOpen()
     await this.#stores.drop(name)
   }
 
   /** This moment of all stores, for reads with the option `snapshot`. Compaction keeps what it sees until it is closed. */
   snapshot(): Snapshot {
-    this.#assertOpen()
+    this.assertOpen()
     return this.#snapshots.take(this.#visibleSequence, this.environment.clock.now())
   }
 
   // --- writing -----------------------------------------------------------------------------------------------------------------------
 
   commit(write: (commit: Commit) => void, options: { readonly durability?: Durability } = {}): Committed {
-    this.#assertOpen()
+    this.assertOpen()
     if (typeof write !== 'function') throw new TypeError('write must be a function')
     checkObject(options, 'options')
     checkNames(options, commitOptionNames)
@@ -409,19 +424,19 @@ export class Database implements Committer, Definitions {
 
   /** Makes everything appended so far durable, whatever its word. */
   async flush(): Promise<void> {
-    this.#assertOpen()
+    this.assertOpen()
     await this.#commitLog.syncAll()
   }
 
   /** Resolves when less than half of every bound is in use: a good moment to go on after BUSY, or to pace a writer that does not await. */
   drain(): Promise<void> {
-    this.#assertOpen()
+    this.assertOpen()
     return this.#commitLog.drain()
   }
 
   /** Moves all tails into segments now. */
   async seal(): Promise<void> {
-    this.#assertOpen()
+    this.assertOpen()
     await this.#commitLog.syncAll()
     this.#commitLog.sealArena()
     await this.#flusher.drain()
@@ -429,7 +444,7 @@ export class Database implements Committer, Definitions {
 
   /** Merges small and mostly dead segments now, until there is nothing worth merging. */
   async consolidate(): Promise<void> {
-    this.#assertOpen()
+    this.assertOpen()
     await this.#consolidator.run()
   }
 
@@ -450,7 +465,7 @@ export class Database implements Committer, Definitions {
    * POISONED, NO_SPACE, IO, READ_ONLY, the signal's reason.
    */
   async backup(path: string, options: BackupOptions = {}): Promise<BackupReport> {
-    this.#assertOpen()
+    this.assertOpen()
     this.#assertOnDisk('backup')
     checkString(path, 'path')
     if (path === '') throw new TypeError('path must be a non-empty string')
@@ -487,7 +502,7 @@ export class Database implements Committer, Definitions {
 
   /** A moment of logs and stores that worker threads can read; see `lease/leases.ts`. NOT_FOUND for a name that is none. */
   lease(options: LeaseOptions = {}): OwnedLease {
-    this.#assertOpen()
+    this.assertOpen()
     this.#assertOnDisk('lease')
     checkObject(options, 'options')
     checkNames(options, leaseOptionNames)
@@ -508,7 +523,7 @@ export class Database implements Committer, Definitions {
   }
 
   stats(): DatabaseStats {
-    this.#assertOpen()
+    this.assertOpen()
     return collectStats({
       commitLog: this.#commitLog,
       catalog: this.#catalog,
@@ -554,7 +569,7 @@ export class Database implements Committer, Definitions {
         return database.#visibleSequence
       },
       now: () => this.environment.clock.now(),
-      assertOpen: () => this.#assertOpen(),
+      assertOpen: () => this.assertOpen(),
       commit: (write, durability) => {
         const commit = new LocalCommit(this.#committerHost)
         write(commit)
@@ -620,7 +635,7 @@ export class Database implements Committer, Definitions {
   }
 
   readonly #resetLog = (log: LogicalLog, offset: number, durability: Durability | undefined): Committed => {
-    this.#assertOpen()
+    this.assertOpen()
     const commit = new LocalCommit(this.#committerHost)
     commit.resetTo(log, offset)
     const committed = commit.run(resolveDurability(durability, this.options.durability))

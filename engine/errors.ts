@@ -47,6 +47,8 @@ export const errorCodes = {
   OUT_OF_ORDER_SEQUENCE: 'producer sequence out of order',
   /** A definition with this name exists with another value of an option that cannot change; `details.option`, `expected`, `actual`. */
   DEFINITION_MISMATCH: 'stored definition differs',
+  /** A topic does not take the record: no key where one is needed, or a time too far in the future; `details.topic`. */
+  INVALID_RECORD: 'the topic does not take this record',
   /** No log, store or topic of this name is defined. */
   NOT_FOUND: 'not defined',
   /** The name is taken. */

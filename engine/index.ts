@@ -1,11 +1,25 @@
 /** The engine's only door: what other folders and `varve/engine` may use. */
 
 export type { BackupOptions, BackupReport } from './backup/backup.ts'
-export { decodeRecords, encodeRecordBatch, type LogRecord, type RecordBatchOptions, type RecordInput } from './batch/record-batch-codec.ts'
+export {
+  batchBaseOffset,
+  batchLastOffset,
+  batchProducerId,
+  isControlBatch,
+  isTransactionalBatch,
+} from './batch/record-batch.ts'
+export {
+  decodeHeaders,
+  decodeRecords,
+  encodeRecordBatch,
+  type LogRecord,
+  type RecordBatchOptions,
+  type RecordInput,
+} from './batch/record-batch-codec.ts'
 export { RecordCursor } from './batch/record-cursor.ts'
 export { openStoreBatch } from './batch/store-batch.ts'
 export { StoreRecordCursor } from './batch/store-record.ts'
-export { Database, openDatabase } from './database.ts'
+export { Database, openDatabase, openDatabaseAs } from './database.ts'
 export type {
   CompactionMessage,
   DiagnosticMessages,
@@ -24,8 +38,10 @@ export { type OpenOptions, openOptionNames, type ResolvedOptions } from './optio
 export type { DatabaseStats } from './stats.ts'
 export type { ChangesOptions, HistoryOptions } from './store/change-options.ts'
 export type { Change, ChangeBatch, ChangeFeed, ChangesFrom, ChangesReadOptions } from './store/changes.ts'
+export { parseFieldPath, valueAtPath } from './store/field-path.ts'
 export type { IndexDeclaration, IndexOptions } from './store/index-options.ts'
 export { KEY_SIZE_MAX, type KeyCodecName, type StoreKey } from './store/key-codec.ts'
+export { readText } from './store/key-text.ts'
 export type { LeasedIndex } from './store/leased-index.ts'
 export type { LeasedStore, LeasedStoreOptions } from './store/leased-store.ts'
 export type { Snapshot } from './store/snapshots.ts'
@@ -40,7 +56,7 @@ export type { TransactionIndex } from './store/transaction-index.ts'
 export type { TransactionIterator } from './store/transaction-iterator.ts'
 export type { TransactionPutOptions, TransactionRangeOptions } from './store/transaction-range.ts'
 export type { TransactionStore } from './store/transaction-store.ts'
-export type { CustomValueCodec, ValueCodecName } from './store/value-codec.ts'
+export { type CustomValueCodec, type ValueCodec, type ValueCodecName, valueCodecOf } from './store/value-codec.ts'
 export { type CompactOptions, type CompactReport, compact } from './tools/compact.ts'
 export { type DumpItem, type DumpOptions, dump } from './tools/dump.ts'
 export type { ProgressListener, ToolOptions } from './tools/folder.ts'

@@ -90,12 +90,22 @@ export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
 
   async rename(from: string, to: string): Promise<DefinedLog> {
     checkString(from, 'from')
-    checkName(to)
-    const stored = this.#get(from)
-    if (this.#catalog.definitionByName(to) !== undefined)
-      throw new VarveError('EXISTS', `log ${to} exists already`, { details: { log: to } })
-    await this.#edit([{ key: rowKeys.log(stored.id), value: packRow({ ...toRow(stored), name: to }) }])
-    return { ...stored, name: to }
+    const [renamed] = await this.renameAll([[from, to]])
+    return renamed as DefinedLog
+  }
+
+  async renameAll(pairs: readonly (readonly [from: string, to: string])[]): Promise<DefinedLog[]> {
+    const leaving = new Set(pairs.map(([from]) => from))
+    const renamed = new Map<string, DefinedLog>()
+    for (const [from, to] of pairs) {
+      checkName(to)
+      const stored = this.#get(from)
+      if (renamed.has(to) || (this.#catalog.definitionByName(to) !== undefined && !leaving.has(to)))
+        throw new VarveError('EXISTS', `log ${to} exists already`, { details: { log: to } })
+      renamed.set(to, { ...stored, name: to })
+    }
+    await this.#edit([...renamed.values()].map(log => ({ key: rowKeys.log(log.id), value: packRow(toRow(log)) })))
+    return [...renamed.values()]
   }
 
   async drop(names: readonly string[]): Promise<void> {

@@ -321,6 +321,8 @@ export interface Definitions {
   /** Replaces the `options` of a defined log. */
   redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog>
   rename(from: string, to: string): Promise<DefinedLog>
+  /** Renames several logs by one edit: all or none. NOT_FOUND, EXISTS. */
+  renameAll(pairs: readonly (readonly [from: string, to: string])[]): Promise<DefinedLog[]>
   /** Removes logs with all their records. Unknown names are an error: NOT_FOUND, nothing is dropped. */
   drop(names: readonly string[]): Promise<void>
   get(name: string): DefinedLog | undefined

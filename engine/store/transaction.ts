@@ -13,7 +13,7 @@
 import { StoreWrites } from '../batch/store-writes.ts'
 import { VarveError } from '../errors.ts'
 import { checkNames, checkObject } from '../log/check-arguments.ts'
-import type { AppendOptions, Durability, Log, TopicRecord } from '../log/log.ts'
+import type { AppendOptions, Committed, Durability, Log, TopicRecord } from '../log/log.ts'
 import { LogicalLog } from '../log/logical-log.ts'
 import { checkOptions, checkRecords } from '../log/operations.ts'
 import type { StoreKey } from './key-codec.ts'
@@ -47,6 +47,13 @@ export interface Transaction {
   log(log: Log): TransactionLog
   /** Ends the transaction: nothing is written, and the promise resolves with what the body returns. */
   abort(): void
+  /**
+   * Runs `prepare` in the turn of the commit, before anything is written: it may add writes, and what it throws refuses the transaction. For layers that
+   * gather writes of their own, and for fencing. Not called when the transaction is aborted.
+   */
+  beforeCommit(prepare: () => void): void
+  /** Runs `effect` in the turn of the commit, when that is made but perhaps not durable; not called when nothing was written. Must not throw. */
+  afterCommit(effect: (committed: Committed) => void): void
 }
 
 interface PendingAppend {
@@ -64,6 +71,8 @@ class ActiveTransaction implements Transaction, PartOwner {
   readonly #parts = new Map<StoreCore, TransactionPart>()
   readonly #stores = new Map<StoreCore, TransactionStore>()
   readonly #appends: PendingAppend[] = []
+  readonly #preparations: (() => void)[] = []
+  readonly #effects: ((committed: Committed) => void)[] = []
   #moment: Snapshot | undefined
   #ended: 'committed' | 'aborted' | undefined
 
@@ -128,6 +137,23 @@ class ActiveTransaction implements Transaction, PartOwner {
     this.end('aborted')
   }
 
+  beforeCommit(prepare: () => void): void {
+    this.assertActive()
+    if (typeof prepare !== 'function') throw new TypeError(`prepare must be a function, got ${String(prepare)}`)
+    this.#preparations.push(prepare)
+  }
+
+  afterCommit(effect: (committed: Committed) => void): void {
+    this.assertActive()
+    if (typeof effect !== 'function') throw new TypeError(`effect must be a function, got ${String(effect)}`)
+    this.#effects.push(effect)
+  }
+
+  /** What is to happen before the commit; a preparation may add another. */
+  prepare(): void {
+    for (const prepare of this.#preparations) prepare()
+  }
+
   /** Gives the moment back. Idempotent. */
   end(how: 'committed' | 'aborted'): void {
     this.#ended ??= how
@@ -167,6 +193,7 @@ class ActiveTransaction implements Transaction, PartOwner {
         for (const { core, writes } of used) if (writes.count > 0) core.append(commit, writes)
         for (const { log, records, options } of this.#appends) commit.appendRecords(log, records, options)
       }, durability)
+      for (const effect of this.#effects) effect(committed)
       return committed.acknowledged
     } finally {
       for (const { writes } of used) {
@@ -221,7 +248,9 @@ export class Transactions {
   #finish<T>(tx: ActiveTransaction, result: T, { durability, signal }: TransactionOptions): Promise<T> {
     try {
       signal?.throwIfAborted()
-      if (tx.isAborted || !tx.hasWrites) return Promise.resolve(result)
+      if (tx.isAborted) return Promise.resolve(result)
+      tx.prepare()
+      if (!tx.hasWrites) return Promise.resolve(result)
       const conflict = tx.conflict()
       if (conflict !== undefined) throw conflict
       return tx.commit(durability, this.#free).then(() => result)
@@ -241,7 +270,9 @@ export class Transactions {
     for (let attempt = 0; ; attempt++) {
       try {
         const result = signal === undefined ? await returned : await unlessAborted(returned, signal)
-        if (tx.isAborted || !tx.hasWrites) return result
+        if (tx.isAborted) return result
+        tx.prepare()
+        if (!tx.hasWrites) return result
         const conflict = tx.conflict()
         if (conflict === undefined) {
           const acknowledged = tx.commit(durability, this.#free)

@@ -1,0 +1,225 @@
+/**
+ * Reads partitions of topics: by batch (`for await (const batch of consumer)`), by record (`records()`), or as stored bytes (`raw()`).
+ *
+ * One loop at a time. Ends when `close` is called, the signal fires, or, with `until: 'end'`, when everything that was there at the start was read.
+ */
+import { VarveError } from '../engine/index.ts'
+import { ConsumedBatch } from './consumed-batch.ts'
+import type { ConsumedRecord } from './fetch/consumed-record.ts'
+import { FetchSession, type Polled } from './fetch/fetch-session.ts'
+import { type Isolation, PartitionFetcher, type RawSlice } from './fetch/partition-fetcher.ts'
+import type { TopicCore } from './topic-core.ts'
+import type { Topics } from './topics.ts'
+
+/** Where reading begins: the oldest record, behind the newest, an offset of each partition, or the first record at or after a time (ms). */
+export type ConsumeFrom = 'earliest' | 'latest' | { readonly offset: number } | { readonly time: number }
+
+export interface ConsumeOptions {
+  // --- changes meaning -----------------------------------------------------------------------------------------------------------------
+  /** Which partitions. Default: all. */
+  readonly partitions?: readonly number[] | undefined
+  /** Default 'earliest'. */
+  readonly from?: ConsumeFrom | undefined
+  /** 'read_committed' (default): nothing of open or aborted transactions. */
+  readonly isolation?: Isolation | undefined
+  /** 'end': stop behind what is there when the consumer is made. Default: go on for ever. */
+  readonly until?: 'end' | undefined
+  /** Ends the loop, without an error. */
+  readonly signal?: AbortSignal | undefined
+  // --- changes speed -------------------------------------------------------------------------------------------------------------------
+  /** Records of one batch at most. Default 10,000. */
+  readonly maxRecords?: number | undefined
+  /** Bytes of one read of a partition, in whole stored batches. Default 1 MiB. */
+  readonly maxBytes?: number | undefined
+}
+
+/** A slice of `raw()`, with its place. */
+export interface RawBatch extends RawSlice {
+  readonly topic: string
+  readonly partition: number
+}
+
+const maxRecordsDefault = 10_000
+const maxBytesDefault = 1024 * 1024
+const optionNames: ReadonlySet<string> = new Set(['partitions', 'from', 'isolation', 'until', 'signal', 'maxRecords', 'maxBytes'])
+
+export class Consumer<V = unknown, K = unknown> implements AsyncIterable<ConsumedBatch<V, K>> {
+  readonly #session = new FetchSession()
+  readonly #options: ConsumeOptions
+  readonly #ended = new AbortController()
+  /** By fetcher: where `until: 'end'` stops. */
+  readonly #ends = new Map<PartitionFetcher, number>()
+  #isReading = false
+
+  /** For `Topic` and `Database`. */
+  constructor(_topics: Topics, cores: readonly TopicCore<V, K>[], options: ConsumeOptions) {
+    checkConsumeOptions(options)
+    this.#options = options
+    for (const core of cores) {
+      const partitions = options.partitions ?? Array.from({ length: core.partitionCount }, (_, partition) => partition)
+      for (const partition of partitions) {
+        const log = core.partition(partition)
+        const source = { topic: core.name, partition, keys: core.keys, values: core.values }
+        const position = startOf(log, options.from ?? 'earliest')
+        const fetcher = new PartitionFetcher<V, K>(log, source, position, options.isolation ?? 'read_committed')
+        this.#session.add(fetcher as unknown as PartitionFetcher)
+        if (options.until === 'end') this.#ends.set(fetcher as unknown as PartitionFetcher, fetcher.bound)
+      }
+    }
+    const { signal } = options
+    if (signal?.aborted === true) this.#ended.abort()
+    else signal?.addEventListener('abort', () => this.#ended.abort(), { once: true })
+  }
+
+  /** Offset of the next record of a partition. RangeError for one that is not read. */
+  position(partition: number): number {
+    return this.#fetcher(partition).position
+  }
+  /** Goes on at `offset`. */
+  seek(partition: number, offset: number): void {
+    if (!Number.isSafeInteger(offset) || offset < 0) throw new RangeError(`offset must be a non-negative integer, got ${String(offset)}`)
+    this.#fetcher(partition).seek(offset)
+    this.#session.wake()
+  }
+  /** Hands out nothing of these partitions until `resume`. */
+  pause(partitions: readonly number[]): void {
+    for (const partition of partitions) this.#fetcher(partition).paused = true
+  }
+  resume(partitions: readonly number[]): void {
+    for (const partition of partitions) this.#fetcher(partition).paused = false
+    this.#session.wake()
+  }
+  /** Records that can be read now and were not handed out, over all partitions. */
+  get lag(): number {
+    let lag = 0
+    for (const { bound, position } of this.#session.fetchers) lag += Math.max(0, bound - position)
+    return lag
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedBatch<V, K>, void, undefined> {
+    const { maxRecords = maxRecordsDefault, maxBytes = maxBytesDefault } = this.#options
+    const { signal } = this.#ended
+    this.#begin()
+    try {
+      while (!signal.aborted) {
+        const polled = await this.#session.poll({ recordsMax: maxRecords, bytesMax: maxBytes, signal })
+        if (polled !== undefined) {
+          const batch = this.#batch(polled)
+          if (batch !== undefined) yield batch
+        } else if (this.#isAtEnd()) return
+        else await this.#session.wait(signal)
+        this.#dropEnded()
+      }
+    } finally {
+      this.#isReading = false
+    }
+  }
+
+  /** One record at a time; slower than by batch. */
+  async *records(): AsyncGenerator<ConsumedRecord<V, K>, void, undefined> {
+    for await (const batch of this) yield* batch.records
+  }
+
+  /** Stored batches as they lie, without decoding. The bytes hold until the next turn of the loop. */
+  async *raw(): AsyncGenerator<RawBatch, void, undefined> {
+    const { maxBytes = maxBytesDefault } = this.#options
+    const { signal } = this.#ended
+    const into = new Uint8Array(maxBytes)
+    this.#begin()
+    try {
+      while (!signal.aborted) {
+        const fetcher = this.#session.ready()
+        if (fetcher !== undefined) {
+          const slice = await fetcher.nextRaw(maxBytes, into)
+          const { topic, partition } = fetcher.source
+          if (slice !== undefined) yield { topic, partition, ...slice }
+        } else if (this.#isAtEnd()) return
+        else await this.#session.wait(signal)
+        this.#dropEnded()
+      }
+    } finally {
+      this.#isReading = false
+    }
+  }
+
+  /** Ends the loop. Idempotent. */
+  close(): Promise<void> {
+    this.#ended.abort()
+    this.#session.close()
+    return Promise.resolve()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #begin(): void {
+    if (this.#isReading) throw new TypeError('a consumer is read by one loop at a time')
+    this.#isReading = true
+  }
+
+  /** The records up to where `until` says. */
+  #batch({ fetcher, records }: Polled): ConsumedBatch<V, K> | undefined {
+    const end = this.#ends.get(fetcher) ?? Number.POSITIVE_INFINITY
+    const counted = (records.at(-1)?.offset ?? 0) < end ? records : records.filter(({ offset }) => offset < end)
+    if (counted.length === 0) return undefined
+    return new ConsumedBatch<V, K>(counted as ConsumedRecord<V, K>[], fetcher.position, fetcher.log.highWatermark, () =>
+      Promise.reject(new TypeError('commit needs a group: consume({ group })')),
+    )
+  }
+
+  #dropEnded(): void {
+    for (const [fetcher, end] of this.#ends) {
+      if (fetcher.position < end) continue
+      this.#ends.delete(fetcher)
+      this.#session.remove(fetcher)
+    }
+  }
+
+  #isAtEnd(): boolean {
+    if (this.#options.until !== 'end') return false
+    this.#dropEnded()
+    return this.#ends.size === 0
+  }
+
+  #fetcher(partition: number): PartitionFetcher {
+    const found = this.#session.fetchers.find(({ source }) => source.partition === partition)
+    if (found === undefined) throw new RangeError(`partition ${String(partition)} is not read by this consumer`)
+    return found
+  }
+}
+
+function startOf(log: ReturnType<TopicCore['partition']>, from: ConsumeFrom): number {
+  if (from === 'earliest') return log.startOffset
+  if (from === 'latest') return log.highWatermark
+  if ('time' in from) return log.offsetForTime(from.time) ?? log.highWatermark
+  const { offset } = from
+  if (offset >= log.startOffset && offset <= log.endOffset) return offset
+  throw new VarveError('OFFSET_OUT_OF_RANGE', `log ${log.name} holds offsets ${log.startOffset} to ${log.endOffset}, asked for ${offset}`, {
+    details: { log: log.name, startOffset: log.startOffset, endOffset: log.endOffset, actual: offset },
+  })
+}
+
+function checkConsumeOptions(options: unknown): asserts options is ConsumeOptions {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, got ${String(options)}`)
+  for (const name of Object.keys(options)) if (!optionNames.has(name)) throw new TypeError(`unknown option of consume: ${name}`)
+  const { partitions, from, isolation, until, signal, maxRecords, maxBytes } = options as ConsumeOptions
+  if (partitions !== undefined && !(Array.isArray(partitions) && partitions.length > 0))
+    throw new TypeError(`partitions must be a non-empty array of numbers, got ${String(partitions)}`)
+  if (from !== undefined && from !== 'earliest' && from !== 'latest') {
+    const place = typeof from === 'object' && from !== null ? ('time' in from ? from.time : from.offset) : undefined
+    if (typeof place !== 'number' || !(place >= 0))
+      throw new TypeError(`from must be 'earliest', 'latest', { offset } or { time }, got ${JSON.stringify(from) ?? String(from)}`)
+  }
+  if (isolation !== undefined && isolation !== 'read_committed' && isolation !== 'read_uncommitted')
+    throw new TypeError(`isolation must be 'read_committed' or 'read_uncommitted', got ${String(isolation)}`)
+  if (until !== undefined && until !== 'end') throw new TypeError(`until must be 'end', got ${String(until)}`)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError(`signal must be an AbortSignal, got ${String(signal)}`)
+  for (const [name, value] of [
+    ['maxRecords', maxRecords],
+    ['maxBytes', maxBytes],
+  ] as const) {
+    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
+      throw new RangeError(`${name} must be a positive integer, got ${String(value)}`)
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Many partitions read as one: takes records from whichever has some, in turn, and waits when none has.
+ *
+ * A partition that has nothing is waited for once, by one waiter on its log that stays until it fires, however often somebody polls. Owned by a consumer.
+ * Invariant: a session is polled by one caller at a time.
+ */
+import type { ConsumedRecord } from './consumed-record.ts'
+import type { PartitionFetcher } from './partition-fetcher.ts'
+
+export interface PollOptions {
+  readonly recordsMax: number
+  readonly bytesMax: number
+  readonly signal: AbortSignal
+}
+
+export interface Polled {
+  readonly fetcher: PartitionFetcher
+  readonly records: ConsumedRecord[]
+}
+
+export class FetchSession {
+  readonly #fetchers: PartitionFetcher[] = []
+  /** Fetchers with a waiter under way, with what ends it. */
+  readonly #waiting = new Map<PartitionFetcher, AbortController>()
+  /** Index in `#fetchers` of the one to ask next. */
+  #next = 0
+  #wake: (() => void) | undefined
+  /** What a waiter ended with; thrown by the next poll. */
+  #failed: unknown
+
+  get fetchers(): readonly PartitionFetcher[] {
+    return this.#fetchers
+  }
+
+  add(fetcher: PartitionFetcher): void {
+    this.#fetchers.push(fetcher)
+    this.wake()
+  }
+
+  remove(fetcher: PartitionFetcher): void {
+    const index = this.#fetchers.indexOf(fetcher)
+    if (index >= 0) this.#fetchers.splice(index, 1)
+    this.#waiting.get(fetcher)?.abort()
+    this.#waiting.delete(fetcher)
+    this.wake()
+  }
+
+  /** Ends a wait: partitions came or went, a pause ended, a position moved. */
+  wake(): void {
+    this.#wake?.()
+  }
+
+  close(): void {
+    for (const controller of this.#waiting.values()) controller.abort()
+    this.#waiting.clear()
+    this.#fetchers.length = 0
+    this.wake()
+  }
+
+  /** The fetcher whose turn it is among those that have something; undefined when none has. */
+  ready(): PartitionFetcher | undefined {
+    const count = this.#fetchers.length
+    for (let i = 0; i < count; i++) {
+      const index = (this.#next + i) % count
+      const fetcher = this.#fetchers[index] as PartitionFetcher
+      if (fetcher.paused || !fetcher.isReady) continue
+      this.#next = index + 1
+      return fetcher
+    }
+    return undefined
+  }
+
+  /** Records of one partition; undefined when there are none now. */
+  async poll({ recordsMax, bytesMax }: PollOptions): Promise<Polled | undefined> {
+    for (let fetcher = this.ready(); fetcher !== undefined; fetcher = this.ready()) {
+      const records = await fetcher.next(recordsMax, bytesMax)
+      if (records.length > 0) return { fetcher, records }
+    }
+    return undefined
+  }
+
+  /** Resolves when a partition may have something, `wake` was called, or the signal fired. Rejects with the error of a log. */
+  async wait(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    const woken = new Promise<void>(resolve => {
+      this.#wake = resolve
+    })
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+    for (const fetcher of this.#fetchers) {
+      if (fetcher.paused) continue
+      if (fetcher.isReady) this.#wake?.()
+      else this.#watch(fetcher)
+    }
+    await woken
+    this.#wake = undefined
+    signal.removeEventListener('abort', this.#onAbort)
+    const failed = this.#failed
+    this.#failed = undefined
+    if (failed !== undefined && !signal.aborted) throw failed
+  }
+
+  readonly #onAbort = (): void => this.wake()
+
+  #watch(fetcher: PartitionFetcher): void {
+    if (this.#waiting.has(fetcher)) return
+    const controller = new AbortController()
+    this.#waiting.set(fetcher, controller)
+    const { log } = fetcher
+    // Markers that release a transaction move the high watermark too.
+    const seen = Math.max(fetcher.position, log.highWatermark)
+    log.waitFor(seen, { signal: controller.signal }).then(
+      () => this.#woken(fetcher, controller),
+      error => {
+        if (!controller.signal.aborted) this.#failed = error
+        this.#woken(fetcher, controller)
+      },
+    )
+  }
+
+  #woken(fetcher: PartitionFetcher, controller: AbortController): void {
+    if (this.#waiting.get(fetcher) === controller) this.#waiting.delete(fetcher)
+    this.wake()
+  }
+}

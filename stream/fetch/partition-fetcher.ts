@@ -1,0 +1,199 @@
+/**
+ * Reads one partition in order: slices of the log, without control batches, without what was read before, and with 'read_committed' without aborted
+ * transactions and what open ones hold back.
+ *
+ * A slice is read whole and handed out in pieces of at most `recordsMax` records. Works over any `Log`, replicated ones too: reads may be promises.
+ * Invariant: `position` is the offset of the next record to hand out; all records below it that count were handed out.
+ */
+import {
+  type AbortedTransaction,
+  batchBaseOffset,
+  batchLastOffset,
+  batchProducerId,
+  decodeHeaders,
+  isControlBatch,
+  isTransactionalBatch,
+  type Log,
+  type LogSlice,
+  RecordCursor,
+} from '../../engine/index.ts'
+import { ConsumedRecord, noHeaders, type RecordSource } from './consumed-record.ts'
+
+/** Kafka's `isolation.level`. */
+export type Isolation = 'read_committed' | 'read_uncommitted'
+
+/** Whole batches of a partition, as stored. */
+export interface RawSlice {
+  readonly bytes: Uint8Array
+  /** Where each batch starts in `bytes`; control batches and aborted ones are left out. */
+  readonly positions: readonly number[]
+  /** Read on from here. */
+  readonly nextOffset: number
+}
+
+const cursor = new RecordCursor()
+
+export class PartitionFetcher<V = unknown, K = unknown> {
+  readonly log: Log
+  readonly source: RecordSource<V, K>
+  readonly #isolation: Isolation
+  #position: number
+  /** What was read and not handed out yet. */
+  #slice: LogSlice | undefined
+  /** Index in `#slice.positions` of the next batch. */
+  #batch = 0
+  #aborted: readonly AbortedTransaction[] = []
+  /** Nothing is handed out while true; kept here for whoever asks for records. */
+  paused = false
+
+  constructor(log: Log, source: RecordSource<V, K>, position: number, isolation: Isolation) {
+    this.log = log
+    this.source = source
+    this.#position = position
+    this.#isolation = isolation
+  }
+
+  get position(): number {
+    return this.#position
+  }
+
+  /** Reads on from `offset`, whatever was read ahead. */
+  seek(offset: number): void {
+    this.#position = offset
+    this.#slice = undefined
+  }
+
+  /** Exclusive end of what may be handed out now. */
+  get bound(): number {
+    return this.#isolation === 'read_committed' ? this.log.lastStableOffset : this.log.highWatermark
+  }
+
+  /** Whether `next` would find something. */
+  get isReady(): boolean {
+    return this.#slice !== undefined || this.#position < this.bound
+  }
+
+  /** Records of what can be read now, at most `recordsMax`, in order; none when there is nothing. Throws OFFSET_OUT_OF_RANGE and the log's errors. */
+  next(recordsMax: number, bytesMax: number): ConsumedRecord<V, K>[] | Promise<ConsumedRecord<V, K>[]> {
+    if (this.#slice !== undefined) return this.#take(recordsMax, bytesMax)
+    const loaded = this.#load(bytesMax)
+    return loaded === undefined ? this.#take(recordsMax, bytesMax) : loaded.then(() => this.#take(recordsMax, bytesMax))
+  }
+
+  /** The next slice as it is stored; undefined when there is nothing. `into`: memory to read into, see `ReadOptions.into`. */
+  async nextRaw(bytesMax: number, into?: Uint8Array): Promise<RawSlice | undefined> {
+    for (;;) {
+      if (this.#slice === undefined) await this.#load(bytesMax, into)
+      const slice = this.#slice
+      if (slice === undefined) return undefined
+      const positions: number[] = []
+      for (let i = this.#batch; i < slice.positions.length; i++) {
+        const at = slice.positions[i] as number
+        if (!this.#isHidden(slice.bytes, at)) positions.push(at)
+      }
+      this.#finish(slice)
+      if (positions.length > 0) return { bytes: slice.bytes, positions, nextOffset: this.#position }
+    }
+  }
+
+  #load(bytesMax: number, into?: Uint8Array): Promise<void> | undefined {
+    const { bound } = this
+    if (this.#position >= bound) {
+      // The range check of a read, for a position that lies behind what there is.
+      if (this.#position < this.log.startOffset || this.#position > this.log.endOffset) void this.log.read(this.#position)
+      return undefined
+    }
+    const slice = this.log.read(this.#position, into === undefined ? { bytesMax } : { bytesMax, into })
+    if (isPromise(slice)) return slice.then(read => this.#begin(read, bound))
+    return this.#begin(slice, bound)
+  }
+
+  #begin(slice: LogSlice, bound: number): Promise<void> | undefined {
+    let { positions, nextOffset } = slice
+    // Transactions that are open hold back what lies behind their first record, whoever wrote it.
+    const held = positions.findIndex(at => batchBaseOffset(slice.bytes, at) >= bound)
+    if (held >= 0) {
+      positions = positions.slice(0, held)
+      nextOffset = bound
+    }
+    this.#batch = 0
+    this.#slice = { kind: slice.kind, bytes: slice.bytes, positions, nextOffset }
+    this.#aborted = []
+    if (this.#isolation === 'read_uncommitted' || !positions.some(at => isTransactionalBatch(slice.bytes, at))) return undefined
+    const aborted = this.log.abortedTransactions(this.#position, nextOffset)
+    if (isPromise(aborted)) return aborted.then(found => void (this.#aborted = found))
+    this.#aborted = aborted
+    return undefined
+  }
+
+  #take(recordsMax: number, bytesMax: number): ConsumedRecord<V, K>[] | Promise<ConsumedRecord<V, K>[]> {
+    const records: ConsumedRecord<V, K>[] = []
+    for (;;) {
+      const slice = this.#slice
+      if (slice === undefined) return records
+      this.#decode(slice, records, recordsMax)
+      if (records.length > 0) return records
+      // A slice without a record that counts: markers, aborted data, a batch that ends before the position.
+      const loaded = this.#load(bytesMax)
+      if (loaded !== undefined) return loaded.then(() => this.#take(recordsMax, bytesMax))
+    }
+  }
+
+  #decode(slice: LogSlice, records: ConsumedRecord<V, K>[], recordsMax: number): void {
+    const { source } = this
+    const { bytes, positions } = slice
+    for (; this.#batch < positions.length; this.#batch++) {
+      const at = positions[this.#batch] as number
+      if (this.#isHidden(bytes, at)) continue
+      cursor.open(bytes, at)
+      const { data } = cursor
+      while (cursor.next()) {
+        const { offset } = cursor
+        if (offset < this.#position) continue
+        if (records.length === recordsMax) {
+          // The rest of this batch is for the next call: it is walked again from its start.
+          cursor.close()
+          return
+        }
+        records.push(
+          new ConsumedRecord(
+            source,
+            data,
+            offset,
+            cursor.timestamp,
+            cursor.keyStart,
+            cursor.keySize,
+            cursor.valueStart,
+            cursor.valueSize,
+            cursor.headerCount === 0 ? noHeaders : decodeHeaders(cursor),
+          ),
+        )
+        this.#position = offset + 1
+      }
+      cursor.close()
+      if (records.length === recordsMax) {
+        this.#batch++
+        if (this.#batch < positions.length) return
+        break
+      }
+    }
+    this.#finish(slice)
+  }
+
+  #finish(slice: LogSlice): void {
+    this.#position = Math.max(this.#position, slice.nextOffset)
+    this.#slice = undefined
+  }
+
+  #isHidden(bytes: Uint8Array, at: number): boolean {
+    if (isControlBatch(bytes, at) || batchLastOffset(bytes, at) < this.#position) return true
+    if (this.#aborted.length === 0 || !isTransactionalBatch(bytes, at)) return false
+    const producerId = batchProducerId(bytes, at)
+    const offset = batchBaseOffset(bytes, at)
+    return this.#aborted.some(entry => entry.producerId === producerId && entry.firstOffset <= offset && offset < entry.lastOffset)
+  }
+}
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof (value as { then?: unknown }).then === 'function'
+}

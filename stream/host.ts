@@ -1,0 +1,19 @@
+/**
+ * What topics need of the database below them: logs, one committer, definitions, and an environment. The engine's `Database` is one; a node of a cluster
+ * will be another. Nothing in `stream/` knows more of either.
+ */
+import type { Committer, Definitions, Durability, Environment, LocalLog, Transaction, TransactionOptions } from '../engine/index.ts'
+
+export interface StreamHost extends Committer, Definitions {
+  readonly path: string
+  readonly environment: Pick<Environment, 'clock' | 'random' | 'timers'>
+  readonly options: { readonly durability: Durability }
+  readonly isOpen: boolean
+  /** The log of that name; NOT_FOUND when none is defined. The same object each time. */
+  log(name: string): LocalLog
+  /** Resolves when less than half of every bound of back-pressure is in use. */
+  drain(): Promise<void>
+  transaction<T>(body: (tx: Transaction) => T | PromiseLike<T>, options?: TransactionOptions): Promise<T>
+  /** Compacts a log by key now. */
+  compactLog(name: string, options?: { readonly deleteRetentionMs?: number }): Promise<void>
+}

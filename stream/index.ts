@@ -1,0 +1,15 @@
+/** The door of `stream/`: topics over the engine's logs. */
+
+export type { TopicCodecName } from './codec/topic-codec.ts'
+export { ConsumedBatch } from './consumed-batch.ts'
+export { type ConsumeFrom, type ConsumeOptions, Consumer, type RawBatch } from './consumer.ts'
+export { ConsumedRecord } from './fetch/consumed-record.ts'
+export type { Isolation, RawSlice } from './fetch/partition-fetcher.ts'
+export { murmur2 } from './partition/murmur2.ts'
+export type { Partitioner } from './partition/partitioner.ts'
+export type { Outgoing, Sent } from './produce/outgoing.ts'
+export { Topic } from './topic.ts'
+export type { ChangeableTopicOptions, StoredTopicOptions, TopicCleanup, TopicOptions, TopicRetention } from './topic-options.ts'
+export type { TopicTransaction, TransactionTopic } from './topic-transaction.ts'
+export { extendTransaction } from './topic-transaction.ts'
+export { type PartitionDescription, type TopicDescription, Topics } from './topics.ts'

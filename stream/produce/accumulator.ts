@@ -1,0 +1,155 @@
+/**
+ * Gathers what is sent within one turn and appends it as one commit, a batch for each partition: sixty-four sends that nobody awaits cost one frame.
+ *
+ * One for the whole database. A commit of somebody else in the same turn (a transaction, a batch) calls `flush` first, so that what was sent before it also
+ * lies before it. At the engine's bound of back-pressure (BUSY) records wait here, in order, and go on when there is room; at `bufferedBytesMax` new ones are
+ * refused (Kafka's `buffer.memory`).
+ *
+ * Invariant: records of one partition are appended in the order of `add`.
+ */
+import { type CompressionName, isVarveError, type LocalLog, type TopicRecord, VarveError } from '../../engine/index.ts'
+import type { StreamHost } from '../host.ts'
+import type { Sent } from './outgoing.ts'
+
+/** Bytes of keys and values that may wait for room in the engine. */
+const bufferedBytesMax = 64 * 1024 * 1024
+/** Of one batch, before the next begins: readers take whole batches. */
+const batchBytesMax = 1024 * 1024
+
+interface Waiter {
+  readonly timestamp: number
+  resolve(sent: Sent): void
+  reject(error: unknown): void
+}
+
+interface Gathered {
+  readonly log: LocalLog
+  readonly partition: number
+  readonly compression: CompressionName | undefined
+  readonly records: TopicRecord[]
+  readonly waiters: Waiter[]
+  bytes: number
+}
+
+export class Accumulator {
+  readonly #host: StreamHost
+  /** Newest batch of each partition, not yet appended. */
+  readonly #open = new Map<LocalLog, Gathered>()
+  /** All batches not yet appended, oldest first. */
+  #queue: Gathered[] = []
+  #bytes = 0
+  #scheduled = false
+  /** The engine has no room: `flush` waits for it. */
+  #blocked: Promise<void> | undefined
+
+  constructor(host: StreamHost) {
+    this.#host = host
+  }
+
+  /** Adds a record; resolves when the durability word holds. */
+  add(log: LocalLog, partition: number, record: TopicRecord, compression: CompressionName | undefined): Promise<Sent> {
+    const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0)
+    if (this.#bytes + bytes > bufferedBytesMax) {
+      const message = `${this.#bytes} bytes wait for room in the commit log, and no more than ${bufferedBytesMax} may: await what was sent`
+      return Promise.reject(new VarveError('BUSY', message, { details: { limit: 'bufferedBytesMax' } }))
+    }
+    let gathered = this.#open.get(log)
+    if (gathered === undefined || gathered.bytes + bytes > batchBytesMax) {
+      gathered = { log, partition, compression, records: [], waiters: [], bytes: 0 }
+      this.#open.set(log, gathered)
+      this.#queue.push(gathered)
+    }
+    gathered.records.push(record)
+    gathered.bytes += bytes
+    this.#bytes += bytes
+    const { waiters } = gathered
+    const promise = new Promise<Sent>((resolve, reject) => {
+      waiters.push({ timestamp: record.timestamp as number, resolve, reject })
+    })
+    if (!this.#scheduled) {
+      this.#scheduled = true
+      queueMicrotask(() => {
+        this.#scheduled = false
+        this.flush()
+      })
+    }
+    return promise
+  }
+
+  /** True while records wait for room: whoever commits past them must wait for `drained` first. */
+  get isBlocked(): boolean {
+    return this.#blocked !== undefined
+  }
+
+  /** Resolves when nothing waits for room any more. */
+  async drained(): Promise<void> {
+    while (this.#blocked !== undefined) await this.#blocked
+  }
+
+  /** Appends what was added, now. Errors go to the promises of the records. */
+  flush(): void {
+    if (this.#queue.length === 0 || this.#blocked !== undefined) return
+    const batches = this.#queue
+    this.#queue = []
+    this.#open.clear()
+    try {
+      this.#append(batches)
+      this.#release(batches)
+    } catch (error) {
+      if (isVarveError(error, 'BUSY')) this.#waitForRoom(batches)
+      else if (batches.length === 1 || isVarveError(error, 'POISONED') || isVarveError(error, 'CLOSED')) {
+        this.#release(batches)
+        for (const { waiters } of batches) for (const waiter of waiters) waiter.reject(error)
+      } else this.#appendEach(batches)
+    }
+  }
+
+  /** One of the batches was refused: the others must not suffer. */
+  #appendEach(batches: readonly Gathered[]): void {
+    for (const [index, batch] of batches.entries()) {
+      try {
+        this.#append([batch])
+      } catch (error) {
+        if (isVarveError(error, 'BUSY')) {
+          this.#waitForRoom(batches.slice(index))
+          return
+        }
+        for (const waiter of batch.waiters) waiter.reject(error)
+      }
+      this.#release([batch])
+    }
+  }
+
+  #append(batches: readonly Gathered[]): void {
+    const committed = this.#host.commit(commit => {
+      for (const { log, records, compression } of batches)
+        commit.appendRecords(log, records, compression === undefined ? {} : { compression })
+    })
+    const settle = (): void => {
+      for (const [index, { partition, waiters }] of batches.entries()) {
+        let offset = committed.appends[index]?.baseOffset as number
+        for (const waiter of waiters) waiter.resolve({ partition, offset: offset++, timestamp: waiter.timestamp, duplicate: false })
+      }
+    }
+    const refuse = (error: unknown): void => {
+      for (const { waiters } of batches) for (const waiter of waiters) waiter.reject(error)
+    }
+    committed.acknowledged.then(settle, refuse)
+  }
+
+  #release(batches: readonly Gathered[]): void {
+    for (const { bytes } of batches) this.#bytes -= bytes
+  }
+
+  #waitForRoom(batches: readonly Gathered[]): void {
+    this.#queue = [...batches, ...this.#queue]
+    // Their batches are closed: what comes now goes behind them.
+    this.#blocked = this.#host
+      .drain()
+      .catch(() => undefined) // the next flush meets the same error and tells those who wait
+      .then(() => {
+        this.#blocked = undefined
+        this.flush()
+      })
+  }
+}

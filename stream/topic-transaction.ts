@@ -1,0 +1,82 @@
+/**
+ * Topics within `db.transaction`: what is sent there becomes durable with the transaction's writes to stores, or not at all, and leaves no trace when the
+ * transaction is aborted.
+ *
+ * `extendTransaction` gives the engine's transaction the verb `topic`. Records gather by partition and are appended in the turn of the commit, behind what
+ * was sent outside before it.
+ */
+import type { Transaction } from '../engine/index.ts'
+import { StickyPartition } from './partition/partitioner.ts'
+import type { Outgoing } from './produce/outgoing.ts'
+import { gatherByPartition, type PartitionBatch } from './produce/send-batch.ts'
+import { coreOfTopic, type Topic } from './topic.ts'
+import type { TopicCore } from './topic-core.ts'
+import type { Topics } from './topics.ts'
+
+/** A topic within a transaction. */
+export interface TransactionTopic<V = unknown, K = unknown> {
+  /** Sends when the transaction commits; the offset is known only then. TypeError, RangeError, TOO_LARGE, INVALID_RECORD. */
+  send(record: V | Outgoing<V, K>): void
+  sendBatch(records: readonly (V | Outgoing<V, K>)[]): void
+}
+
+/** What the body of a transaction gets: the engine's verbs, and topics. */
+export interface TopicTransaction extends Transaction {
+  /** The topic within this transaction. */
+  topic<V, K>(topic: Topic<V, K>): TransactionTopic<V, K>
+}
+
+class ExtendedTransaction implements TopicTransaction {
+  readonly #tx: Transaction
+  readonly #topics: Topics
+  readonly #batches: { readonly core: TopicCore; readonly batch: PartitionBatch }[] = []
+  readonly #sticky: StickyPartition
+
+  constructor(tx: Transaction, topics: Topics) {
+    this.#tx = tx
+    this.#topics = topics
+    this.#sticky = new StickyPartition(topics.host.environment.random)
+    tx.beforeCommit(() => this.#append())
+  }
+
+  topic<V, K>(topic: Topic<V, K>): TransactionTopic<V, K> {
+    const core = coreOfTopic(topic)
+    core.assertUsable()
+    const sendBatch = (records: readonly (V | Outgoing<V, K>)[]): void => {
+      for (const batch of gatherByPartition(core, records, this.#sticky, this.#topics.host.environment.clock.now())) {
+        this.#batches.push({ core: core as unknown as TopicCore, batch })
+      }
+    }
+    return { send: record => sendBatch([record]), sendBatch }
+  }
+
+  /** In the turn of the commit. */
+  #append(): void {
+    if (this.#batches.length === 0) return
+    this.#topics.accumulator.flush()
+    const byLog = new Map<PartitionBatch['log'], { readonly core: TopicCore; readonly batch: PartitionBatch }>()
+    for (const { core, batch } of this.#batches) {
+      const known = byLog.get(batch.log)
+      if (known === undefined) byLog.set(batch.log, { core, batch })
+      else known.batch.records.push(...batch.records)
+    }
+    for (const [log, { core, batch }] of byLog) {
+      const { compression } = core.options
+      this.#tx.log(log).appendRecords(batch.records, compression === undefined ? {} : { compression })
+    }
+    this.#batches.length = 0
+  }
+
+  store: Transaction['store'] = store => this.#tx.store(store)
+  log: Transaction['log'] = log => this.#tx.log(log)
+  abort(): void {
+    this.#tx.abort()
+  }
+  beforeCommit: Transaction['beforeCommit'] = prepare => this.#tx.beforeCommit(prepare)
+  afterCommit: Transaction['afterCommit'] = effect => this.#tx.afterCommit(effect)
+}
+
+/** The transaction with topics. */
+export function extendTransaction(tx: Transaction, topics: Topics): TopicTransaction {
+  return new ExtendedTransaction(tx, topics)
+}

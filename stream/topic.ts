@@ -1,0 +1,125 @@
+/** A handle of a topic: what `Database.topic` returns. Verbs of a topic that could not be opened throw, or reject with, the reason. */
+import type { LocalLog, VarveError } from '../engine/index.ts'
+import { type ConsumeOptions, Consumer } from './consumer.ts'
+import { StickyPartition } from './partition/partitioner.ts'
+import type { Outgoing, Sent } from './produce/outgoing.ts'
+import { sendBatch } from './produce/send-batch.ts'
+import { TopicCore } from './topic-core.ts'
+import type { ChangeableTopicOptions } from './topic-options.ts'
+import type { TopicDescription, Topics } from './topics.ts'
+
+const cores = new WeakMap<Topic<never, never>, TopicCore>()
+
+/** The shared part behind a handle, for other files of this folder. Throws what the handle's opening threw. */
+export function coreOfTopic<V, K>(topic: Topic<V, K>): TopicCore<V, K> {
+  const core = cores.get(topic as unknown as Topic<never, never>)
+  if (core !== undefined) return core as unknown as TopicCore<V, K>
+  if (topic instanceof Topic) topic.assertOpened()
+  throw new TypeError('topic must be a topic of this database')
+}
+
+export class Topic<V = unknown, K = string> {
+  readonly #name: string
+  readonly #core: TopicCore<V, K> | undefined
+  readonly #error: VarveError | undefined
+  readonly #topics: Topics
+  readonly #ready: Promise<void>
+  readonly #sticky: StickyPartition
+
+  /** For `Topics`. */
+  constructor(name: string, core: TopicCore<V, K> | VarveError, topics: Topics, ready: Promise<void>) {
+    this.#name = name
+    this.#core = core instanceof TopicCore ? core : undefined
+    this.#error = core instanceof TopicCore ? undefined : core
+    this.#topics = topics
+    this.#ready = ready
+    this.#sticky = new StickyPartition(topics.host.environment.random)
+    if (this.#core !== undefined) cores.set(this as unknown as Topic<never, never>, this.#core as unknown as TopicCore)
+  }
+
+  /** As it is now: a rename changes it. */
+  get name(): string {
+    return this.#core?.name ?? this.#name
+  }
+  get partitionCount(): number {
+    return this.#opened().partitionCount
+  }
+
+  /** Resolves when the topic's definition is durable; rejects with DEFINITION_MISMATCH and the like. */
+  ready(): Promise<void> {
+    return this.#ready
+  }
+
+  /**
+   * Appends a record: a value, or `{ key, value, headers, timestamp, partition }`. Resolves when it is durable by the database's word. Sends of one turn become one
+   * batch a partition; those of one partition keep their order. TypeError, RangeError, TOO_LARGE, INVALID_RECORD, BUSY, POISONED, CLOSED, NOT_FOUND.
+   */
+  send(record: V | Outgoing<V, K>): Promise<Sent> {
+    try {
+      const core = this.#opened()
+      const { partition, record: outgoing } = core.outgoing(record, this.#sticky, this.#topics.host.environment.clock.now())
+      // Bytes may be the caller's, who may write them again before the turn ends.
+      const { key, value } = outgoing
+      const isShared = (typeof value === 'object' && value !== null) || (typeof key === 'object' && key !== null)
+      const kept = isShared ? { ...outgoing, key: copied(key ?? null), value: copied(value) } : outgoing
+      return this.#topics.accumulator.add(core.partition(partition), partition, kept, core.options.compression)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Appends many records as one commit, in the turn of the call: all or nothing. Resolves in their order. Errors as `send`. */
+  async sendBatch(records: readonly (V | Outgoing<V, K>)[]): Promise<Sent[]> {
+    return await sendBatch(this.#opened(), records, this.#sticky, this.#topics.accumulator)
+  }
+
+  /** Reads the topic; see `ConsumeOptions`. Iterate it by batch, or `records()`, or `raw()`. */
+  consume(options: ConsumeOptions = {}): Consumer<V, K> {
+    return new Consumer<V, K>(this.#topics, [this.#opened()], options)
+  }
+
+  describe(): TopicDescription {
+    return this.#topics.describe(this.#opened().name)
+  }
+
+  /** Changes options that may change; the others are refused by name. Resolves when durable. */
+  async alter(options: ChangeableTopicOptions): Promise<void> {
+    await this.#topics.alter(this.#opened() as unknown as TopicCore, options)
+  }
+
+  /** Grows to this many partitions. New keys of old records may move to other partitions: order by key holds from then on. */
+  async addPartitions(partitions: number): Promise<void> {
+    await this.#topics.addPartitions(this.#opened() as unknown as TopicCore, partitions)
+  }
+
+  /** Hides the records of a partition below `offset` (Kafka's DeleteRecords); their space is freed later. RangeError above the high watermark. */
+  async deleteRecords(partition: number, offset: number): Promise<void> {
+    await this.partition(partition).trimPrefix(offset).acknowledged
+  }
+
+  /** Offset of the first record with a timestamp of at least `timestamp`; undefined when there is none. */
+  offsetForTime(partition: number, timestamp: number): number | undefined {
+    return this.partition(partition).offsetForTime(timestamp)
+  }
+
+  /** The log of a partition. RangeError. */
+  partition(partition: number): LocalLog {
+    return this.#opened().partition(partition)
+  }
+
+  /** Throws why the topic could not be opened. */
+  assertOpened(): void {
+    this.#opened()
+  }
+
+  #opened(): TopicCore<V, K> {
+    if (this.#error !== undefined) throw this.#error
+    const core = this.#core as TopicCore<V, K>
+    core.assertUsable()
+    return core
+  }
+}
+
+function copied<T extends string | Uint8Array | null>(bytes: T): T {
+  return (typeof bytes === 'object' && bytes !== null ? (bytes as Uint8Array).slice() : bytes) as T
+}

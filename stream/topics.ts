@@ -1,0 +1,219 @@
+/**
+ * The topics of a database: handles by name, over the logs that `names.ts` names.
+ *
+ * A handle is there at once: a new topic is defined in the turn of the call, all its logs by one edit; an existing one is compared with what was asked for,
+ * and a conflict is told by `ready()` and by every verb. Owned by the facade's `Database`.
+ *
+ * Invariant: one `TopicCore` a topic, however many handles there are.
+ */
+import { type DefinedLog, isVarveError, type LogDefinition, VarveError } from '../engine/index.ts'
+import type { StreamHost } from './host.ts'
+import { checkTopicName, isInternalTopic, partitionLogName, topicLogName, topicOfLogName } from './names.ts'
+import { Accumulator } from './produce/accumulator.ts'
+import { Topic } from './topic.ts'
+import { TopicCore } from './topic-core.ts'
+import {
+  alteredOptions,
+  type ChangeableTopicOptions,
+  checkChangeableOptions,
+  checkPartitions,
+  checkSameTopic,
+  checkTopicOptions,
+  isCompacted,
+  type StoredTopicOptions,
+  storedTopicOptions,
+  type TopicOptions,
+} from './topic-options.ts'
+
+/** A topic as `describe` tells it. */
+export interface TopicDescription {
+  readonly name: string
+  /** Unique within the database, never reused. */
+  readonly id: number
+  readonly internal: boolean
+  readonly options: StoredTopicOptions
+  readonly partitions: readonly PartitionDescription[]
+}
+
+export interface PartitionDescription {
+  readonly partition: number
+  /** First offset that can be read. */
+  readonly startOffset: number
+  /** Offset after the newest record that consumers may read. */
+  readonly highWatermark: number
+  /** As far as `read_committed` consumers may read, exclusive. */
+  readonly lastStableOffset: number
+}
+
+export class Topics {
+  readonly host: StreamHost
+  readonly accumulator: Accumulator
+  /** By topic id. */
+  readonly #cores = new Map<number, TopicCore>()
+
+  constructor(host: StreamHost) {
+    this.host = host
+    this.accumulator = new Accumulator(host)
+  }
+
+  /** See `Database.topic`. */
+  topic<V, K>(name: string, options: TopicOptions<V, K> | undefined): Topic<V, K> {
+    checkTopicName(name)
+    if (options !== undefined) checkTopicOptions(options)
+    if (isInternalTopic(name) && this.host.get(topicLogName(name)) === undefined)
+      throw new TypeError(`name must not begin with two underscores, which are of internal topics, got ${name}`)
+    return this.open(name, options)
+  }
+
+  /** As `topic`, for internal ones too. */
+  open<V, K>(name: string, options: TopicOptions<V, K> | undefined): Topic<V, K> {
+    try {
+      const { core, ready } = this.#open(name, options as TopicOptions<never, never> | undefined)
+      return new Topic<V, K>(name, core as unknown as TopicCore<V, K>, this, ready)
+    } catch (error) {
+      if (!isVarveError(error)) throw error
+      const ready = Promise.reject(error)
+      ready.catch(() => undefined) // whoever asks is told
+      return new Topic<V, K>(name, error, this, ready)
+    }
+  }
+
+  /** Names of all topics, sorted; internal ones only when asked for. */
+  names(options: { readonly internal?: boolean } = {}): string[] {
+    const names: string[] = []
+    for (const { name } of this.host.list()) {
+      const topic = topicOfLogName(name)
+      if (topic !== undefined && (options.internal === true || !isInternalTopic(topic))) names.push(topic)
+    }
+    return names.sort()
+  }
+
+  /** The shared part of a topic that is defined; undefined when there is none. */
+  core(name: string): TopicCore | undefined {
+    const definition = this.host.get(topicLogName(name))
+    return definition?.options?.topic === undefined ? undefined : this.#coreOf(definition, undefined)
+  }
+
+  /** As `core`, by the topic's id. */
+  coreById(id: number): TopicCore | undefined {
+    const known = this.#cores.get(id)
+    if (known !== undefined && !known.dropped) return known
+    const definition = this.host.list().find(log => log.id === id)
+    return definition?.options?.topic === undefined ? undefined : this.#coreOf(definition, undefined)
+  }
+
+  /** The shared part of a topic. NOT_FOUND. */
+  existing(name: string): TopicCore {
+    checkTopicName(name)
+    const core = this.core(name)
+    if (core === undefined) throw new VarveError('NOT_FOUND', `no topic is named ${name}`, { details: { topic: name } })
+    return core
+  }
+
+  describe(name: string): TopicDescription {
+    const core = this.existing(name)
+    const partitions = Array.from({ length: core.partitionCount }, (_, partition) => {
+      const { startOffset, highWatermark, lastStableOffset } = core.partition(partition)
+      return { partition, startOffset, highWatermark, lastStableOffset }
+    })
+    return { name, id: core.id, internal: core.isInternal, options: core.options, partitions }
+  }
+
+  /** Renames a topic with its partitions; handles go on, offsets of groups stay. NOT_FOUND, EXISTS. Resolves when durable. */
+  async rename(from: string, to: string): Promise<void> {
+    const core = this.existing(from)
+    checkTopicName(to, 'to')
+    if (isInternalTopic(from) || isInternalTopic(to)) throw new TypeError('internal topics cannot be renamed, and no topic can become one')
+    const pairs: [string, string][] = [[topicLogName(from), topicLogName(to)]]
+    for (let i = 0; i < core.partitionCount; i++) pairs.push([partitionLogName(from, i), partitionLogName(to, i)])
+    const renamed = this.host.renameAll(pairs)
+    // In the turn of the call the definitions say the new names already, unless they were refused.
+    const definition = this.host.get(topicLogName(to))
+    if (definition?.id === core.id) core.redefined(definition)
+    await renamed
+  }
+
+  /** Removes a topic with all its records. NOT_FOUND. Resolves when durable. */
+  async delete(name: string): Promise<void> {
+    const core = this.existing(name)
+    if (core.isInternal) throw new TypeError(`internal topics cannot be deleted, got ${name}`)
+    const names = [topicLogName(name)]
+    for (let i = 0; i < core.partitionCount; i++) names.push(partitionLogName(name, i))
+    const dropped = this.host.drop(names)
+    if (this.host.get(topicLogName(name)) === undefined) {
+      core.markDropped()
+      this.#cores.delete(core.id)
+    }
+    await dropped
+  }
+
+  /** More partitions, behind those that are there. RangeError for fewer. Resolves when durable. */
+  async addPartitions(core: TopicCore, partitions: number): Promise<void> {
+    checkPartitions(partitions)
+    core.assertUsable()
+    if (partitions < core.partitionCount)
+      throw new RangeError(`partitions must not be fewer than the ${core.partitionCount} that topic ${core.name} has, got ${partitions}`)
+    if (partitions === core.partitionCount) return
+    const fresh: LogDefinition[] = []
+    for (let i = core.partitionCount; i < partitions; i++) fresh.push(partitionDefinition(core.name, i, core.options))
+    // Logs without a definition that counts them are taken up when it is tried again.
+    await this.host.define(fresh)
+    await this.#redefine(core, { ...core.options, partitions })
+  }
+
+  async alter(core: TopicCore, change: ChangeableTopicOptions): Promise<void> {
+    checkChangeableOptions(change)
+    core.assertUsable()
+    await this.#redefine(core, alteredOptions(core.options, change))
+  }
+
+  async #redefine(core: TopicCore, options: StoredTopicOptions): Promise<void> {
+    const logName = topicLogName(core.name)
+    const redefined = this.host.redefine(logName, { topic: options })
+    const definition = this.host.get(logName)
+    if (definition !== undefined) core.redefined(definition)
+    await redefined
+  }
+
+  #open(name: string, options: TopicOptions<never, never> | undefined): { core: TopicCore; ready: Promise<void> } {
+    const logName = topicLogName(name)
+    let ready: Promise<void> = Promise.resolve()
+    let definition = this.host.get(logName)
+    if (definition === undefined) {
+      const stored = storedTopicOptions(options ?? {})
+      const logs: LogDefinition[] = [{ name: logName, kind: 'topic', options: { topic: stored } }]
+      for (let i = 0; i < stored.partitions; i++) logs.push(partitionDefinition(name, i, stored))
+      // The edit is made in this turn; the promise is for the disk.
+      ready = this.host.define(logs).then(() => undefined)
+      ready.catch(() => undefined) // told by `ready()`, and by every write
+      definition = this.host.get(logName)
+      if (definition === undefined) {
+        const refused = new VarveError('NOT_FOUND', `topic ${name} could not be defined: ready() says why`, { details: { topic: name } })
+        throw refused
+      }
+    } else {
+      const stored = definition.options?.topic as StoredTopicOptions | undefined
+      if (stored === undefined) {
+        const details = { option: 'name', log: logName }
+        throw new VarveError('DEFINITION_MISMATCH', `log ${logName} was defined by hand, not as a topic`, { details })
+      }
+      if (options !== undefined) checkSameTopic(name, stored, options)
+    }
+    return { core: this.#coreOf(definition, options), ready }
+  }
+
+  #coreOf(definition: DefinedLog, options: TopicOptions<never, never> | undefined): TopicCore {
+    const known = this.#cores.get(definition.id)
+    if (known !== undefined && !known.dropped) {
+      if (options !== undefined) known.adopt(options as unknown as TopicOptions)
+      return known
+    }
+    const core = new TopicCore(this.host, definition, options as unknown as TopicOptions | undefined)
+    this.#cores.set(definition.id, core)
+    return core
+  }
+}
+
+function partitionDefinition(topic: string, partition: number, options: StoredTopicOptions): LogDefinition {
+  return { name: partitionLogName(topic, partition), kind: 'topic', ...(isCompacted(options) ? { cleanup: 'compact' as const } : {}) }
+}
