@@ -14,6 +14,7 @@ interface User {
 export async function quickstart(folder: string): Promise<void> {
   const db = await open(folder) // a folder; created when missing
   const users = db.store<User, string>('users', { indexes: { city: 'city' } }) // the same each time it is opened
+  await users.ready() // tells whether the store was defined otherwise before, and waits for new indexes
   await users.put('ada', { name: 'Ada', city: 'London' }) // resolves when power loss cannot take it
   await users.put('emmy', { name: 'Emmy', city: 'Erlangen' })
   console.log(users.get('ada')?.name) // synchronous, and sees every write at once

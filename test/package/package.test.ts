@@ -53,10 +53,21 @@ afterAll(() => {
 test('the tarball holds the product and its papers, and nothing else', () => {
   const [{ files }] = JSON.parse(npm('.', 'pack', '--ignore-scripts', '--dry-run', '--json')) as [{ files: { path: string }[] }]
   const paths = files.map(file => file.path)
-  for (const path of ['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json', 'dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js'])
+  for (const path of [
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+    'package.json',
+    'bench/RESULTS.md',
+    'dist/index.js',
+    'dist/index.d.ts',
+    'dist/cli/main.js',
+  ])
     expect(paths).toContain(path)
   expect(
-    paths.filter(path => /^dist\/(bench|examples|test)\//.test(path) || !/^(dist\/|docs\/|[A-Za-z]+(\.md|\.json)?$)/.test(path)),
+    paths.filter(
+      path => /^dist\/(bench|examples|test)\//.test(path) || !/^(dist\/|docs\/|bench\/RESULTS\.md$|[A-Za-z]+(\.md|\.json)?$)/.test(path),
+    ),
   ).toEqual([])
 })
 

@@ -3,8 +3,8 @@
  * A block without imports is a fragment: it gets `db`, the names that users import, and what comments `<!-- with: … -->` right before it declare.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 
 const documents = ['README.md', ...readdirSync('docs', { recursive: true, encoding: 'utf8' }).map(file => join('docs', file))].filter(
@@ -88,4 +88,34 @@ test('the README can be read in one go, and the architecture names only files th
   const named = readFileSync('docs/ARCHITECTURE.md', 'utf8').match(/(?<=`)[a-z0-9/-]+\.ts(?=`)/g) ?? []
   expect(named.length).toBeGreaterThan(40)
   expect(named.filter(name => !sources.some(source => source.endsWith(`/${name}`)))).toEqual([])
+})
+
+/** What GitHub and npm make of headings. */
+function anchorsOf(document: string): string[] {
+  const headings = [...readFileSync(document, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, heading]) => heading as string)
+  return headings.map(heading =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
+test('links within the documents lead somewhere, also in the published package', () => {
+  const published = (JSON.parse(readFileSync('package.json', 'utf8')) as { files: string[] }).files
+  const isPublished = (path: string): boolean => published.some(entry => path === entry || path.startsWith(`${entry}/`))
+  const broken: string[] = []
+  let links = 0
+  for (const document of documents.map(file => file.replaceAll('\\', '/'))) {
+    for (const [, target = ''] of readFileSync(document, 'utf8').matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue
+      links++
+      const [file = '', anchor] = target.split('#')
+      const path = file === '' ? document : join(dirname(document), file).replaceAll('\\', '/')
+      const isRight = existsSync(path) && isPublished(path) && (anchor === undefined || anchorsOf(path).includes(anchor))
+      if (!isRight) broken.push(`${document}: ${target}`)
+    }
+  }
+  expect(links).toBeGreaterThan(20)
+  expect(broken).toEqual([])
 })
