@@ -532,6 +532,7 @@ export class Database implements Committer, Definitions {
       consolidator: this.#consolidator,
       leases: this.#leases,
       recovery: this.recovery,
+      stores: this.#stores,
     })
   }
 
@@ -578,6 +579,11 @@ export class Database implements Committer, Definitions {
       compact: async log => {
         await this.seal()
         await this.#consolidator.compact(log, undefined)
+      },
+      writtenOf: logId => {
+        const compacted = this.#consolidator.runs.bytesByLog.get(logId)
+        const flushed = this.#flusher.runBytesByLog.get(logId) ?? 0
+        return { flushed, compactedIn: compacted?.in ?? 0, compactedOut: compacted?.out ?? 0 }
       },
       pin: segmentIds => {
         for (const id of segmentIds) this.#manifest.pin(id)

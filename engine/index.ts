@@ -19,6 +19,7 @@ export {
 export { RecordCursor } from './batch/record-cursor.ts'
 export { openStoreBatch } from './batch/store-batch.ts'
 export { StoreRecordCursor } from './batch/store-record.ts'
+export type { StallState, StallStats } from './commit-log/stall-clock.ts'
 export { Database, openDatabase, openDatabaseAs } from './database.ts'
 export type {
   CompactionMessage,
@@ -49,7 +50,7 @@ export { type BatchOperation, type OtherStoreOperation, Store } from './store/st
 export type { StoreIndex } from './store/store-index.ts'
 export type { StoreIterator } from './store/store-iterator.ts'
 export type { PutOptions, RangeOptions, ReadStoreOptions, StoreOptions, WriteStoreOptions } from './store/store-options.ts'
-export type { LevelStats, StoreStats } from './store/store-stats.ts'
+export type { FilterStats, IndexStats, LevelStats, StoreStats, WrittenBytes } from './store/store-stats.ts'
 export type { StoreView, ViewRangeOptions } from './store/store-view.ts'
 export type { Transaction, TransactionLog, TransactionOptions } from './store/transaction.ts'
 export type { TransactionIndex } from './store/transaction-index.ts'

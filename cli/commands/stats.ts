@@ -32,13 +32,14 @@ function describe({ path, bytes, databaseId, createdMs, files, segments, commitL
   ])
   text += `\n${table([head, ...rows])}`
   if (stores.length === 0) return text
-  const storeHead = ['store', 'keys', 'values', 'about entries', 'bytes', 'runs by level']
-  const storeRows = stores.map(({ name, keys, value, entriesEstimate, bytes: size, levels }) => [
+  const storeHead = ['store', 'keys', 'values', 'about entries', 'bytes', 'space', 'runs by level']
+  const storeRows = stores.map(({ name, keys, value, entriesEstimate, bytes: size, spaceAmplification, levels }) => [
     name,
     keys,
     value,
     entriesEstimate,
     formatBytes(size),
+    `${spaceAmplification.toFixed(1)} x`,
     levels.map(({ level, runs, bytes: inLevel }) => `L${level}: ${runs} (${formatBytes(inLevel)})`).join(', '),
   ])
   return `${text}\n${table([storeHead, ...storeRows])}`

@@ -37,6 +37,7 @@ import {
 import { sealFrame, writeEntryHeader } from './frame.ts'
 import { FrameOutput } from './frame-output.ts'
 import { discardStagedFile, writeStagedFile } from './staging.ts'
+import { StallClock } from './stall-clock.ts'
 import type { BoundsPassed, CommitLogObserver, CommitLogOptions, CommitLogStart, CommitSpace, PendingFrame, TailFile } from './tail-file.ts'
 import { FrameTicket, settledTicket } from './ticket.ts'
 import { Waits } from './waits.ts'
@@ -104,6 +105,8 @@ export class CommitLog {
 
   /** Counters for `stats()`; all only grow. */
   readonly counters = { frames: 0, syncs: 0, frameBytes: 0, commits: 0, stagedCommits: 0, stalls: 0 }
+  /** How long writers wait. */
+  readonly stalls: StallClock
 
   constructor(
     environment: Environment,
@@ -115,6 +118,7 @@ export class CommitLog {
   ) {
     this.#environment = environment
     this.#clock = environment.clock
+    this.stalls = new StallClock(environment.clock)
     this.#folder = folder
     this.#pool = pool
     this.#options = options
@@ -200,6 +204,7 @@ export class CommitLog {
     if (this.#poison !== undefined) throw this.#poisonedError()
     if (passes !== 'both' && this.#pendingBytes > 0 && this.#pendingBytes + bytesMax > this.#options.pendingBytesMax) {
       this.#refusedBytes = bytesMax
+      this.stalls.refused()
       this.#tellStall('refused', 'pendingBytesMax', this.#pendingBytes)
       throw new VarveError(
         'BUSY',
@@ -462,6 +467,7 @@ export class CommitLog {
 
   #busyTail(): VarveError {
     this.counters.stalls++
+    this.stalls.refused()
     this.#tellStall('refused', 'tailBytesMax', this.#tailBytes)
     return new VarveError(
       'BUSY',
@@ -734,6 +740,7 @@ export class CommitLog {
   #settle(run: () => void): void {
     if (!this.#waits.acknowledge(run, this.stalled && this.#observer.isFlushing())) return
     this.counters.stalls++
+    this.stalls.held()
     this.#tellStall('held', 'tailBytesMax', this.#tailBytes)
   }
 
@@ -756,7 +763,9 @@ export class CommitLog {
   }
 
   #settleDrain(): void {
-    if (!this.#crowded()) this.#waits.roomy()
+    if (this.#crowded()) return
+    this.#waits.roomy()
+    if (!this.#waits.isHolding) this.stalls.ended()
   }
 
   // --- poison ------------------------------------------------------------------------------------------------------------------------
@@ -775,6 +784,7 @@ export class CommitLog {
     const frames = [...this.#undurable, ...flights, ...this.#queue, ...(this.#open === undefined ? [] : [this.#open])]
     const poisoned = this.#poisonedError()
     this.#waits.letGo()
+    this.stalls.ended()
     for (const frame of frames) frame.ticket.fail(poisoned)
     this.#queue = []
     this.#undurable = []

@@ -59,6 +59,11 @@ export class Waits {
     return this.#held.length === 1
   }
 
+  /** Acknowledgements are held back. */
+  get isHolding(): boolean {
+    return this.#held.length > 0
+  }
+
   letGo(): void {
     const held = this.#held
     this.#held = []

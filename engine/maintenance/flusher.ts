@@ -24,6 +24,7 @@ import { assert, typedError, VarveError } from '../errors.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import { arenaNumberOf } from '../log/tail.ts'
 import { SegmentDirectory } from '../segment/directory.ts'
+import { PART_RUN } from '../segment/format.ts'
 import type { SegmentSummary } from '../segment/writer.ts'
 import type { FlushInput, FlushOutput } from './flush.ts'
 import { FlushPlan } from './flush-plan.ts'
@@ -76,6 +77,8 @@ export class Flusher {
   #lastError: VarveError | undefined
   #stopped = false
   readonly counters = { flushes: 0, flushedBytes: 0, carriedBatches: 0, failures: 0 }
+  /** Bytes of the runs that were written, by log. */
+  readonly runBytesByLog: Map<number, number> = new Map()
 
   constructor(host: FlusherHost) {
     this.#host = host
@@ -264,7 +267,16 @@ export class Flusher {
     }
     this.counters.flushes++
     this.counters.flushedBytes += bytesOfSegments(output.segments)
+    for (const segment of output.segments) this.#countParts(new SegmentDirectory(segment.directory))
     return output.segments
+  }
+
+  #countParts(directory: SegmentDirectory): void {
+    for (let part = 0; part < directory.partCount; part++) {
+      if (directory.type(part) !== PART_RUN) continue
+      const logId = directory.logId(part)
+      this.runBytesByLog.set(logId, (this.runBytesByLog.get(logId) ?? 0) + directory.byteCount(part))
+    }
   }
 
   /**

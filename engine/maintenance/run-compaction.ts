@@ -58,6 +58,8 @@ export class RunCompaction {
   /** By level of the result, bytes. */
   readonly bytesInByLevel: number[] = new Array(levelBottom + 1).fill(0)
   readonly bytesOutByLevel: number[] = new Array(levelBottom + 1).fill(0)
+  /** Bytes of compactions by log. */
+  readonly bytesByLog: Map<number, { in: number; out: number }> = new Map()
   readonly #host: RunCompactionHost
   readonly #options: RunPickOptions
   /** Logs whose parts were looked at, with the parts there were: nothing to do until they change. */
@@ -149,6 +151,10 @@ export class RunCompaction {
         }
       }
       counters.runCompactions++
+      const ofLog = this.bytesByLog.get(group.logId) ?? { in: 0, out: 0 }
+      ofLog.in += group.bytes
+      ofLog.out += bytes
+      this.bytesByLog.set(group.logId, ofLog)
       counters.runBytesIn += group.bytes
       counters.runBytesOut += bytes
       this.bytesInByLevel[level] = (this.bytesInByLevel[level] ?? 0) + group.bytes

@@ -33,6 +33,8 @@ export class RunReader {
   readonly index: RunIndex
   /** What `get` found. */
   readonly record: StoreRecordCursor = new StoreRecordCursor()
+  /** Calls of `get` that the filter answered. */
+  filtered = 0
   readonly #reader: SegmentReader
   readonly #part: number
   readonly #source: RunBlockSource | undefined
@@ -57,8 +59,12 @@ export class RunReader {
     if (filter === undefined) return false
     if (hash === undefined) {
       hashKey(key, start, size, this.#hash)
-      if (!filter.mayContain(this.#hash)) return false
-    } else if (!filter.mayContain(hash)) return false
+      hash = this.#hash
+    }
+    if (!filter.mayContain(hash)) {
+      this.filtered++
+      return false
+    }
     const { index, record } = this
     let block = Math.max(0, index.findFence(key, start, size) - 1)
     let at = -1

@@ -20,6 +20,9 @@ export class Run {
   /** Of its newest record. */
   readonly largestSequence: number
   readonly hasRangeDeletes: boolean
+  /** Lookups of one key, and those that found a record. */
+  lookups = 0
+  found = 0
   readonly #blocks: CachedBlocks
   readonly #source: RunBlockSource
   readonly #reader: RunReader
@@ -53,6 +56,11 @@ export class Run {
     return this.#reader.record
   }
 
+  /** Lookups that the filter answered. */
+  get filtered(): number {
+    return this.#reader.filtered
+  }
+
   /** Memory of index section and filter, bytes. */
   get indexBytes(): number {
     return this.index.bytes.byteLength
@@ -60,7 +68,10 @@ export class Run {
 
   /** Newest put, delete or pointer of the key with a sequence <= `sequenceMax`: true, and `record` stands on it. */
   find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number): boolean {
-    return this.#reader.get(key, start, size, hash, sequenceMax)
+    this.lookups++
+    if (!this.#reader.get(key, start, size, hash, sequenceMax)) return false
+    this.found++
+    return true
   }
 
   /** Makes sure that the block that may hold the key is in the cache, without blocking the thread. */

@@ -31,6 +31,8 @@ export interface StoreHost {
   commit(write: (commit: LocalCommit) => void, durability: Durability | undefined): Committed
   /** Moves everything into segments and merges the runs of the log into one. */
   compact(log: LogicalLog): Promise<void>
+  /** Bytes that flushes and compactions read and wrote for a log since the opening. */
+  writtenOf(logId: number): { readonly flushed: number; readonly compactedIn: number; readonly compactedOut: number }
   /** Keeps the files of these segments until the returned function is called. */
   pin(segmentIds: readonly number[]): () => void
 }

@@ -1,5 +1,6 @@
 /** Numbers about one store, gathered when asked for: what lies where, and estimates that need no walk over the data. */
 import { compareKeys } from '../batch/store-keys.ts'
+import type { PartRef } from '../log/parts.ts'
 import type { Memtable } from './memtable.ts'
 import type { Run } from './run.ts'
 import type { KeyBounds } from './store-core.ts'
@@ -15,6 +16,36 @@ export interface LevelStats {
   readonly records: number
 }
 
+/** Lookups of single keys in runs. */
+export interface FilterStats {
+  /** A run was asked for a key. */
+  readonly lookups: number
+  /** Its filter answered, without a block. */
+  readonly filtered: number
+  /** It passed the filter, and nothing was found: a false positive, or versions newer than the moment. */
+  readonly missed: number
+}
+
+/** An index of a store; `records` and `bytes` as those of the store. */
+export interface IndexStats {
+  readonly name: string
+  /** It is built. */
+  readonly isReady: boolean
+  readonly records: number
+  readonly bytes: number
+}
+
+/** Bytes that were written for a store since the database was opened; its indexes aside. */
+export interface WrittenBytes {
+  /** Into the commit log, as batches. Counted from the first time that the store was opened. */
+  readonly appended: number
+  /** Into runs, by flushes. */
+  readonly flushed: number
+  /** Read and written by compaction. */
+  readonly compactedIn: number
+  readonly compactedOut: number
+}
+
 export interface StoreStats {
   /** Records in memtables and runs: an upper bound of the entries. */
   readonly records: number
@@ -27,28 +58,93 @@ export interface StoreStats {
   readonly indexBytes: number
   /** How many places a missing key is looked for in, filters aside. */
   readonly readAmplification: number
+  /**
+   * Bytes of all runs by those of the largest one, which holds nearly all that is live once the store was compacted: an upper estimate of what
+   * superseded versions and deletes take. 1 without runs.
+   */
+  readonly spaceAmplification: number
+  /** Bytes written to disk (commit log, flushes, compactions) by bytes appended, since the opening. 1 while nothing was appended. */
+  readonly writeAmplification: number
+  readonly written: WrittenBytes
+  /** Since the store was opened. */
+  readonly filters: FilterStats
+  /** Sorted by name. */
+  readonly indexes: readonly IndexStats[]
 }
 
-export function statsOf(table: StoreTable): StoreStats {
+/** What stands behind `Store.stats` beside the table. */
+export interface StatsSource {
+  readonly table: StoreTable
+  readonly flushed: number
+  readonly compactedIn: number
+  readonly compactedOut: number
+  readonly indexes: readonly { readonly name: string; readonly isReady: boolean; readonly table: StoreTable }[]
+}
+
+export function statsOf({ table, flushed, compactedIn, compactedOut, indexes }: StatsSource): StoreStats {
   const { memtables, runs } = table
-  const levels = new Map<number, { level: number; runs: number; bytes: number; records: number }>()
-  for (const { part } of runs) {
-    const { level } = part
-    const found = levels.get(level) ?? { level, runs: 0, bytes: 0, records: 0 }
-    found.runs++
-    found.bytes += part.bytes
-    found.records += part.recordCount
-    levels.set(level, found)
-  }
+  const parts = runs.map(run => run.part)
   const inMemory = memtables.reduce((sum, memtable) => sum + memtable.count, 0)
+  const appended = table.appendedBytes
   return {
-    records: inMemory + runs.reduce((sum, run) => sum + run.part.recordCount, 0),
+    records: recordsOf(table),
     memtables: { count: memtables.length, records: inMemory },
-    levels: [...levels.values()].sort((left, right) => left.level - right.level),
-    bytes: runs.reduce((sum, run) => sum + run.part.bytes, 0),
+    levels: levelsOf(parts),
+    bytes: bytesOf(parts),
     indexBytes: table.indexBytes,
     readAmplification: memtables.length + runs.length,
+    spaceAmplification: spaceAmplificationOf(parts),
+    writeAmplification: appended === 0 ? 1 : (appended + flushed + compactedOut) / appended,
+    written: { appended, flushed, compactedIn, compactedOut },
+    filters: filtersOf([table]),
+    indexes: indexes
+      .map(({ name, isReady, table: entries }) => {
+        return { name, isReady, records: recordsOf(entries), bytes: bytesOf(entries.runs.map(run => run.part)) }
+      })
+      .sort((left, right) => (left.name < right.name ? -1 : 1)),
   }
+}
+
+type RunPart = Pick<PartRef, 'level' | 'bytes' | 'recordCount'>
+
+/** Runs by level, ascending. */
+export function levelsOf(runs: readonly RunPart[]): LevelStats[] {
+  const levels = new Map<number, { level: number; runs: number; bytes: number; records: number }>()
+  for (const { level, bytes, recordCount } of runs) {
+    const found = levels.get(level) ?? { level, runs: 0, bytes: 0, records: 0 }
+    found.runs++
+    found.bytes += bytes
+    found.records += recordCount
+    levels.set(level, found)
+  }
+  return [...levels.values()].sort((left, right) => left.level - right.level)
+}
+
+/** See `StoreStats.spaceAmplification`. The largest level counts as a whole: its runs hold different keys. */
+export function spaceAmplificationOf(runs: readonly RunPart[]): number {
+  const bottom = levelsOf(runs).reduce((most, { level, bytes }) => (level === 0 ? most : Math.max(most, bytes)), 0)
+  const largest = Math.max(bottom, ...runs.map(({ bytes }) => bytes))
+  return largest > 0 ? bytesOf(runs) / largest : 1
+}
+
+/** Of several tables together. */
+export function filtersOf(tables: Iterable<StoreTable>): FilterStats {
+  const sum = { lookups: 0, filtered: 0, missed: 0 }
+  for (const table of tables) {
+    const { lookups, filtered, found } = table.lookups()
+    sum.lookups += lookups
+    sum.filtered += filtered
+    sum.missed += lookups - filtered - found
+  }
+  return sum
+}
+
+function bytesOf(runs: readonly RunPart[]): number {
+  return runs.reduce((sum, { bytes }) => sum + bytes, 0)
+}
+
+function recordsOf({ memtables, runs }: StoreTable): number {
+  return memtables.reduce((sum, memtable) => sum + memtable.count, 0) + runs.reduce((sum, run) => sum + run.part.recordCount, 0)
 }
 
 /** Records in the range, by whole blocks of runs and by looking at memtables; versions and deletes count. */

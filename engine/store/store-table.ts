@@ -12,7 +12,7 @@
 import { openStoreBatch, storeBatchBaseSequence } from '../batch/store-batch.ts'
 import { createKeyHash, hashKey } from '../batch/store-keys.ts'
 import { StoreRecordCursor } from '../batch/store-record.ts'
-import { type Arena, INDEX_POSITION } from '../commit-log/arena.ts'
+import { type Arena, INDEX_BYTES, INDEX_POSITION } from '../commit-log/arena.ts'
 import type { LogicalLog, TailListener } from '../log/logical-log.ts'
 import { rowOf } from '../log/tail.ts'
 import { PART_RUN } from '../segment/format.ts'
@@ -25,7 +25,10 @@ export class StoreTable implements TailListener {
   readonly log: LogicalLog
   /** Grows when memtables or runs go: a cursor that was made before must find its place anew. */
   version = 0
-  readonly counters = { filterHits: 0, filterMisses: 0 }
+  /** Bytes of the batches that were accepted since the table was made. */
+  appendedBytes = 0
+  /** Lookups in runs that are gone. */
+  readonly #past = { lookups: 0, filtered: 0, found: 0 }
   readonly #cache: BlockCache
   /** Oldest first; undefined: to be made of the tail by who reads next. */
   #memtables: Memtable[] | undefined
@@ -63,6 +66,13 @@ export class StoreTable implements TailListener {
     return this.memtables.reduce((sum, memtable) => sum + memtable.indexBytes, 0) + this.runs.reduce((sum, run) => sum + run.indexBytes, 0)
   }
 
+  /** Lookups in runs since the table was made: all, those that a filter answered, those that found a record. */
+  lookups(): { readonly lookups: number; readonly filtered: number; readonly found: number } {
+    const sum = { ...this.#past }
+    for (const run of this.#known.values()) addLookups(sum, run)
+    return sum
+  }
+
   /**
    * The newest put of the key with a sequence <= `sequenceMax`, if nothing newer deletes it; expiry is the caller's. The cursor holds until the next
    * call.
@@ -86,6 +96,7 @@ export class StoreTable implements TailListener {
   // --- what the log tells --------------------------------------------------------------------------------------------------------------
 
   accepted(arena: Arena, row: number): void {
+    this.appendedBytes += arena.cell(row, INDEX_BYTES)
     if (this.#memtables === undefined) return
     try {
       this.#add(this.#memtables, arena, row)
@@ -134,10 +145,20 @@ export class StoreTable implements TailListener {
       known.set(id, run)
       runs.push(run)
     }
-    for (const [id, run] of this.#known) if (!known.has(id)) run.forget()
+    for (const [id, run] of this.#known) {
+      if (known.has(id)) continue
+      addLookups(this.#past, run)
+      run.forget()
+    }
     this.#known = known
     return runs.sort(newestRunFirst)
   }
+}
+
+function addLookups(sum: { lookups: number; filtered: number; found: number }, { lookups, filtered, found }: Run): void {
+  sum.lookups += lookups
+  sum.filtered += filtered
+  sum.found += found
 }
 
 /** The newest memtable, if it is of this arena: what came in between (a staged commit) lies in another arena and is older. */

@@ -245,11 +245,14 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     return estimateRecords(core.table, core.bounds(range))
   }
 
-  /** What lies where: memtables, runs by level, memory. */
+  /** What lies where (memtables, runs by level, memory, indexes), and what writing and reading it cost. */
   stats(): StoreStats {
     const core = this.#core
     core.assertUsable()
-    return statsOf(core.table)
+    const indexes = indexesOf(core)
+      .live()
+      .map(({ name, builtSequence, table }) => ({ name, isReady: builtSequence !== undefined, table }))
+    return statsOf({ table: core.table, ...core.host.writtenOf(core.log.id), indexes })
   }
 
   #iterate<T>(range: RangeOptions<K>, shape: IteratorShape): StoreIterator<T> {

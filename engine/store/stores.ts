@@ -22,6 +22,7 @@ import type { Memtable } from './memtable.ts'
 import { Store } from './store.ts'
 import { StoreCore, type StoreHost } from './store-core.ts'
 import { checkSameStore, checkStoreOptions, type StoredStoreOptions, type StoreOptions } from './store-options.ts'
+import { type FilterStats, filtersOf } from './store-stats.ts'
 import { StoreTable } from './store-table.ts'
 import { storedCodec, valueCodecOf } from './value-codec.ts'
 
@@ -152,6 +153,18 @@ export class Stores {
   /** Cores that are open. */
   values(): IterableIterator<StoreCore> {
     return this.#cores.values()
+  }
+
+  /** Lookups in the runs of all stores that are open and of their indexes. */
+  filterStats(): FilterStats {
+    return filtersOf(this.#tables())
+  }
+
+  *#tables(): Iterable<StoreTable> {
+    for (const core of this.#cores.values()) {
+      yield core.table
+      for (const index of core.indexes?.live() ?? []) yield index.table
+    }
   }
 
   /** The core over a log, if it was opened and lives. */

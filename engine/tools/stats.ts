@@ -4,10 +4,9 @@
  */
 import { Manifest } from '../catalog/manifest.ts'
 import { corrupt } from '../errors.ts'
-import type { PartRef } from '../log/parts.ts'
 import { PART_BODY } from '../segment/format.ts'
 import type { StoredStoreOptions } from '../store/store-options.ts'
-import type { LevelStats } from '../store/store-stats.ts'
+import { type LevelStats, levelsOf, spaceAmplificationOf } from '../store/store-stats.ts'
 import { storeLogPrefix } from '../store/stores.ts'
 import { catalogOf, readView } from './catalog-check.ts'
 import { damageError, followChain, loadLogFiles, proofOfDamage } from './commit-log-files.ts'
@@ -51,6 +50,10 @@ export interface StoreFileStats {
   readonly bytes: number
   /** Ascending; level 0 is as flushed. */
   readonly levels: readonly LevelStats[]
+  /** Runs: places on disk in which a missing key is looked for, filters aside. */
+  readonly readAmplification: number
+  /** Bytes of all runs by those of the largest; see `StoreStats.spaceAmplification`. */
+  readonly spaceAmplification: number
 }
 
 export interface StatsReport {
@@ -163,6 +166,8 @@ export function stats(path: string, options: ToolOptions = {}): Promise<StatsRep
               entriesEstimate: runs.reduce((sum, run) => sum + run.recordCount, 0) + (log?.endOffset ?? 0) - (log?.flushedEnd ?? 0),
               bytes: runs.reduce((sum, run) => sum + run.bytes, 0),
               levels: levelsOf(runs),
+              readAmplification: runs.length,
+              spaceAmplification: spaceAmplificationOf(runs),
             }
           }),
       }
@@ -170,18 +175,6 @@ export function stats(path: string, options: ToolOptions = {}): Promise<StatsRep
       manifest.close()
     }
   })
-}
-
-function levelsOf(runs: readonly Pick<PartRef, 'level' | 'bytes' | 'recordCount'>[]): LevelStats[] {
-  const levels = new Map<number, { level: number; runs: number; bytes: number; records: number }>()
-  for (const { level, bytes, recordCount } of runs) {
-    const found = levels.get(level) ?? { level, runs: 0, bytes: 0, records: 0 }
-    found.runs++
-    found.bytes += bytes
-    found.records += recordCount
-    levels.set(level, found)
-  }
-  return [...levels.values()].sort((a, b) => a.level - b.level)
 }
 
 function sum(files: readonly NumberedFile[]): FileStats {

@@ -167,9 +167,17 @@ describe('stores and stats', () => {
     await db.close()
     const report = JSON.parse((await varve('stats', '--json', copy)).stdout)
     expect(report.stores).toMatchObject([
-      { name: 's', keys: 'tuple', value: 'msgpack', entriesEstimate: 2, levels: [{ level: 0, runs: 1, records: 1 }] },
+      {
+        name: 's',
+        keys: 'tuple',
+        value: 'msgpack',
+        entriesEstimate: 2,
+        levels: [{ level: 0, runs: 1, records: 1 }],
+        readAmplification: 1,
+        spaceAmplification: 1,
+      },
     ])
-    expect((await varve('stats', copy)).stdout).toMatch(/\ns +tuple +msgpack +2 .*L0: 1 \(/)
+    expect((await varve('stats', copy)).stdout).toMatch(/\ns +tuple +msgpack +2 .* 1\.0 x +L0: 1 \(/)
   })
 })
 
