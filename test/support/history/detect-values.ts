@@ -2,6 +2,7 @@
 import { type Analysis, grouped, type Write } from './analysis.ts'
 import { type Anomaly, listOf, nameOf } from './anomaly.ts'
 import type { ExpectedValues } from './expected.ts'
+import type { Value } from './history.ts'
 import type { Run } from './runs.ts'
 
 /** Reads of values that failed, that were not committed yet, or that nobody sent. */
@@ -116,23 +117,28 @@ export function detectUnseen(analysis: Analysis, runs: readonly Run[], expected:
   for (const { process, partition, from, steps, ends } of runs) {
     const start = from ?? steps[0]?.offset
     if (start === undefined) continue
-    const end = ends.at(-1)
-    if (end === undefined) continue
-    const seen = new Set(steps.slice(0, end.steps).map(({ value }) => value))
-    for (const write of expected.doneBefore(partition, end.poll.invokedAt)) {
-      if (seen.has(write.value) || told.has(write) || expected.mayBeAbsent(write, end.poll.completedAt)) continue
-      if (write.offset === undefined ? from !== 0 : write.offset < start) continue
-      told.add(write)
-      const others = (analysis.readsOf.get(write.value) ?? []).map(read => nameOf(read.poll))
-      found.push({
-        kind: 'unseen',
-        partition,
-        values: [write.value],
-        operations: [write.send, end.poll],
-        evidence:
-          `${write.value} of ${write.unit.id}, done before ${nameOf(end.poll)}, is not in what ${process} read of ${partition} from ${start} to the end; ` +
-          (others.length === 0 ? 'nobody saw it' : `it was seen by ${listOf(others)}`),
-      })
+    // Each write is judged at the first end after it was done; there it was seen, or it never will be in this run.
+    const writes = expected.byTime(partition)
+    const seen = new Set<Value>()
+    let [judged, taken] = [0, 0]
+    for (const end of ends) {
+      for (; taken < end.steps; taken++) seen.add(steps[taken]!.value)
+      for (; judged < writes.length && writes[judged]!.unit.doneAt < end.poll.invokedAt; judged++) {
+        const write = writes[judged]!
+        if (seen.has(write.value) || told.has(write) || expected.mayBeAbsent(write, end.poll.completedAt)) continue
+        if (write.offset === undefined ? from !== 0 : write.offset < start) continue
+        told.add(write)
+        const others = (analysis.readsOf.get(write.value) ?? []).map(read => nameOf(read.poll))
+        found.push({
+          kind: 'unseen',
+          partition,
+          values: [write.value],
+          operations: [write.send, end.poll],
+          evidence:
+            `${write.value} of ${write.unit.id}, done before ${nameOf(end.poll)}, is not in what ${process} read of ${partition} from ${start} to the end; ` +
+            (others.length === 0 ? 'nobody saw it' : `it was seen by ${listOf(others)}`),
+        })
+      }
     }
   }
   return found

@@ -14,7 +14,12 @@ export class ExpectedValues {
   constructor(analysis: Analysis, rules: HistoryRules) {
     this.#analysis = analysis
     this.rules = rules
-    this.#byPartition = grouped([...analysis.writes.values()], write => write.partition)
+    this.#byPartition = grouped(
+      [...analysis.writes.values()]
+        .filter(({ fate }) => fate === 'committed')
+        .sort((a, b) => a.unit.doneAt - b.unit.doneAt || a.send.id - b.send.id),
+      write => write.partition,
+    )
     for (const { send, partition, offset, fate } of analysis.writes.values()) {
       if (send.call.key === undefined || fate === 'aborted') continue
       const place = this.#placeOf(partition, send.call.key)
@@ -56,9 +61,9 @@ export class ExpectedValues {
     return found
   }
 
-  /** Writes to a partition that were known to have taken effect before `at`, wherever they lie. */
-  doneBefore(partition: Partition, at: number): Write[] {
-    return (this.#byPartition.get(partition) ?? []).filter(write => write.fate === 'committed' && write.unit.doneAt < at)
+  /** Committed writes to a partition, wherever they lie, in the order in which they were known to have taken effect. */
+  byTime(partition: Partition): readonly Write[] {
+    return this.#byPartition.get(partition) ?? []
   }
 }
 

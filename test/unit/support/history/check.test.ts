@@ -461,6 +461,78 @@ describe('order of sends', () => {
   })
 })
 
+describe('what proves and what excuses', () => {
+  const open = (result: number | 'fail' | 'info' = 0): HistoryScript => script().send('a', 'x', result, { transaction: 't' })
+  const toEnd = (history: HistoryScript, records: readonly (readonly [number, string])[] = []): HistoryScript =>
+    history.assign('c', { 'p/0': 0 }).poll('c', { 'p/0': records }, { isAtEnd: true })
+
+  test('its own read proves nothing of a transaction whose commit is unknown', () => {
+    const own = open()
+      .commit('a', 't', 'info')
+      .poll('o', [[0, 'x']], { transaction: 't' })
+    expect(kindsOf(toEnd(own))).toEqual(['precommitted-read'])
+  })
+
+  test('an uncommitted reader may see what its own transaction wrote', () => {
+    expect(
+      kindsOf(
+        open()
+          .poll('o', [[0, 'x']], { transaction: 't', isolation: 'uncommitted' })
+          .commit('a', 't'),
+      ),
+    ).toEqual([])
+  })
+
+  test('a send that failed is not owed by its committed transaction, and nobody may see it; one of unknown fate may be there', () => {
+    expect(kindsOf(toEnd(open('fail').commit('a', 't')))).toEqual([])
+    expect(
+      kindsOf(
+        open('fail')
+          .commit('a', 't')
+          .poll('o', [[0, 'x']], { isolation: 'uncommitted' }),
+      ),
+    ).toEqual(['G1a'])
+    expect(kindsOf(toEnd(open('info').commit('a', 't')))).toEqual([])
+    expect(
+      kindsOf(
+        open('info')
+          .commit('a', 't')
+          .poll('o', [[0, 'x']]),
+      ),
+    ).toEqual([])
+    expect(kindsOf(toEnd(open().commit('a', 't')))).toEqual(['unseen'])
+  })
+
+  test('retention excuses no poll before it', () => {
+    const trim = (history: HistoryScript): HistoryScript => history.note('r', { kind: 'trim', partition: 'p/0', offset: 1 })
+    expect(kindsOf(trim(toEnd(script().send('a', 'x', 0))))).toEqual(['unseen'])
+    expect(kindsOf(toEnd(trim(script().send('a', 'x', 0))))).toEqual([])
+  })
+
+  test('compaction takes a tombstone without a newer record, and what a record of unknown fate may have replaced', () => {
+    const rules: HistoryRules = { isCompacted: () => true }
+    expect(kindsOf(toEnd(script().send('a', 'x', 0, { key: 'k', isTombstone: true })), rules)).toEqual([])
+    expect(kindsOf(toEnd(script().send('a', 'x', 0, { key: 'k' }).send('b', 'y', 'info', { key: 'k' })), rules)).toEqual([])
+    expect(kindsOf(toEnd(script().send('a', 'x', 0, { key: 'k' }).send('b', 'y', 'fail', { key: 'k' })), rules)).toEqual(['unseen'])
+  })
+
+  test('what a reader sees after an end was missing at that end', () => {
+    const late = toEnd(script().send('a', 'x', 0)).poll('c', [[0, 'x']])
+    expect(kindsOf(late)).toEqual(['unseen'])
+  })
+
+  test('a process that reads by both isolations has two positions', () => {
+    const both = script()
+      .send('a', 'x', 0)
+      .send('a', 'y', 1)
+      .poll('c', [
+        [0, 'x'],
+        [1, 'y'],
+      ])
+    expect(kindsOf(both.poll('c', [[0, 'x']], { isolation: 'uncommitted' }))).toEqual([])
+  })
+})
+
 describe('cycles', () => {
   const both = (first: [number, number], second: [number, number]): HistoryScript =>
     script()

@@ -1,0 +1,64 @@
+/**
+ * Goal: what topic logs promise those who build topics on them holds over many lives of a machine, as the checker of histories judges it; and the checker
+ * finds each way of getting it wrong, so that its silence means something. See log-history.ts.
+ *
+ * A failure prints its seed: VARVE_SEED=<seed> npx vitest run test/model/log-history runs that seed alone. `npm run soak:stream` runs as many as asked.
+ */
+import { describe, expect, it } from 'vitest'
+import type { AnomalyKind } from '../support/history/anomaly.ts'
+import type { Faults } from '../support/history/log-clients.ts'
+import { checkLogHistory, runLogHistory } from './log-history.ts'
+
+const only = process.env.VARVE_SEED
+const groups = 2
+const seedsPerGroup = 6
+
+describe('histories of topic logs', () => {
+  if (only !== undefined) {
+    it(`seed ${only}`, async () => {
+      expect((await checkLogHistory(Number(only))).seed).toBe(Number(only))
+    }, 120_000)
+    return
+  }
+  for (let group = 0; group < groups; group++) {
+    const first = 1 + group * seedsPerGroup
+    it(`seeds ${first} to ${first + seedsPerGroup - 1}`, async () => {
+      let [deaths, committed] = [0, 0]
+      for (let seed = first; seed < first + seedsPerGroup; seed++) {
+        const { lives, report } = await checkLogHistory(seed)
+        committed += report.committed
+        deaths += lives.kills + lives.powerLosses
+      }
+      expect(deaths).toBeGreaterThan(seedsPerGroup)
+      expect(committed).toBeGreaterThan(seedsPerGroup * 50)
+    }, 120_000)
+  }
+})
+
+const breaks: readonly (readonly [keyof Faults, AnomalyKind])[] = [
+  ['lies', 'unseen'],
+  ['forgetsIdentity', 'duplicate'],
+  ['reorders', 'nonmonotonic-send'],
+  ['showsAborted', 'G1a'],
+  ['ignoresLastStable', 'precommitted-read'],
+  ['lastStableOffByOne', 'precommitted-read'],
+  ['skipsRecord', 'poll-skip'],
+  ['rereads', 'nonmonotonic-poll'],
+  ['commitsFirst', 'group-lost'],
+  ['splitsTransaction', 'group-duplicate'],
+  ['tears', 'unseen'],
+]
+const seedsMax = 40
+
+describe.skipIf(only !== undefined)('what is broken is found', () => {
+  it.each(breaks)('%s: %s', async (fault, kind) => {
+    for (let seed = 1; seed <= seedsMax; seed++) {
+      const { report } = await runLogHistory(seed, { [fault]: true })
+      if (report.failures.some(failure => failure.kind === kind)) {
+        expect(report.counts[kind]).toBeGreaterThan(0)
+        return
+      }
+    }
+    expect.fail(`no seed up to ${seedsMax} shows ${kind}`)
+  })
+})
