@@ -23,7 +23,7 @@ import type { LogicalLog } from '../log/logical-log.ts'
 import type { PartRef } from '../log/parts.ts'
 import { SegmentDirectory } from '../segment/directory.ts'
 import { PART_RUN, PART_TOPIC } from '../segment/format.ts'
-import type { MergeGroup, MergeInput, MergeOutput } from './merge-task.ts'
+import { filesMax, isOwn, type MergeGroup, type MergeInput, type MergeOutput, type MergePart } from './merge-task.ts'
 import { pickSegments, type SegmentFacts } from './pick.ts'
 import { RunCompaction, type RunCompactionHost } from './run-compaction.ts'
 
@@ -102,7 +102,7 @@ export class Consolidator {
     return this.#enqueue(() => this.#untilQuiet())
   }
 
-  /** Compacts a topic log by key, or merges all runs of a store log into one. */
+  /** Compacts a topic log by key, or brings all runs of a store log to its bottom, without garbage. */
   compact(log: LogicalLog, deleteRetentionMs: number | undefined): Promise<void> {
     if (deleteRetentionMs !== undefined && !(Number.isFinite(deleteRetentionMs) && deleteRetentionMs >= 0)) {
       throw new RangeError(`deleteRetentionMs must be a non-negative number, got ${deleteRetentionMs}`)
@@ -225,6 +225,15 @@ export class Consolidator {
       const log = this.#host.logs.get(id)
       if (log === undefined) continue
       for (const type of new Set(log.parts.map(part => part.type))) {
+        if (type === PART_RUN) {
+          groups.push(
+            ...this.runs.groupsOf(
+              log,
+              log.parts.filter(part => part.type === type && picked.has(part.segmentId)),
+            ),
+          )
+          continue
+        }
         let run: PartRef[] = []
         const flush = (): void => {
           if (run.length > 0) groups.push(this.#group(log, type, run))
@@ -243,7 +252,6 @@ export class Consolidator {
   }
 
   #group(log: LogicalLog, type: number, parts: readonly PartRef[]): MergeGroup {
-    if (type === PART_RUN) return this.runs.groupOf(log, parts)
     return {
       logId: log.id,
       name: log.name,
@@ -276,8 +284,8 @@ export class Consolidator {
   }
 
   async #mergeRuns(log: LogicalLog): Promise<void> {
-    const group = this.runs.wholeLog(log)
-    if (group !== undefined) await this.#merge([group])
+    const next = this.runs.wholeLog(log)
+    for (let group = next(); group !== undefined && !this.#stopped; group = next()) await this.#merge([group])
   }
 
   /** Steps 2 to 4. */
@@ -285,8 +293,8 @@ export class Consolidator {
     const { catalog, manifest, folder, environment } = this.#host
     const startedMs = environment.clock.monotonic()
     const sourceIds = [...new Set(groups.flatMap(group => group.parts.map(part => part.segmentId)))]
-    const own = groups.filter(group => group.bytes >= this.#host.ownSegmentBytes).length
-    const segmentIds = this.#host.takeSegmentIds(own + 1)
+    const own = groups.filter(group => isOwn(group, this.#host.ownSegmentBytes))
+    const segmentIds = this.#host.takeSegmentIds(own.reduce((sum, group) => sum + filesMax(group), 1))
     const editId = this.#host.takeEditId()
     const input: MergeInput = {
       folder,
@@ -344,9 +352,10 @@ export class Consolidator {
     const goneBySegment = new Map<number, Set<number>>()
     const voidGroups: MergeGroup[] = []
     for (const group of groups) {
-      const stillLive = group.parts.every(({ segmentId, part }) => catalog.segment(segmentId)?.dropped.includes(part) === false)
-      if (!stillLive) voidGroups.push(group)
-      for (const { segmentId, part } of group.parts) {
+      const replaced = group.replaced ?? group.parts
+      const isLive = ({ segmentId, part }: MergePart): boolean => catalog.segment(segmentId)?.dropped.includes(part) === false
+      if (![...group.parts, ...replaced].every(isLive)) voidGroups.push(group)
+      for (const { segmentId, part } of replaced) {
         const gone = goneBySegment.get(segmentId) ?? new Set<number>()
         gone.add(part)
         goneBySegment.set(segmentId, gone)

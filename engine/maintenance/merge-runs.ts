@@ -15,6 +15,7 @@ import { STORE_DELETE, STORE_POINTER, STORE_RANGE_DELETE } from '../batch/store-
 import { compareKeys } from '../batch/store-keys.ts'
 import { compareNewestFirst, StoreRecordCursor } from '../batch/store-record.ts'
 import { assert } from '../errors.ts'
+import { cutRangeDelete, rangeDeleteSource } from './merge-range.ts'
 
 /** Records in order of (key, newest first); `record` holds the current one until the next `next`. `RunCursor` is one. */
 export interface MergeSource {
@@ -67,8 +68,9 @@ const latest = Number.MAX_SAFE_INTEGER
 
 interface OpenRangeDelete {
   readonly end: Uint8Array
-  /** Sequence and version only; no buffer. */
+  /** A copy of it. */
   readonly record: StoreRecordCursor
+  isWritten: boolean
 }
 
 /** A merge that may be written in several pieces, cut between keys. */
@@ -100,6 +102,7 @@ export class RunMerge {
   /** Smallest sequence of the current key's records so far. */
   #sequenceMin = Number.POSITIVE_INFINITY
   #open: OpenRangeDelete[] = []
+  #cutKey: Uint8Array = new Uint8Array(0)
 
   constructor(sources: readonly MergeSource[], options: RunMergeOptions = {}) {
     const snapshots = options.snapshots ?? []
@@ -120,9 +123,14 @@ export class RunMerge {
     return this.#heap.length === 0
   }
 
+  /** Where the last piece was cut: the first key of the next one. */
+  get cutKey(): Uint8Array {
+    return this.#cutKey
+  }
+
   /**
    * Writes until everything is written (returns true), or the target's run has at least `bytesMax` bytes and a key ends (returns false: call
-   * again with another run). Range deletes are written where they begin and reach into later pieces.
+   * again with another run). Range deletes that reach into the next piece begin there anew, so that each piece holds all that hides anything in it.
    */
   write(target: MergeTarget, bytesMax: number = Number.POSITIVE_INFINITY): boolean {
     const heap = this.#heap
@@ -132,7 +140,10 @@ export class RunMerge {
       const sameKey =
         this.#keyBytes >= 0 && compareKeys(record.buffer, record.keyStart, record.keyBytes, this.#key, 0, this.#keyBytes) === 0
       if (!sameKey) {
-        if (target.partBytes >= bytesMax) return false
+        if (target.partBytes >= bytesMax) {
+          this.#cut(record)
+          return false
+        }
         this.#enterKey(record)
       }
       this.#take(record, target)
@@ -140,6 +151,21 @@ export class RunMerge {
       else this.#dropTop()
     }
     return true
+  }
+
+  /** The next piece begins with the key of this record. */
+  #cut({ buffer, keyStart, keyBytes }: StoreRecordCursor): void {
+    const key = buffer.slice(keyStart, keyStart + keyBytes)
+    this.#cutKey = key
+    this.#keyBytes = -1
+    const reaching = this.#open.filter(({ end, isWritten }) => isWritten && compareKeys(end, 0, end.length, key, 0, keyBytes) > 0)
+    if (reaching.length === 0) return
+    this.#open = this.#open.filter(open => !reaching.includes(open))
+    const source = rangeDeleteSource(
+      reaching.map(open => cutRangeDelete(open.record, key, undefined)),
+      this.#versioned,
+    )
+    if (source.next()) this.#push(source)
   }
 
   #enterKey(record: StoreRecordCursor): void {
@@ -165,7 +191,7 @@ export class RunMerge {
       if (kind === STORE_POINTER) statistics.pointersDropped++
       return
     }
-    if (kind === STORE_RANGE_DELETE) this.#openRangeDelete(record)
+    const open = kind === STORE_RANGE_DELETE ? this.#openRangeDelete(record) : undefined
     if (kind === STORE_DELETE || kind === STORE_RANGE_DELETE) {
       if (sequence <= this.#deleteSequenceMax && (!record.hasVersion || record.versionMs <= this.#deleteVersionMax)) {
         statistics.deletesDropped++
@@ -177,6 +203,7 @@ export class RunMerge {
       return
     }
     statistics.recordsOut++
+    if (open !== undefined) open.isWritten = true
     target.addParsedRecord(record)
   }
 
@@ -200,22 +227,23 @@ export class RunMerge {
     return found
   }
 
-  #openRangeDelete(record: StoreRecordCursor): void {
-    const { valueStart, valueBytes, buffer } = record
+  #openRangeDelete({ start, end, valueStart, valueBytes, buffer }: StoreRecordCursor): OpenRangeDelete {
     const copy = new StoreRecordCursor()
-    copy.sequence = record.sequence
-    copy.hasVersion = record.hasVersion
-    copy.versionMs = record.versionMs
-    copy.versionCounter = record.versionCounter
-    copy.versionNode = record.versionNode
-    this.#open.push({ end: buffer.slice(valueStart, valueStart + valueBytes), record: copy })
+    copy.readAt(buffer.slice(start, end), 0, end - start)
+    const open = { end: buffer.slice(valueStart, valueStart + valueBytes), record: copy, isWritten: false }
+    this.#open.push(open)
+    return open
   }
 
   #before(left: MergeSource, right: MergeSource): boolean {
     const a = left.record
     const b = right.record
     const order = compareKeys(a.buffer, a.keyStart, a.keyBytes, b.buffer, b.keyStart, b.keyBytes)
-    return order !== 0 ? order < 0 : compareNewestFirst(a, b, this.#versioned) < 0
+    if (order !== 0) return order < 0
+    const age = compareNewestFirst(a, b, this.#versioned)
+    if (age !== 0 || a.kind !== STORE_RANGE_DELETE) return age < 0
+    // One range delete, cut to ranges of different length: the longest comes first, and covers the others.
+    return compareKeys(a.buffer, a.valueStart, a.valueBytes, b.buffer, b.valueStart, b.valueBytes) > 0
   }
 
   #push(source: MergeSource): void {

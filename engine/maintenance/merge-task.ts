@@ -2,21 +2,22 @@
  * The merge task: writes parts of old segments into new ones. One task serves consolidation (fewer, larger segments; dead parts left out), the
  * compaction of a topic by key, and the merging of runs; they differ only in how the records of a group are joined. Runs in the worker.
  *
- * A group is the parts of one log and type that become one part; groups arrive sorted by (log, type, offset). Small groups share an output,
- * large ones get their own.
+ * A group is the parts of one log and type that become one part, or pieces of a store's bottom level; groups arrive sorted by (log, type, offset).
+ * Small groups share an output, large ones get their own, and each further piece its own.
  */
 import { loadChecksums } from '../codec/xxh64.ts'
-import type { TaskPlace } from '../env/environment.ts'
+import type { File, TaskPlace } from '../env/environment.ts'
 import { assert } from '../errors.ts'
 import type { ReplacedPart } from '../segment/footer.ts'
 import { PART_RUN } from '../segment/format.ts'
-import type { AbortedTransactionEntry } from '../segment/part.ts'
+import type { KeyRange } from '../segment/key-range.ts'
+import type { AbortedTransactionEntry, PartStart } from '../segment/part.ts'
 import { SegmentReader } from '../segment/reader.ts'
-import { RunCursor } from '../segment/run-reader.ts'
 import { type SegmentSummary, SegmentWriter } from '../segment/writer.ts'
 import { TopicCompaction } from './compact-topic.ts'
 import { mergeOffsets, type OffsetSource } from './merge-offsets.ts'
-import { type MergeSource, mergeRuns, type RunMergeOptions } from './merge-runs.ts'
+import { sourcesInRange } from './merge-range.ts'
+import { RunMerge, type RunMergeOptions } from './merge-runs.ts'
 
 export interface MergePart {
   readonly segmentId: number
@@ -32,11 +33,13 @@ export interface MergeGroup {
   readonly versioned: boolean
   readonly firstOffset: number
   readonly endOffset: number
-  /** In offset order. */
+  /** What is read; runs of the bottom level among them in key order, all others in offset order. */
   readonly parts: readonly MergePart[]
+  /** Which of them the result replaces. Default: all. Runs that are merged piece by piece stay until their last piece. */
+  readonly replaced?: readonly MergePart[]
   /** Batches wholly below it are left out. */
   readonly startOffset: number
-  /** Bytes of the parts: decides about a segment of its own. */
+  /** Bytes that are read: decides about a segment of its own. */
   readonly bytes: number
   readonly compact?: {
     readonly dirtyStart: number
@@ -50,6 +53,10 @@ export interface MergeGroup {
   readonly runs?: RunMergeOptions
   /** Runs: level of the result. */
   readonly level?: number
+  /** Pieces of the bottom level: the keys that are merged; the result says so. */
+  readonly range?: KeyRange
+  /** Pieces of the bottom level: a piece of this size is cut, and the next one goes into a file of its own. Default: never. */
+  readonly pieceBytes?: number
   /** Runs: the parts are not read, an empty run takes their place. */
   readonly isEmpty?: boolean
   /** Chosen by run compaction, which counts it. */
@@ -76,64 +83,128 @@ export interface MergeOutput {
   readonly cleaned: readonly { readonly logId: number; readonly end: number }[]
 }
 
+/** Most files that one group makes. */
+export function filesMax({ bytes, pieceBytes }: MergeGroup): number {
+  return pieceBytes === undefined ? 1 : Math.ceil(bytes / pieceBytes) + 1
+}
+
+/** Whether the group gets files of its own. */
+export function isOwn(group: MergeGroup, ownSegmentBytes: number): boolean {
+  return group.bytes >= ownSegmentBytes
+}
+
 export async function merge(input: MergeInput, place: TaskPlace): Promise<MergeOutput> {
   await loadChecksums()
   const readers = new Map<number, SegmentReader>()
-  const written: string[] = []
-  const segments: SegmentSummary[] = []
   const cleaned: { logId: number; end: number }[] = []
-  const outputs = planOutputs(input.groups, input.ownSegmentBytes)
-  assert(outputs.length <= input.segmentIds.length, 'enough segment ids were given', outputs.length, input.segmentIds.length)
+  const outputs = new Outputs(input, place)
   const total = input.groups.reduce((sum, group) => sum + group.bytes, 0)
+  let segments: SegmentSummary[]
   let done = 0
   try {
     for (const { id, path } of input.sources) readers.set(id, SegmentReader.open(place.files, path))
-    for (const [index, groups] of outputs.entries()) {
-      const path = input.paths[index] as string
-      written.push(path)
-      const file = place.files.openSync(path, 'create')
-      try {
-        const writer = new SegmentWriter(file, {
-          segmentId: input.segmentIds[index] as number,
-          databaseId: input.databaseId,
-          editId: input.editId,
-          createdMs: place.clock.now(),
-        })
-        for (const group of groups) {
-          writeGroup(writer, group, readers, input.seed, place.clock.now(), cleaned)
-          done += group.bytes
-          place.report(done, total)
-        }
-        const replaced: ReplacedPart[] = groups.flatMap(group => group.parts.map(({ segmentId, part }) => ({ segmentId, part })))
-        segments.push(writer.finish({ outputIndex: index, outputCount: outputs.length, replaced, sync: true }))
-      } finally {
-        file.closeSync()
+    for (const groups of planOutputs(input.groups, input.ownSegmentBytes)) {
+      outputs.next(groups)
+      for (const group of groups) {
+        writeGroup(outputs, group, readers, input.seed, place.clock.now(), cleaned)
+        done += group.bytes
+        place.report(done, total)
       }
     }
+    segments = outputs.finish()
     await place.files.syncDirectory(input.folder)
   } catch (error) {
-    for (const path of written) await place.files.remove(path).catch(() => undefined) // half an edit is no edit; what stays is swept at opening
+    await outputs.remove() // half an edit is no edit; what stays is swept at opening
     throw error
   } finally {
+    outputs.close()
     for (const reader of readers.values()) reader.close()
   }
   return { segments, bytesIn: total, cleaned }
 }
 
 function planOutputs(groups: readonly MergeGroup[], ownSegmentBytes: number): MergeGroup[][] {
-  const own = groups.filter(group => group.bytes >= ownSegmentBytes).map(group => [group])
-  const shared = groups.filter(group => group.bytes < ownSegmentBytes)
+  const own = groups.filter(group => isOwn(group, ownSegmentBytes)).map(group => [group])
+  const shared = groups.filter(group => !isOwn(group, ownSegmentBytes))
   return shared.length > 0 ? [...own, shared] : own
 }
 
+/**
+ * The files of one merge. Each says "output i of n" in its footer, and how many pieces a group makes is known when the last one is cut: files that are
+ * written before that wait with their index sections in memory.
+ */
+class Outputs {
+  readonly #input: MergeInput
+  readonly #place: TaskPlace
+  readonly #countsPieces: boolean
+  readonly #summaries: SegmentSummary[] = []
+  #waiting: { readonly writer: SegmentWriter; readonly file: File; readonly groups: readonly MergeGroup[] }[] = []
+  #begun = 0
+
+  constructor(input: MergeInput, place: TaskPlace) {
+    this.#input = input
+    this.#place = place
+    this.#countsPieces = input.groups.some(({ pieceBytes }) => pieceBytes !== undefined)
+  }
+
+  /** The file that is written. */
+  get writer(): SegmentWriter {
+    const last = this.#waiting.at(-1)
+    assert(last !== undefined, 'a file was begun')
+    return last.writer
+  }
+
+  /** Begins a file for these groups. */
+  next(groups: readonly MergeGroup[]): void {
+    const { segmentIds, paths, databaseId, editId, groups: all, ownSegmentBytes } = this.#input
+    const index = this.#begun
+    assert(index < segmentIds.length, 'enough segment ids were given', index, segmentIds.length)
+    if (!this.#countsPieces) this.#finishWaiting(planOutputs(all, ownSegmentBytes).length)
+    this.#begun++
+    const file = this.#place.files.openSync(paths[index] as string, 'create')
+    const createdMs = this.#place.clock.now()
+    const writer = new SegmentWriter(file, { segmentId: segmentIds[index] as number, databaseId, editId, createdMs })
+    this.#waiting.push({ writer, file, groups })
+  }
+
+  /** Ends all files. */
+  finish(): SegmentSummary[] {
+    this.#finishWaiting(this.#begun)
+    return this.#summaries
+  }
+
+  #finishWaiting(outputCount: number): void {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      const { writer, file, groups } = next
+      const replaced: ReplacedPart[] = groups.flatMap(group =>
+        (group.replaced ?? group.parts).map(({ segmentId, part }) => ({ segmentId, part })),
+      )
+      this.#summaries.push(writer.finish({ outputIndex: this.#summaries.length, outputCount, replaced, sync: true }))
+      this.#waiting.shift()
+      file.closeSync()
+    }
+  }
+
+  close(): void {
+    for (const { file } of this.#waiting) file.closeSync()
+    this.#waiting = []
+  }
+
+  async remove(): Promise<void> {
+    this.close()
+    for (const path of this.#input.paths.slice(0, this.#begun)) await this.#place.files.remove(path).catch(() => undefined)
+  }
+}
+
 function writeGroup(
-  writer: SegmentWriter,
+  outputs: Outputs,
   group: MergeGroup,
   readers: ReadonlyMap<number, SegmentReader>,
   seed: number,
   now: number,
   cleaned: { logId: number; end: number }[],
 ): void {
+  const { writer } = outputs
   const read = group.isEmpty === true ? [] : group.parts
   const sources: OffsetSource[] = read.map(({ segmentId, part }) => {
     const reader = readers.get(segmentId)
@@ -151,10 +222,10 @@ function writeGroup(
     endOffset,
   }
   if (type === PART_RUN) {
-    writer.beginPart({ ...start, level: group.level ?? 0 })
-    const cursors: MergeSource[] = sources.map(({ reader, part }) => new RunCursor(reader, part))
-    mergeRuns(cursors, writer, { versioned, ...group.runs })
-  } else if (group.compact === undefined) {
+    writeRun(outputs, group, sources, { ...start, level: group.level ?? 0 })
+    return
+  }
+  if (group.compact === undefined) {
     writer.beginPart({ ...start, firstOffset: firstKeptOffset(sources, group) })
     mergeOffsets(sources, writer, { startOffset: group.startOffset })
   } else {
@@ -165,6 +236,24 @@ function writeGroup(
     cleaned.push({ logId, end })
   }
   writer.endPart()
+}
+
+/** One run, or pieces of the bottom level in files of their own. */
+function writeRun(outputs: Outputs, group: MergeGroup, sources: readonly OffsetSource[], start: PartStart): void {
+  const { range, pieceBytes = Number.POSITIVE_INFINITY } = group
+  const inputs = sources.flatMap(({ reader, part }) => sourcesInRange(reader, part, range ?? {}))
+  const merge = new RunMerge(inputs, { versioned: group.versioned, ...group.runs })
+  let from = range?.from
+  for (let file = 1; ; file++) {
+    const { writer } = outputs
+    writer.beginPart(start)
+    const isDone = merge.write(writer, file < filesMax(group) ? pieceBytes : Number.POSITIVE_INFINITY)
+    if (range !== undefined) writer.setKeyRange({ from, to: isDone ? range.to : merge.cutKey })
+    writer.endPart()
+    if (isDone) return
+    from = merge.cutKey
+    outputs.next([group])
+  }
 }
 
 /** Where the merged part begins: whole batches below the log's start are left out, the batch that contains it stays. */

@@ -1,25 +1,29 @@
 /**
- * Picking runs: which adjacent runs of one store log are worth merging next. A pure function of the runs, so that tests enumerate cases and
+ * Picking runs: what is worth merging next among the runs of one store log. A pure function of the runs, so that tests enumerate cases and
  * simulation replays them.
  *
- *   newest   0 0 0 | 1 1 | 2 | bottom   oldest
+ *   newest   0 0 0 | 1 1 | 2 | bottom, in pieces   oldest
  *
- * 1. *Bottom*: the oldest run that holds records is the one leveled level. When the runs above it weigh half as much (`bottomRatio`), all of them are
- *    merged into it, so that space is at most 1.5 times what is live and every byte of the bottom is rewritten once per half its size of news. A run's
- *    weight is its bytes plus what its deletes hide: a run of mostly deletes counts each as an average record of the bottom, range deletes count the
- *    bytes they cover. Until there is a bottom (`levelBottom`), the first `fanout` runs make one.
- * 2. *Tier*: `fanout` adjacent runs of one level above the bottom become one run of the next level. Each level is rewritten once.
- * 3. *Count*: more than `runsAim` runs: those are merged whose merge costs the fewest bytes per run that it saves.
+ * 1. *Bottom*: the one leveled level, cut into regions of keys (`bottom-level.ts`). While what lies above weighs half as much (`bottomRatio`), regions are
+ *    merged with it, the one that was merged least recently first; in a steady stream of writes this goes round and round. A run above goes when all
+ *    regions have it, so space is about 1.5 times what is live and one region, and every byte of the bottom is rewritten once per half its size of news.
+ *    A run's weight is its bytes plus what its deletes hide: a run of mostly deletes counts each as an average record of the bottom, range deletes
+ *    count the bytes they cover. Until there is a bottom, the first `fanout` runs make one.
+ * 2. *Tier*: `fanout` adjacent runs of one level above the bottom become one run of the next level. Each level is rewritten once. Never more than a share
+ *    of the bottom at once (`tierRatio`): the result lies beside its sources until it is live.
+ * 3. *Count*: more than `runsAim` runs: those are merged whose merge costs the fewest bytes per run that it saves. It comes first when writes outrun
+ *    the bottom: reads ask every run.
  * Merges below `ownBytes` are left to segment consolidation, except by rule 3, and share an output with others: a store of a few kilobytes is not worth
- * a file. Only runs adjacent in age are merged, so the runs of a log stay disjoint in offsets and sequences.
+ * a file. Above the bottom only runs adjacent in age are merged, so they stay disjoint in offsets and sequences.
  *
  * There are no trivial moves: a run's level lies in the directory of its immutable file, and nothing is gained by changing it. A run that is not
  * merged stays where it is, whatever its level. Empty runs (what is left of runs that were dropped unread) cost nothing and count for nothing but rule 3.
  */
 import { assert } from '../errors.ts'
+import { LEVEL_BOTTOM } from '../segment/format.ts'
 
 /** The level of a run that was merged with everything older. */
-export const levelBottom = 7
+export const levelBottom: number = LEVEL_BOTTOM
 
 /** The most runs that a store should have before its writes slow down; the picker aims lower. */
 export const runsMax = 12
@@ -39,36 +43,79 @@ export interface RunFacts {
   readonly endOffset: number
 }
 
+/** A region of the bottom level. */
+export interface RegionFacts {
+  readonly bytes: number
+  readonly records: number
+  /** As `RunFacts.expired`. */
+  readonly expired: number
+  /** Everything of the log below this offset was merged into it. */
+  readonly endOffset: number
+}
+
 export interface RunPickOptions {
   /** Runs of one level that become one of the next. */
   readonly fanout: number
-  /** The bottom is rewritten when what lies above weighs this share of it. */
+  /** The bottom is rewritten while what lies above weighs this share of it. */
   readonly bottomRatio: number
+  /** A tier of more than this share of the bottom is left to rule 3. */
+  readonly tierRatio: number
   /** Runs of a log that are left alone. */
   readonly runsAim: number
   /** A merge of fewer bytes is none for a file of its own. */
   readonly ownBytes: number
+  /** The bottom of a small store is cut into pieces of this size; see `pieceBytesOf`. */
+  readonly pieceBytesMin: number
 }
 
-export const runPickDefaults: RunPickOptions = { fanout: 4, bottomRatio: 0.5, runsAim: 10, ownBytes: 1024 * 1024 }
+export const runPickDefaults: RunPickOptions = {
+  fanout: 4,
+  bottomRatio: 0.5,
+  tierRatio: 0.25,
+  runsAim: 10,
+  ownBytes: 1024 * 1024,
+  pieceBytesMin: 8 * 1024 * 1024,
+}
 
 export interface RunPick {
-  /** Runs `[first, end)`, newest first. The merge contains the oldest data when `end` is the number of runs: deletes may go. */
+  /** Runs `[first, end)` above the bottom, newest first; all of them when regions are merged. */
   readonly first: number
   readonly end: number
+  /** Regions `[first, end)` of the bottom, in key order; undefined: none. The result replaces them, and the runs that no region needs any more. */
+  readonly regions?: { readonly first: number; readonly end: number }
   /** Level of the result. */
   readonly level: number
-  /** Bytes that go in. */
+  /** Bytes of the runs and of the regions. */
   readonly bytes: number
   readonly reason: 'bottom' | 'deletes' | 'expired' | 'tier' | 'count' | 'overlap'
 }
 
-/** What to merge next in one log; `runs` newest first. Undefined when nothing is worth it. */
-export function pickRuns(runs: readonly RunFacts[], options: RunPickOptions = runPickDefaults): RunPick | undefined {
+/** How large pieces are made in a bottom of so many bytes: a sixteenth, within limits, and never more than some hundred pieces. */
+export function pieceBytesOf(bottomBytes: number, pieceBytesMin: number): number {
+  return Math.max(Math.min(bottomBytes / 16, pieceBytesMin * 8), pieceBytesMin, bottomBytes / 256)
+}
+
+/** What to merge next in one log; `runs` above the bottom, newest first. Undefined when nothing is worth it. */
+export function pickRuns(
+  runs: readonly RunFacts[],
+  bottom: readonly RegionFacts[],
+  options: RunPickOptions = runPickDefaults,
+): RunPick | undefined {
   assert(options.fanout >= 2 && options.runsAim >= 1, 'a merge saves runs', options.fanout, options.runsAim)
-  if (overlap(runs)) return { first: 0, end: runs.length, level: levelBottom, bytes: sumBytes(runs, 0, runs.length), reason: 'overlap' }
-  const bottom = runs.findLastIndex(run => run.records > 0)
-  return pickBottom(runs, bottom, options) ?? pickTier(runs, bottom, options) ?? pickByCount(runs, options)
+  if (overlap(runs)) return wholeOf(runs, bottom, 'overlap')
+  const oldest = runs.findLastIndex(run => run.records > 0)
+  if (bottom.every(region => region.records === 0)) {
+    return (
+      pickFirstBottom(runs, bottom, oldest, options) ??
+      pickTier(runs, oldest, Number.POSITIVE_INFINITY, options) ??
+      pickByCount(runs, bottom, options)
+    )
+  }
+  const bytes = sumBytes(bottom, 0, bottom.length)
+  const tier = (): RunPick | undefined =>
+    pickTier(runs, runs.length, bytes * options.tierRatio, options) ?? pickByCount(runs, bottom, options)
+  const isCrowded = runs.length >= options.runsAim && sumBytes(runs, 0, runs.length) < bytes
+  return isCrowded ? (tier() ?? pickRegions(runs, bottom, options)) : (pickRegions(runs, bottom, options) ?? tier())
 }
 
 /** Whether ages are not told by offsets: only after a repair that found both a merge's result and its sources. All runs are merged then. */
@@ -76,45 +123,88 @@ export function overlap(runs: readonly { readonly firstOffset: number; readonly 
   return runs.some((run, i) => i > 0 && run.endOffset > (runs[i - 1] as RunFacts).firstOffset)
 }
 
-function pickBottom(runs: readonly RunFacts[], bottomIndex: number, options: RunPickOptions): RunPick | undefined {
-  const bottom = runs[bottomIndex]
-  const bytes = sumBytes(runs, 0, runs.length)
-  if (bottom === undefined || bytes < options.ownBytes) return undefined
-  const all = (reason: RunPick['reason']): RunPick => ({ first: 0, end: runs.length, level: levelBottom, bytes, reason })
+/** Everything as one. */
+function wholeOf(runs: readonly RunFacts[], bottom: readonly RegionFacts[], reason: RunPick['reason']): RunPick {
+  const bytes = sumBytes(runs, 0, runs.length) + sumBytes(bottom, 0, bottom.length)
+  const regions = bottom.length === 0 ? {} : { regions: { first: 0, end: bottom.length } }
+  return { first: 0, end: runs.length, ...regions, level: levelBottom, bytes, reason }
+}
+
+/** While there is no bottom, the oldest run stands for it. */
+function pickFirstBottom(
+  runs: readonly RunFacts[],
+  regions: readonly RegionFacts[],
+  oldestIndex: number,
+  options: RunPickOptions,
+): RunPick | undefined {
+  const oldest = runs[oldestIndex]
+  if (oldest === undefined || sumBytes(runs, 0, runs.length) < options.ownBytes) return undefined
   // What a merge may drop, it drops: the result has none of it, so this happens once.
-  if (bottom.expired * 2 >= bottom.records) return all('expired')
-  if (bottom.level < levelBottom && isMostlyDeletes(bottom)) return all('deletes')
+  if (oldest.expired * 2 >= oldest.records) return wholeOf(runs, regions, 'expired')
+  if (isMostlyDeletes(oldest)) return wholeOf(runs, regions, 'deletes')
+  const { count, weight, hidden } = weigh(runs.slice(0, oldestIndex), oldest)
+  if (count === 0) return undefined
+  const limit = oldest.bytes * options.bottomRatio
+  if (hidden >= limit) return wholeOf(runs, regions, 'deletes')
+  return count + 1 >= options.fanout && weight + hidden >= limit ? wholeOf(runs, regions, 'bottom') : undefined
+}
+
+function pickRegions(runs: readonly RunFacts[], bottom: readonly RegionFacts[], options: RunPickOptions): RunPick | undefined {
+  const bytes = sumBytes(bottom, 0, bottom.length)
+  if (bytes + sumBytes(runs, 0, runs.length) < options.ownBytes) return undefined
+  const pick = (first: number, end: number, reason: RunPick['reason']): RunPick => {
+    const taken = sumBytes(bottom, first, end) + sumBytes(runs, 0, runs.length)
+    return { first: 0, end: runs.length, regions: { first, end }, level: levelBottom, bytes: taken, reason }
+  }
+  const expired = bottom.findIndex(region => region.records > 0 && region.expired * 2 >= region.records)
+  if (expired >= 0) return pick(expired, expired + 1, 'expired')
+  const { weight, hidden } = weigh(runs, { bytes, records: bottom.reduce((sum, { records }) => sum + records, 0) })
+  const limit = bytes * options.bottomRatio
+  if (weight + hidden < limit) return undefined
+  const newest = runs.find(run => run.records > 0)?.endOffset ?? 0
+  let first = -1
+  for (const [i, { endOffset }] of bottom.entries()) {
+    if (endOffset < newest && endOffset < (bottom[first]?.endOffset ?? newest)) first = i
+  }
+  if (first < 0) return undefined
+  const stepBytes = pieceBytesOf(bytes, options.pieceBytesMin)
+  let end = first + 1
+  for (let sum = bottom[first]!.bytes; end < bottom.length && sum < stepBytes && bottom[end]!.endOffset < newest; end++)
+    sum += bottom[end]!.bytes
+  return pick(first, end, hidden >= limit ? 'deletes' : 'bottom')
+}
+
+/** How many runs there are, what they weigh, and what their deletes hide of the bottom. */
+function weigh(
+  runs: readonly RunFacts[],
+  bottom: { readonly bytes: number; readonly records: number },
+): { readonly count: number; readonly weight: number; readonly hidden: number } {
   let weight = 0
   let hidden = 0
   let count = 0
-  for (let i = 0; i < bottomIndex; i++) {
-    const run = runs[i] as RunFacts
+  for (const run of runs) {
     if (run.records === 0) continue
     count++
     weight += run.bytes
     hidden += run.coveredBytes
     if (isMostlyDeletes(run)) hidden += run.deletes * (bottom.bytes / bottom.records)
   }
-  if (count === 0) return undefined
-  const limit = bottom.bytes * options.bottomRatio
-  if (hidden >= limit) return all('deletes')
-  const hasBottom = bottom.level === levelBottom || count + 1 >= options.fanout
-  return hasBottom && weight + hidden >= limit ? all('bottom') : undefined
+  return { count, weight, hidden }
 }
 
-function pickTier(runs: readonly RunFacts[], bottomIndex: number, options: RunPickOptions): RunPick | undefined {
-  for (let first = 0; first < bottomIndex; ) {
+function pickTier(runs: readonly RunFacts[], limit: number, bytesMax: number, options: RunPickOptions): RunPick | undefined {
+  for (let first = 0; first < limit; ) {
     const { level } = runs[first] as RunFacts
     let end = first
     let count = 0
-    for (; end < bottomIndex; end++) {
+    for (; end < limit; end++) {
       const run = runs[end] as RunFacts
       if (run.records === 0) continue
       if (run.level !== level) break
       count++
     }
     const bytes = sumBytes(runs, first, end)
-    if (count >= options.fanout && bytes >= options.ownBytes) {
+    if (count >= options.fanout && bytes >= options.ownBytes && bytes <= bytesMax) {
       return { first, end, level: Math.min(level + 1, levelBottom - 1), bytes, reason: 'tier' }
     }
     first = Math.max(end, first + 1)
@@ -122,11 +212,15 @@ function pickTier(runs: readonly RunFacts[], bottomIndex: number, options: RunPi
   return undefined
 }
 
-function pickByCount(runs: readonly RunFacts[], options: RunPickOptions): RunPick | undefined {
-  const excess = runs.length - options.runsAim
-  if (excess <= 0) return undefined
+function pickByCount(runs: readonly RunFacts[], bottom: readonly RegionFacts[], options: RunPickOptions): RunPick | undefined {
+  const bottomBytes = sumBytes(bottom, 0, bottom.length)
+  const excess = runs.length + bottom.length - options.runsAim
+  if (bottomBytes < options.ownBytes && excess > 0 && sumBytes(runs, 0, runs.length) < options.ownBytes)
+    return wholeOf(runs, bottom, 'count')
+  const excessAbove = runs.length + Math.min(1, bottom.length) - options.runsAim
+  if (excessAbove <= 0) return undefined
   // Not just as many as are too many: the next flush would bring the next merge.
-  const countMin = Math.min(runs.length, Math.max(options.fanout, excess + 1))
+  const countMin = Math.min(runs.length, Math.max(options.fanout, excessAbove + 1))
   let best: RunPick | undefined
   let bestCost = Number.POSITIVE_INFINITY
   for (let first = 0; first + countMin <= runs.length; first++) {
@@ -136,7 +230,7 @@ function pickByCount(runs: readonly RunFacts[], options: RunPickOptions): RunPic
       const cost = bytes / (end - first - 1)
       if (cost > bestCost) continue
       bestCost = cost
-      const level = end === runs.length ? levelBottom : levelOf(runs.slice(first, end))
+      const level = end === runs.length && bottom.length === 0 ? levelBottom : levelOf(runs.slice(first, end))
       best = { first, end, level, bytes, reason: 'count' }
     }
   }
@@ -152,7 +246,7 @@ function isMostlyDeletes(run: RunFacts): boolean {
   return run.records > 0 && run.deletes * 2 >= run.records
 }
 
-function sumBytes(runs: readonly RunFacts[], first: number, end: number): number {
+function sumBytes(runs: readonly { readonly bytes: number }[], first: number, end: number): number {
   let bytes = 0
   for (let i = first; i < end; i++) bytes += (runs[i] as RunFacts).bytes
   return bytes

@@ -4,6 +4,8 @@
  * Owned by the consolidator, which writes the merges and makes them live. Stores take turns (`next` goes on behind the log it served last), so that a
  * busy store cannot starve others; merges too small for a file of their own go together into one. Runs that nobody can see are dropped without being
  * read: an empty run takes their place, so that the log's parts still cover its offsets and the file says which parts it replaced.
+ * The bottom of a store is merged in steps over regions of its keys (`bottom-level.ts`), each an edit of its own, so that neither the disk nor a waiting
+ * task ever sees a store written twice.
  *
  * What may be left out is asked when the merge is begun. A snapshot that is taken while it runs sees everything in it: all records merged are older
  * than the database's sequence at the beginning (asserted), and a snapshot sees no less than what was committed when it was taken.
@@ -19,11 +21,23 @@ import type { LogicalLog } from '../log/logical-log.ts'
 import type { PartRef } from '../log/parts.ts'
 import { SegmentDirectory } from '../segment/directory.ts'
 import { PART_RUN } from '../segment/format.ts'
+import { compareBytes } from '../segment/key-range.ts'
 import type { RunIndex } from '../segment/part-index.ts'
+import { indexOf, isNeeded, isPiece, type Region, rangeOf, regionsOf, stepOver } from './bottom-level.ts'
 import { type DroppableRun, pickDrops } from './drop-runs.ts'
 import type { RunMergeOptions } from './merge-runs.ts'
-import type { MergeGroup, MergeOutput } from './merge-task.ts'
-import { levelBottom, levelOf, overlap, pickRuns, type RunFacts, type RunPickOptions, runPickDefaults } from './pick-runs.ts'
+import type { MergeGroup, MergeOutput, MergePart } from './merge-task.ts'
+import {
+  levelBottom,
+  levelOf,
+  overlap,
+  pickRuns,
+  pieceBytesOf,
+  type RegionFacts,
+  type RunFacts,
+  type RunPickOptions,
+  runPickDefaults,
+} from './pick-runs.ts'
 
 /** What merges of store logs need to know of those who read them. */
 export interface RunViews {
@@ -52,6 +66,8 @@ const sharedGroupsMax = 4096
 const sharedBytesMax = 64 * 1024 * 1024
 /** Range deletes of one run whose reach is estimated. */
 const estimatedMax = 64
+/** A compaction of a whole log takes the bytes of so many pieces at once. */
+const wholeLogPieces = 4
 
 export class RunCompaction {
   readonly counters = { runCompactions: 0, runBytesIn: 0, runBytesOut: 0, runsDropped: 0 }
@@ -71,7 +87,8 @@ export class RunCompaction {
 
   constructor(host: RunCompactionHost) {
     this.#host = host
-    this.#options = { ...runPickDefaults, ownBytes: host.ownSegmentBytes }
+    const ownBytes = host.ownSegmentBytes
+    this.#options = { ...runPickDefaults, ownBytes, pieceBytesMin: Math.max(ownBytes * 8, 1024) }
   }
 
   /** The next merge: at most one of its own file, and small ones; empty when there is nothing to do. It is to be begun in this turn. */
@@ -85,53 +102,144 @@ export class RunCompaction {
     for (const id of ordered) {
       const log = this.#host.logs.get(id)
       if (log === undefined || this.#settled.get(log) === log.parts) continue
-      const runs = runsOf(log).reverse()
-      const dropped = overlap(runs) ? [] : this.#dropsOf(log, runs)
+      const dropped = this.#dropsOf(log)
       if (dropped.length > 0) {
         groups.push(...dropped)
         continue
       }
-      const pick = pickRuns(this.#factsOf(log, runs), this.#options)
-      if (pick === undefined) {
+      const group = this.#pick(log)
+      if (group === undefined) {
         // What expires or is released later is seen when the parts change.
         this.#settled.set(log, log.parts)
         continue
       }
-      const isOwn = pick.bytes >= this.#options.ownBytes
-      if (isOwn ? hasOwn : groups.length >= sharedGroupsMax || sharedBytes + pick.bytes > sharedBytesMax) continue
+      const isOwn = group.bytes >= this.#options.ownBytes
+      if (isOwn ? hasOwn : groups.length >= sharedGroupsMax || sharedBytes + group.bytes > sharedBytesMax) continue
       if (isOwn) {
         hasOwn = true
         this.#served = id
-      } else sharedBytes += pick.bytes
-      groups.push({ ...this.groupOf(log, runs.slice(pick.first, pick.end).reverse()), level: pick.level, isCompaction: true })
+      } else sharedBytes += group.bytes
+      groups.push(group)
     }
     return groups.sort((a, b) => a.logId - b.logId || a.firstOffset - b.firstOffset)
   }
 
-  /** All runs of a log as one; undefined when that would change nothing. */
-  wholeLog(log: LogicalLog): MergeGroup | undefined {
-    const runs = runsOf(log)
-    const only = runs[0]
-    if (only === undefined || (runs.length === 1 && !this.#hasGarbage(log, only))) return undefined
-    return { ...this.groupOf(log, runs), level: levelBottom, isCompaction: true }
+  /**
+   * Brings everything that the log holds now to the bottom, without garbage: gives one group after the other, each to be begun in the turn in which it is
+   * asked for, when the one before is live.
+   */
+  wholeLog(log: LogicalLog): () => MergeGroup | undefined {
+    const end = runsOf(log).reduce((offset, run) => Math.max(offset, run.endOffset), 0)
+    /** Keys below were gone over; undefined: none. */
+    let done: Uint8Array | undefined
+    let isDone = false
+    return () => {
+      if (isDone) return undefined
+      const runs = runsOf(log)
+      const regions = regionsOf(runs)
+      if (regions === undefined || regions.length === 0) {
+        isDone = true
+        const only = runs[0]
+        const isClean = only === undefined || (runs.length === 1 && !this.#hasGarbage(log, only))
+        return isClean ? undefined : this.#bottomOf(log, runs)
+      }
+      const above = runs.filter(run => !isPiece(run))
+      const mustMerge = (region: Region | undefined): boolean => {
+        if (region === undefined || (done !== undefined && (region.range.from === undefined || compareBytes(region.range.from, done) < 0)))
+          return false
+        if (region.piece !== undefined && this.#hasGarbage(log, region.piece)) return true
+        return region.endOffset < end && above.some(run => isNeeded(run, region))
+      }
+      const first = regions.findIndex(mustMerge)
+      isDone = first < 0
+      if (isDone) return undefined
+      const stepBytes = wholeLogPieces * this.#pieceBytesOf(regions)
+      let last = first
+      for (let bytes = regions[first]!.bytes; bytes < stepBytes && mustMerge(regions[last + 1]); bytes += regions[last]!.bytes) last++
+      done = regions[last]?.range.to
+      isDone = done === undefined
+      return this.#stepOf(log, regions, first, last + 1)
+    }
   }
 
-  /** A group of adjacent runs of a log, oldest first, with what merging them may leave out. The merge is to be begun in this turn. */
-  groupOf(log: LogicalLog, runs: readonly PartRef[]): MergeGroup {
+  /** Parts of a log that lie in segments which are rewritten, as groups. The merge is to be begun in this turn. */
+  groupsOf(log: LogicalLog, parts: readonly PartRef[]): MergeGroup[] {
+    const runs = runsOf(log)
+    if (parts.length === runs.length && runs.some(isPiece)) return [this.#bottomOf(log, runs)]
+    const groups: MergeGroup[] = []
+    let adjacent: PartRef[] = []
+    const close = (): void => {
+      if (adjacent.length > 0) groups.push(this.#groupOf(log, adjacent))
+      adjacent = []
+    }
+    for (const run of runs) {
+      if (isPiece(run)) {
+        if (parts.includes(run)) groups.push({ ...this.#groupOf(log, [run]), range: rangeOf(run) })
+      } else if (parts.includes(run)) adjacent.push(run)
+      else close()
+    }
+    close()
+    return groups
+  }
+
+  /** Adjacent runs above the bottom, oldest first, or one piece, as they are. */
+  #groupOf(log: LogicalLog, runs: readonly PartRef[]): MergeGroup {
     const first = runs[0] as PartRef
+    const last = runs.at(-1) as PartRef
+    const bytes = runs.reduce((sum, part) => sum + part.bytes, 0)
+    const all = runsOf(log)
+    // Pieces have nothing below them; without pieces the oldest run has not.
+    const holdsOldest = isPiece(first) || (isSame(first, all[0]) && !all.some(isPiece))
+    return this.#group(log, runs, { level: levelOf(runs), firstOffset: first.firstOffset, endOffset: last.endOffset, bytes, holdsOldest })
+  }
+
+  /** These runs, the oldest data among them, as a bottom: all keys in one step. */
+  #bottomOf(log: LogicalLog, runs: readonly PartRef[]): MergeGroup {
+    const bytes = runs.reduce((sum, part) => sum + part.bytes, 0)
+    const firstOffset = runs.reduce((offset, run) => Math.min(offset, run.firstOffset), Number.POSITIVE_INFINITY)
+    const endOffset = runs.reduce((offset, run) => Math.max(offset, run.endOffset), 0)
+    const group = this.#group(log, runs, { level: levelBottom, firstOffset, endOffset, bytes, holdsOldest: true })
+    return { ...group, range: {}, ...this.#cut(bytes, bytes), isCompaction: true }
+  }
+
+  #stepOf(log: LogicalLog, regions: readonly Region[], first: number, end: number): MergeGroup {
+    const { range, read, replaced, pieceBytes, newsBytes, firstOffset, endOffset } = stepOver(regions, first, end, runsOf(log))
+    const bytes = pieceBytes + newsBytes
+    const group = this.#group(log, read, { level: levelBottom, firstOffset, endOffset, bytes, holdsOldest: true })
+    const cut = this.#cut(bytes, Math.max(bytes, sumOf(regions)))
+    return { ...group, replaced: replaced.map(mergePartOf), range, ...cut, isCompaction: true }
+  }
+
+  /** In pieces of about the size that suits the bottom: never a small one behind a large one. */
+  #cut(bytes: number, bottomBytes: number): { readonly pieceBytes?: number } {
+    const { ownBytes, pieceBytesMin } = this.#options
+    const aim = pieceBytesOf(bottomBytes, pieceBytesMin)
+    return bytes < ownBytes || bytes <= aim * 1.5 ? {} : { pieceBytes: Math.ceil(bytes / Math.ceil(bytes / aim)) }
+  }
+
+  #pieceBytesOf(regions: readonly Region[]): number {
+    return pieceBytesOf(sumOf(regions), this.#options.pieceBytesMin)
+  }
+
+  #group(
+    log: LogicalLog,
+    runs: readonly PartRef[],
+    result: Pick<MergeGroup, 'firstOffset' | 'endOffset' | 'bytes'> & { readonly level: number; readonly holdsOldest: boolean },
+  ): MergeGroup {
+    const { level, firstOffset, endOffset, bytes, holdsOldest } = result
     return {
       logId: log.id,
       name: log.name,
       kind: kindNumbers[log.kind],
       type: PART_RUN,
-      level: levelOf(runs),
+      level,
       versioned: log.definition.versioned === true,
-      firstOffset: first.firstOffset,
-      endOffset: (runs.at(-1) as PartRef).endOffset,
-      parts: runs.map(({ segmentId, part }) => ({ segmentId, part })),
+      firstOffset,
+      endOffset,
+      parts: runs.map(mergePartOf),
       startOffset: 0,
-      bytes: runs.reduce((sum, part) => sum + part.bytes, 0),
-      runs: this.#mergeOptions(log, runs),
+      bytes,
+      runs: this.#mergeOptions(log, runs, holdsOldest),
     }
   }
 
@@ -184,31 +292,51 @@ export class RunCompaction {
     return found
   }
 
-  #mergeOptions(log: LogicalLog, runs: readonly PartRef[]): RunMergeOptions {
+  #mergeOptions(log: LogicalLog, runs: readonly PartRef[], holdsOldest: boolean): RunMergeOptions {
     const snapshots = this.#host.snapshotsOf(log.id)
     let newest = -1
     for (const { reader, part, recordCount } of runs) if (recordCount > 0) newest = Math.max(newest, reader.directory.maxSequence(part))
     // A replicated log's sequences are its offsets.
     const sequence = log.ownsHighWatermark ? log.endOffset : this.#host.commitLog.sequence
     assert(newest < sequence, 'what is merged is older than every snapshot to come', newest, sequence)
-    // In a versioned store something newer may arrive that is older by its version, and must stay hidden.
-    const holdsOldest = isSame(runs[0], runsOf(log)[0])
     const keepSince = this.#host.keepSinceOf(log)
     if (keepSince !== undefined) this.#host.dropsBefore(log, keepSince)
     const kept = keepSince === undefined ? { snapshots } : { snapshots, keepSince }
+    // In a versioned store something newer may arrive that is older by its version, and must stay hidden.
     if (!holdsOldest || log.definition.versioned === true) return kept
     const dropDeletes = { sequence: newest }
     if (!this.#host.mayDropExpired(log.id)) return { ...kept, dropDeletes }
     return { ...kept, dropDeletes, dropExpired: true, now: this.#host.expiryClock() }
   }
 
+  /** What `pickRuns` says, as a group. */
+  #pick(log: LogicalLog): MergeGroup | undefined {
+    const runs = runsOf(log)
+    const above = runs.filter(run => !isPiece(run)).reverse()
+    const pieces = runs.filter(isPiece)
+    // Whoever reads no index yet does not have to for a store that nothing is to be done for.
+    if (!this.#isInUse(log) && pickRuns(this.#factsOf(log, above, pieces), [roughly(pieces)], this.#options) === undefined) return undefined
+    const regions = regionsOf(runs)
+    if (regions === undefined) return this.#bottomOf(log, runs)
+    const pick = pickRuns(this.#factsOf(log, above, pieces), this.#regionFactsOf(log, regions), this.#options)
+    if (pick === undefined) return undefined
+    if (pick.reason === 'overlap') return this.#bottomOf(log, runs)
+    if (pick.regions !== undefined) return this.#stepOf(log, regions, pick.regions.first, pick.regions.end)
+    const picked = above.slice(pick.first, pick.end).reverse()
+    if (pick.level === levelBottom) return this.#bottomOf(log, picked)
+    return { ...this.#groupOf(log, picked), level: pick.level, isCompaction: true }
+  }
+
   /** Groups that put an empty run in the place of adjacent ones that nobody sees. */
-  #dropsOf(log: LogicalLog, runs: readonly PartRef[]): MergeGroup[] {
+  #dropsOf(log: LogicalLog): MergeGroup[] {
+    const runs = runsOf(log).reverse()
     if (log.definition.versioned === true || !this.#isInUse(log)) return []
-    const indexes = runs.map(indexOf)
+    const ordered = [...runs.filter(run => !isPiece(run)), ...runs.filter(isPiece)]
+    if (overlap(runs.filter(run => !isPiece(run))) || regionsOf(runs) === undefined) return []
+    const indexes = ordered.map(indexOf)
     const mayExpire = this.#host.mayDropExpired(log.id) && indexes.some(index => index.facts().expiring > 0)
     if (!mayExpire && indexes.every(index => index.rangeDeletes.length === 0)) return []
-    const droppable = runs.map(({ reader, part, recordCount }, i): DroppableRun => {
+    const droppable = ordered.map(({ reader, part, recordCount }, i): DroppableRun => {
       const { smallestKey, largestKey, rangeDeletes } = indexes[i] as RunIndex
       const { pointers, expiring, maxExpiry } = (indexes[i] as RunIndex).facts()
       const minSequence = reader.directory.minSequence(part)
@@ -219,29 +347,42 @@ export class RunCompaction {
     const groups: MergeGroup[] = []
     let adjacent: PartRef[] = []
     const close = (): void => {
-      if (adjacent.length > 0) groups.push({ ...this.groupOf(log, adjacent.reverse()), isEmpty: true, bytes: 0 })
+      if (adjacent.length > 0) groups.push({ ...this.#groupOf(log, adjacent.reverse()), isEmpty: true, bytes: 0 })
       adjacent = []
     }
     const keepSince = this.#host.keepSinceOf(log)
     const drops = new Set(pickDrops(droppable, { snapshots: this.#host.snapshotsOf(log.id), keepSince, expiryClock }))
-    for (const [i, run] of runs.entries()) {
-      if (drops.has(i)) adjacent.push(run)
+    for (const [i, run] of ordered.entries()) {
+      if (isPiece(run)) {
+        close()
+        if (drops.has(i)) groups.push({ ...this.#groupOf(log, [run]), range: rangeOf(run), isEmpty: true, bytes: 0 })
+      } else if (drops.has(i)) adjacent.push(run)
       else close()
     }
     close()
     return groups
   }
 
-  #factsOf(log: LogicalLog, runs: readonly PartRef[]): RunFacts[] {
+  /** `above` newest first. Without pieces the oldest run stands for the bottom. */
+  #factsOf(log: LogicalLog, above: readonly PartRef[], pieces: readonly PartRef[]): RunFacts[] {
     const isKnown = this.#isInUse(log)
-    const bottom = runs.findLast(run => run.recordCount > 0)
-    return runs.map(run => {
+    const oldest = above.findLast(run => run.recordCount > 0)
+    const bottom = pieces.some(piece => piece.recordCount > 0) ? pieces : oldest === undefined ? [] : [oldest]
+    return above.map(run => {
       const { level, bytes, recordCount: records, firstOffset, endOffset } = run
       const facts = { level, bytes, records, firstOffset, endOffset }
       if (!isKnown || records === 0) return { ...facts, deletes: 0, coveredBytes: 0, expired: 0 }
       const index = indexOf(run)
-      const coveredBytes = bottom === undefined || run === bottom ? 0 : coveredBytesOf(index, indexOf(bottom), bottom.bytes)
+      const coveredBytes = bottom.includes(run) ? 0 : coveredBytesOf(index, bottom)
       return { ...facts, deletes: index.facts().deletes, coveredBytes, expired: this.#expiredOf(log, run, index) }
+    })
+  }
+
+  #regionFactsOf(log: LogicalLog, regions: readonly Region[]): RegionFacts[] {
+    return regions.map(({ piece, bytes, endOffset }) => {
+      const records = piece?.recordCount ?? 0
+      const expired = piece === undefined || records === 0 || !this.#isInUse(log) ? 0 : this.#expiredOf(log, piece, indexOf(piece))
+      return { bytes, records, expired, endOffset }
     })
   }
 
@@ -277,25 +418,38 @@ function runsOf(log: LogicalLog): PartRef[] {
   return log.parts.filter(part => part.type === PART_RUN)
 }
 
-function indexOf({ reader, part }: PartRef): RunIndex {
-  return reader.runIndex(part)
+function mergePartOf({ segmentId, part }: PartRef): MergePart {
+  return { segmentId, part }
+}
+
+function sumOf(parts: readonly { readonly bytes: number }[]): number {
+  return parts.reduce((sum, { bytes }) => sum + bytes, 0)
+}
+
+/** The bottom by its directories alone. */
+function roughly(pieces: readonly PartRef[]): RegionFacts {
+  return { bytes: sumOf(pieces), records: pieces.reduce((sum, { recordCount }) => sum + recordCount, 0), expired: 0, endOffset: 0 }
 }
 
 function isSame(left: PartRef | undefined, right: PartRef | undefined): boolean {
   return left !== undefined && right !== undefined && left.segmentId === right.segmentId && left.part === right.part
 }
 
-/** Bytes of the bottom run's blocks that lie in range deletes of another run, by the fence keys. */
-function coveredBytesOf(index: RunIndex, bottom: RunIndex, bottomBytes: number): number {
+/** Bytes of the bottom's blocks that lie in range deletes of another run, by the fence keys. */
+function coveredBytesOf(index: RunIndex, bottom: readonly PartRef[]): number {
   if (index.rangeDeletes.length === 0) return 0
   const cursor = new StoreRecordCursor()
   cursor.reset(index.rangeDeletes, 0, index.rangeDeletes.length)
+  const most = sumOf(bottom)
   let bytes = 0
-  for (let i = 0; i < estimatedMax && bytes < bottomBytes && cursor.next(); i++) {
-    const from = bottom.findFence(cursor.buffer, cursor.keyStart, cursor.keyBytes)
-    const to = bottom.findFence(cursor.buffer, cursor.valueStart, cursor.valueBytes)
-    // The last block may be covered in part only.
-    if (to - 1 > from) bytes += bottom.position(to - 1) - bottom.position(from)
+  for (let i = 0; i < estimatedMax && bytes < most && cursor.next(); i++) {
+    for (const piece of bottom) {
+      const below = indexOf(piece)
+      const from = below.findFence(cursor.buffer, cursor.keyStart, cursor.keyBytes)
+      const to = below.findFence(cursor.buffer, cursor.valueStart, cursor.valueBytes)
+      // The last block may be covered in part only.
+      if (to - 1 > from) bytes += below.position(to - 1) - below.position(from)
+    }
   }
-  return Math.min(bytes, bottomBytes)
+  return Math.min(bytes, most)
 }

@@ -136,6 +136,13 @@ export const TABLE_LARGEST_KEY = 10
 export const TABLE_FILTER = 12
 /** Run: copies of the range delete records, in their order. */
 export const TABLE_RANGE_DELETES = 14
+/** The level of runs that hold the oldest data of their store: pieces, each of a range of keys of its own. */
+export const LEVEL_BOTTOM = 7
+
+/** Run that is a piece of the bottom level: first key of the range that it stands for. Absent: from the beginning. */
+export const TABLE_KEY_FROM = 16
+/** The same: end of that range, exclusive. Absent: to the end. */
+export const TABLE_KEY_TO = 18
 
 /** Statistics of a run: six u64, then two versions (ms u48, counter u16, node u32), then two u64. */
 export const STATISTICS_BYTES = 88

@@ -44,6 +44,8 @@ import {
   TABLE_ABORTED,
   TABLE_EPOCHS,
   TABLE_FILTER,
+  TABLE_KEY_FROM,
+  TABLE_KEY_TO,
   TABLE_LARGEST_KEY,
   TABLE_PRODUCER_STATE,
   TABLE_RANGE_DELETES,
@@ -277,6 +279,10 @@ export class RunIndex implements BlockIndex {
   readonly rangeDeletes: Uint8Array
   /** Key of the last record; empty when there is none. */
   readonly largestKey: Uint8Array
+  /** A piece of the bottom level: the range of keys that it stands for, whether it holds any or not. Undefined: open. */
+  readonly keyFrom: Uint8Array | undefined
+  /** Exclusive. */
+  readonly keyTo: Uint8Array | undefined
   readonly #statistics: Uint8Array
   /** Where the fence keys begin in `bytes`. */
   readonly #keys: number
@@ -302,6 +308,8 @@ export class RunIndex implements BlockIndex {
     this.filter = filter === undefined ? undefined : new Filter(filter)
     this.rangeDeletes = tableOf(tables, TABLE_RANGE_DELETES) ?? new Uint8Array(0)
     this.largestKey = tableOf(tables, TABLE_LARGEST_KEY) ?? new Uint8Array(0)
+    this.keyFrom = tableOf(tables, TABLE_KEY_FROM)
+    this.keyTo = tableOf(tables, TABLE_KEY_TO)
   }
 
   position(block: number): number {

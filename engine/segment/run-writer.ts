@@ -33,10 +33,13 @@ import {
   STATISTICS_RANGE_DELETES,
   STATISTICS_VERSIONED,
   TABLE_FILTER,
+  TABLE_KEY_FROM,
+  TABLE_KEY_TO,
   TABLE_LARGEST_KEY,
   TABLE_RANGE_DELETES,
   TABLE_STATISTICS,
 } from './format.ts'
+import type { KeyRange } from './key-range.ts'
 import { ByteBuilder, type SegmentOutput } from './output.ts'
 import type { PartFacts, PartStart } from './part.ts'
 
@@ -129,6 +132,7 @@ export class RunPartWriter {
   readonly #previous: StoreRecordCursor = new StoreRecordCursor()
   /** The last key given to the filter is that of the record before. */
   #previousInFilter = false
+  #keyRange: KeyRange = {}
   #blockCount = 0
   /** Records in the open block, each with its position in it; a block is open when it has one. */
   #blockRecords = 0
@@ -186,6 +190,11 @@ export class RunPartWriter {
     this.#remember(record)
   }
 
+  /** A piece of the bottom level says which keys it stands for; where it ends is often known only when it is written. */
+  setKeyRange(range: KeyRange): void {
+    this.#keyRange = range
+  }
+
   end(): PartFacts {
     if (this.#blockRecords > 0) this.#closeBlock()
     const { firstOffset, endOffset } = this.#start
@@ -202,6 +211,9 @@ export class RunPartWriter {
     }
     if (this.#filter.keyCount > 0) tables.push({ tag: TABLE_FILTER, bytes: this.#filter.finish() })
     if (this.#rangeDeletes.used > 0) tables.push({ tag: TABLE_RANGE_DELETES, bytes: this.#rangeDeletes.view() })
+    const { from, to } = this.#keyRange
+    if (from !== undefined) tables.push({ tag: TABLE_KEY_FROM, bytes: from })
+    if (to !== undefined) tables.push({ tag: TABLE_KEY_TO, bytes: to })
     write32LE(this.#entries.bytes, 0, this.#blockCount)
     write32LE(this.#entries.bytes, 4, this.#keys.used)
     this.#entries.append(this.#keys.bytes, 0, this.#keys.used)

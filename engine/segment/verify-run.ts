@@ -6,6 +6,7 @@ import { STORE_RANGE_DELETE } from '../batch/store-format.ts'
 import { compareKeys, createKeyHash, hashKey } from '../batch/store-keys.ts'
 import { compareNewestFirst, StoreRecordCursor } from '../batch/store-record.ts'
 import { readU32LE } from '../codec/fixed-width.ts'
+import { compareBytes } from './key-range.ts'
 import { ByteBuilder } from './output.ts'
 import type { RunIndex } from './part-index.ts'
 import type { SegmentReader } from './reader.ts'
@@ -127,10 +128,21 @@ class RunVerifier {
     if (!equalBytes(buffer.subarray(keyStart, keyStart + keyBytes), index.largestKey)) {
       this.#context.add(indexPosition, `largest key of part ${part} differs`)
     }
+    if (!this.#isWithinRange()) this.#context.add(indexPosition, `part ${part} has keys outside the range that it stands for`)
     if (index.filter !== undefined && this.#points === 0) this.#context.add(indexPosition, `part ${part} has a filter and no keys for it`)
     if (statistics.records !== directory.recordCount(part)) this.#wrong(directoryPosition, 'the number of records')
     if (statistics.minSequence !== directory.minSequence(part)) this.#wrong(directoryPosition, 'the smallest sequence')
     if (statistics.maxSequence !== directory.maxSequence(part)) this.#wrong(directoryPosition, 'the largest sequence')
+  }
+
+  /** A piece of the bottom level holds nothing outside its range; only a range delete may reach further. */
+  #isWithinRange(): boolean {
+    const { keyFrom, keyTo, smallestKey, largestKey } = this.#index
+    if (keyFrom !== undefined && keyTo !== undefined && compareBytes(keyFrom, keyTo) >= 0) return false
+    if (this.#statistics.records === 0) return true
+    if (keyFrom !== undefined && compareBytes(smallestKey, keyFrom) < 0) return false
+    if (keyTo === undefined) return true
+    return compareBytes(largestKey, keyTo) < 0
   }
 
   #wrong(position: number, what: string): void {
@@ -139,5 +151,5 @@ class RunVerifier {
 }
 
 function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
-  return compareKeys(left, 0, left.length, right, 0, right.length) === 0
+  return compareBytes(left, right) === 0
 }

@@ -14,6 +14,7 @@ import { BatchPartWriter } from './batch-part-writer.ts'
 import { writeDirectoryEntry } from './directory.ts'
 import { encodeFooter, encodeHeader, encodeTrailer, type ReplacedPart, type SegmentMeta, type SegmentName } from './footer.ts'
 import { DIRECTORY_ENTRY_BYTES, DIRECTORY_INDEX_CHECKSUM, PART_BODY, PART_RUN, PART_TOPIC, TRAILER_FOOTER_CHECKSUM } from './format.ts'
+import type { KeyRange } from './key-range.ts'
 import { ByteBuilder, SegmentOutput } from './output.ts'
 import type { PartFacts, PartStart, PartTables } from './part.ts'
 import { RunPartWriter } from './run-writer.ts'
@@ -118,6 +119,12 @@ export class SegmentWriter {
   addParsedRecord(record: StoreRecordCursor): void {
     assert(this.#run !== undefined, 'a run was begun')
     this.#run.addParsed(record)
+  }
+
+  /** Pieces of the bottom level: which keys the open run stands for. Every record's key lies in the range. */
+  setKeyRange(range: KeyRange): void {
+    assert(this.#run !== undefined, 'a run was begun')
+    this.#run.setKeyRange(range)
   }
 
   /** Bytes of the body of the part that is open. */

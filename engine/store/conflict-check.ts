@@ -11,7 +11,7 @@ import { StoreRecordCursor } from '../batch/store-record.ts'
 import type { Memtable } from './memtable.ts'
 import { bytesOfText } from './overlay.ts'
 import type { ReadRange, ReadSet } from './read-set.ts'
-import type { Run } from './run.ts'
+import type { Run, SortedRun } from './run.ts'
 import type { CursorTable } from './store-cursor.ts'
 
 /** A read that no longer holds. */
@@ -54,7 +54,8 @@ export function findConflict(
     const conflict = rangesInMemtable(memtable, ranges, sequenceMax, walkMax)
     if (conflict !== undefined) return conflict
   }
-  for (const run of runs) {
+  for (const run of runs.flatMap(({ pieces }) => pieces)) {
+    if (run.largestSequence <= sequenceMax) continue
     const conflict = rangesInRun(run, ranges, sequenceMax)
     if (conflict !== undefined) return conflict
   }
@@ -68,7 +69,7 @@ function keyInMemtable(memtable: Memtable, key: Uint8Array, hash: Int32Array, se
   return memtable.rangeDeleteCount > 0 && memtable.coveringRangeDelete(key, 0, key.length, latest) > sequenceMax
 }
 
-function keyInRun(run: Run, key: Uint8Array, hash: Int32Array, sequenceMax: number): boolean {
+function keyInRun(run: SortedRun, key: Uint8Array, hash: Int32Array, sequenceMax: number): boolean {
   if (run.find(key, 0, key.length, hash, latest) && run.record.sequence > sequenceMax) return true
   return run.hasRangeDeletes && run.coveringRangeDelete(key, 0, key.length, latest) > sequenceMax
 }

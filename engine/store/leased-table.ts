@@ -10,7 +10,8 @@ import type { BlockCache } from './block-cache.ts'
 import { KeyFinder } from './key-finder.ts'
 import type { LeasedIndexSource } from './leased-index.ts'
 import type { Memtable } from './memtable.ts'
-import { newestRunFirst, Run } from './run.ts'
+import { Run, type SortedRun } from './run.ts'
+import { newestFirst } from './run-level.ts'
 import type { CursorTable } from './store-cursor.ts'
 import type { StoredStoreOptions } from './store-options.ts'
 
@@ -34,7 +35,7 @@ export class LeasedTable implements CursorTable {
   readonly #openParts: () => readonly PartRef[]
   readonly #cache: BlockCache
   /** Newest first; undefined until they are asked for. */
-  #runs: readonly Run[] | undefined
+  #runs: readonly SortedRun[] | undefined
 
   constructor(memtables: readonly Memtable[], openParts: () => readonly PartRef[], cache: BlockCache) {
     this.memtables = memtables
@@ -43,10 +44,8 @@ export class LeasedTable implements CursorTable {
   }
 
   /** Newest first. */
-  get runs(): readonly Run[] {
-    this.#runs ??= this.#openParts()
-      .map(part => new Run(part, this.#cache))
-      .sort(newestRunFirst)
+  get runs(): readonly SortedRun[] {
+    this.#runs ??= newestFirst(this.#openParts().map(part => new Run(part, this.#cache)))
     return this.#runs
   }
 

@@ -1,8 +1,8 @@
 /**
  * A run as a store reads it: one part of a sealed segment, with its filter and fence keys in memory and its blocks through the cache.
  *
- * Made by the store's table when a part becomes live, forgotten when it is no longer. Invariant: everything in a run is older than
- * everything in a run with a larger `firstOffset`, since runs of one log have disjoint ranges of offsets.
+ * Made by the store's table when a part becomes live, forgotten when it is no longer. Above the bottom level everything in a run is older than
+ * everything in a run with a larger `firstOffset`; `run-level.ts` has the bottom and the order of all.
  */
 import type { KeyHash } from '../batch/store-keys.ts'
 import { compareKeys } from '../batch/store-keys.ts'
@@ -13,16 +13,51 @@ import { type RunBlockSource, RunCursor, RunReader } from '../segment/run-reader
 import type { BlockCache, CachedBlocks } from './block-cache.ts'
 import { RangeDeletes } from './range-deletes.ts'
 
-export class Run {
+/** What a store's reads go through: one run, or all pieces of the bottom level. */
+export interface SortedRun {
+  readonly smallestSequence: number
+  /** Of the newest record. */
+  readonly largestSequence: number
+  readonly hasRangeDeletes: boolean
+  /** Range delete records, back to back. */
+  readonly rangeDeletes: Uint8Array
+  /** What `find` found; holds until the next call. */
+  readonly record: StoreRecordCursor
+  /** Memory of index sections and filters, bytes. */
+  readonly indexBytes: number
+  /** In key order. */
+  readonly pieces: readonly Run[]
+  /** Newest put, delete or pointer of the key with a sequence <= `sequenceMax`: true, and `record` stands on it. */
+  find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number): boolean
+  /** Makes sure that the block that may hold the key is in the cache, without blocking the thread. */
+  warm(key: Uint8Array, start: number, size: number, hash: KeyHash): Promise<void>
+  /** The piece that may hold the key. */
+  pieceOf(key: Uint8Array, start: number, size: number): Run | undefined
+  /** Largest sequence <= `sequenceMax` of a range delete that covers the key; -1 when there is none. */
+  coveringRangeDelete(key: Uint8Array, start: number, size: number, sequenceMax: number): number
+  cursor(bytesMax?: number): OrderedCursor
+}
+
+/** Walks records in order, both ways; see `RunCursor`. */
+export interface OrderedCursor {
+  readonly record: StoreRecordCursor
+  seek(key: Uint8Array, start?: number, size?: number): boolean
+  first(): boolean
+  last(): boolean
+  next(): boolean
+  previous(): boolean
+}
+
+export class Run implements SortedRun {
   readonly part: PartRef
   readonly index: RunIndex
   readonly smallestSequence: number
-  /** Of its newest record. */
   readonly largestSequence: number
   readonly hasRangeDeletes: boolean
   /** Lookups of one key, and those that found a record. */
   lookups = 0
   found = 0
+  readonly pieces: readonly Run[]
   readonly #blocks: CachedBlocks
   readonly #source: RunBlockSource
   readonly #reader: RunReader
@@ -35,6 +70,7 @@ export class Run {
     this.smallestSequence = reader.directory.minSequence(part.part)
     this.largestSequence = reader.directory.maxSequence(part.part)
     this.hasRangeDeletes = this.index.rangeDeletes.length > 0
+    this.pieces = [this]
     const blocks = cache.blocksOf(this.index.blockCount)
     this.#blocks = blocks
     this.#source = {
@@ -51,7 +87,6 @@ export class Run {
     this.#reader = new RunReader(reader, part.part, this.#source)
   }
 
-  /** What `find` found; holds until the next call. */
   get record(): StoreRecordCursor {
     return this.#reader.record
   }
@@ -61,12 +96,18 @@ export class Run {
     return this.#reader.filtered
   }
 
-  /** Memory of index section and filter, bytes. */
+  get rangeDeletes(): Uint8Array {
+    return this.index.rangeDeletes
+  }
+
   get indexBytes(): number {
     return this.index.bytes.byteLength
   }
 
-  /** Newest put, delete or pointer of the key with a sequence <= `sequenceMax`: true, and `record` stands on it. */
+  pieceOf(): this {
+    return this
+  }
+
   find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number): boolean {
     this.lookups++
     if (!this.#reader.get(key, start, size, hash, sequenceMax)) return false
@@ -74,7 +115,6 @@ export class Run {
     return true
   }
 
-  /** Makes sure that the block that may hold the key is in the cache, without blocking the thread. */
   async warm(key: Uint8Array, start: number, size: number, hash: KeyHash): Promise<void> {
     const { index, part } = this
     if (index.filter?.mayContain(hash) !== true) return
@@ -84,7 +124,6 @@ export class Run {
     this.#blocks.put(block, bytes)
   }
 
-  /** Largest sequence <= `sequenceMax` of a range delete that covers the key; -1 when there is none. */
   coveringRangeDelete(key: Uint8Array, start: number, size: number, sequenceMax: number): number {
     if (sequenceMax >= this.largestSequence) return this.#allDeletes().covering(key, start, size)
     let found = -1
@@ -119,9 +158,4 @@ export class Run {
   forget(): void {
     this.#blocks.clear()
   }
-}
-
-/** Order of a table's runs. */
-export function newestRunFirst(left: Run, right: Run): number {
-  return right.part.firstOffset - left.part.firstOffset
 }

@@ -15,23 +15,14 @@ import { compareKeys } from '../batch/store-keys.ts'
 import { StoreRecordCursor } from '../batch/store-record.ts'
 import type { Memtable } from './memtable.ts'
 import { RangeDeletes } from './range-deletes.ts'
-import type { Run } from './run.ts'
-
-/** An ordered cursor of a memtable or a run. */
-interface Source {
-  readonly record: StoreRecordCursor
-  seek(key: Uint8Array, start?: number, size?: number): boolean
-  first(): boolean
-  last(): boolean
-  next(): boolean
-  previous(): boolean
-}
+import type { SortedRun, OrderedCursor as Source } from './run.ts'
 
 /** What a cursor reads: a store's table, or the same from a lease. */
 export interface CursorTable {
   readonly version: number
   readonly memtables: readonly Memtable[]
-  readonly runs: readonly Run[]
+  /** Newest first. */
+  readonly runs: readonly SortedRun[]
 }
 
 export interface StoreCursorOptions {
@@ -238,7 +229,7 @@ export class StoreCursor {
       if (!run.hasRangeDeletes) continue
       const deletes: RangeDeletes = this.#runDeletes ?? new RangeDeletes()
       const cursor = new StoreRecordCursor()
-      cursor.reset(run.index.rangeDeletes, 0, run.index.rangeDeletes.length)
+      cursor.reset(run.rangeDeletes, 0, run.rangeDeletes.length)
       while (cursor.next()) if (cursor.sequence <= this.#sequenceMax) deletes.add(cursor)
       if (!deletes.isEmpty) this.#runDeletes = deletes
     }

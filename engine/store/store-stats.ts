@@ -10,6 +10,7 @@ import type { StoreTable } from './store-table.ts'
 export interface LevelStats {
   /** 0: as flushed; higher levels are older and larger. */
   readonly level: number
+  /** Of the last level: pieces, each of a range of keys of its own. */
   readonly runs: number
   readonly bytes: number
   /** Superseded versions and deletes included. */
@@ -83,7 +84,7 @@ export interface StatsSource {
 
 export function statsOf({ table, flushed, compactedIn, compactedOut, indexes }: StatsSource): StoreStats {
   const { memtables, runs } = table
-  const parts = runs.map(run => run.part)
+  const parts = table.pieces.map(run => run.part)
   const inMemory = memtables.reduce((sum, memtable) => sum + memtable.count, 0)
   const appended = table.appendedBytes
   return {
@@ -99,7 +100,7 @@ export function statsOf({ table, flushed, compactedIn, compactedOut, indexes }: 
     filters: filtersOf([table]),
     indexes: indexes
       .map(({ name, isReady, table: entries }) => {
-        return { name, isReady, records: recordsOf(entries), bytes: bytesOf(entries.runs.map(run => run.part)) }
+        return { name, isReady, records: recordsOf(entries), bytes: bytesOf(entries.pieces.map(run => run.part)) }
       })
       .sort((left, right) => (left.name < right.name ? -1 : 1)),
   }
@@ -143,15 +144,15 @@ function bytesOf(runs: readonly RunPart[]): number {
   return runs.reduce((sum, { bytes }) => sum + bytes, 0)
 }
 
-function recordsOf({ memtables, runs }: StoreTable): number {
-  return memtables.reduce((sum, memtable) => sum + memtable.count, 0) + runs.reduce((sum, run) => sum + run.part.recordCount, 0)
+function recordsOf({ memtables, pieces }: StoreTable): number {
+  return memtables.reduce((sum, memtable) => sum + memtable.count, 0) + pieces.reduce((sum, run) => sum + run.part.recordCount, 0)
 }
 
 /** Records in the range, by whole blocks of runs and by looking at memtables; versions and deletes count. */
 export function estimateRecords(table: CursorTable, { start, end, isEmpty }: KeyBounds): number {
   if (isEmpty) return 0
   let sum = 0
-  for (const run of table.runs) sum += recordsOfRun(run, start, end)
+  for (const run of table.runs.flatMap(({ pieces }) => pieces)) sum += recordsOfRun(run, start, end)
   for (const memtable of table.memtables) sum += recordsOfMemtable(memtable, start, end)
   return Math.round(sum)
 }

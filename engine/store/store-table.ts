@@ -6,8 +6,8 @@
  * Made for a log when somebody opens the store; from then on the log tells every change in its turn (`TailListener`). All reads are
  * synchronous, so within a turn memtables and runs stand still; a cursor that lives longer looks at `version`.
  *
- * Invariants: memtables and runs ascend and descend in sequence without overlap; a record is in exactly one of them; runs that are no longer
- * live are not read.
+ * Invariants: memtables and runs above the bottom ascend and descend in sequence without overlap; of two records of a key the newer is asked first;
+ * runs that are no longer live are not read.
  */
 import { openStoreBatch, storeBatchBaseSequence } from '../batch/store-batch.ts'
 import { createKeyHash, hashKey } from '../batch/store-keys.ts'
@@ -19,7 +19,8 @@ import { PART_RUN } from '../segment/format.ts'
 import type { BlockCache } from './block-cache.ts'
 import { KeyFinder } from './key-finder.ts'
 import { Memtable } from './memtable.ts'
-import { newestRunFirst, Run } from './run.ts'
+import { Run, type SortedRun } from './run.ts'
+import { newestFirst } from './run-level.ts'
 
 export class StoreTable implements TailListener {
   readonly log: LogicalLog
@@ -33,7 +34,7 @@ export class StoreTable implements TailListener {
   /** Oldest first; undefined: to be made of the tail by who reads next. */
   #memtables: Memtable[] | undefined
   /** Newest first; undefined: to be looked up. */
-  #runs: readonly Run[] | undefined
+  #runs: readonly SortedRun[] | undefined
   #known = new Map<string, Run>()
   readonly #batch = new StoreRecordCursor()
   readonly #finder: KeyFinder = new KeyFinder(this)
@@ -51,10 +52,15 @@ export class StoreTable implements TailListener {
     return this.#memtables
   }
 
-  /** Newest first. */
-  get runs(): readonly Run[] {
+  /** Newest first; the bottom, which may be of many pieces, last. */
+  get runs(): readonly SortedRun[] {
     this.#runs ??= this.#openRuns()
     return this.#runs
+  }
+
+  /** All runs and pieces, one by one. */
+  get pieces(): readonly Run[] {
+    return this.runs.flatMap(({ pieces }) => pieces)
   }
 
   get hasRangeDeletes(): boolean {
@@ -84,6 +90,16 @@ export class StoreTable implements TailListener {
   /** Sequence of the newest record of the key, delete or not, or of a range delete over it; -1 when there is none. For conflict checks. */
   newestSequence(key: Uint8Array, start: number, size: number): number {
     return this.#finder.newestSequence(key, start, size)
+  }
+
+  /** Segments that a `find` of the key may read. */
+  segmentsOf(key: Uint8Array): number[] {
+    const ids: number[] = []
+    for (const run of this.runs) {
+      const piece = run.pieceOf(key, 0, key.length)
+      if (piece !== undefined) ids.push(piece.part.segmentId)
+    }
+    return ids
   }
 
   /** Reads the blocks that a `find` of the key may need into the cache, without blocking the thread. The caller keeps the segments pinned. */
@@ -135,7 +151,7 @@ export class StoreTable implements TailListener {
     while (batch.next()) memtable.add(batch)
   }
 
-  #openRuns(): Run[] {
+  #openRuns(): SortedRun[] {
     const known = new Map<string, Run>()
     const runs: Run[] = []
     for (const part of this.log.parts) {
@@ -151,7 +167,7 @@ export class StoreTable implements TailListener {
       run.forget()
     }
     this.#known = known
-    return runs.sort(newestRunFirst)
+    return newestFirst(runs)
   }
 }
 

@@ -125,7 +125,7 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     core.assertUsable()
     if (options !== undefined) checkReadStoreOptions(options)
     const bytes = core.keyBytes(key)
-    const unpin = core.host.pin(core.table.runs.map(run => run.part.segmentId))
+    const unpin = core.host.pin(core.table.segmentsOf(bytes))
     try {
       await core.table.warm(bytes, 0, bytes.byteLength)
     } finally {

@@ -116,6 +116,8 @@ function runTables(index: RunIndex, position: number): DumpItem {
     smallestKey: readable(index.smallestKey),
     largestKey: readable(index.largestKey),
     filterKeys: index.filter?.keyCount ?? 0,
+    ...(index.keyFrom === undefined ? {} : { keyFrom: readable(index.keyFrom) }),
+    ...(index.keyTo === undefined ? {} : { keyTo: readable(index.keyTo) }),
   }
 }
 

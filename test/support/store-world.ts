@@ -45,7 +45,7 @@ export function drawStoreSwarm(random: SimRandom): StoreSwarm {
       commitLogFileBytes: pick(16, 16, 32) * KiB,
       commitLogFileBytesFirst: pick(4, 8) * KiB,
       frameBytesMax: pick(4, 8) * KiB,
-      ownSegmentBytes: pick(1, 4, 16) * KiB,
+      ownSegmentBytes: pick(0.125, 0.125, 1, 4, 16) * KiB, // the smallest cuts the bottom of a store into many pieces
       memoryBytesMax: pick(256, 1024) * KiB,
       closeTailBytesMax: pick(0, 4096) * KiB,
       autoConsolidate: random.chance(0.8),

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { STORE_DELETE, STORE_POINTER, STORE_PUT, STORE_RANGE_DELETE } from '../../../../engine/batch/store-format.ts'
 import { loadChecksums } from '../../../../engine/codec/xxh64.ts'
+import { sourcesInRange } from '../../../../engine/maintenance/merge-range.ts'
 import { type MergeTarget, mergeRuns, RunMerge, type RunMergeOptions } from '../../../../engine/maintenance/merge-runs.ts'
 import { MemorySource, sortStoreRecords, storeRecordAddress } from '../../../../engine/maintenance/merge-sort.ts'
 import { PART_RUN } from '../../../../engine/segment/format.ts'
@@ -136,7 +137,28 @@ describe.each([false, true])('against the model, versioned %s', versioned => {
     })
   }
 
-  test('a merge written in pieces is the merge written at once, cut between keys', async () => {
+  /** Each piece alone reads, for the keys from its first to that of the next, as the whole does. */
+  function expectPieces(
+    pieces: readonly (readonly PlainRecord[])[],
+    cuts: readonly string[],
+    whole: readonly PlainRecord[],
+    keys: number,
+  ): void {
+    for (let key = 0; key < keys * 2; key++) {
+      const name = keyOf(key)
+      const at = cuts.filter(cut => cut <= name).length
+      for (const view of [20, 50, 90, latest]) {
+        expect(read(pieces[at]!, name, view, versioned, 0), `${name} at ${view}`).toEqual(read(whole, name, view, versioned, 0))
+      }
+    }
+    for (const [i, piece] of pieces.entries()) {
+      for (const { key } of piece) expect(key >= (cuts[i - 1] ?? '') && (cuts[i] === undefined || key < cuts[i]!)).toBe(true)
+    }
+    const points = (records: readonly PlainRecord[]): PlainRecord[] => records.filter(({ kind }) => kind !== STORE_RANGE_DELETE)
+    expect(points(pieces.flat())).toEqual(points(whole))
+  }
+
+  test('a merge written in pieces is the merge written at once, cut between keys; range deletes that reach further begin anew', async () => {
     await seeded(random => {
       for (let round = 0; round < 40; round++) {
         const records = randomRecords(random, 80, 10, versioned)
@@ -153,16 +175,55 @@ describe.each([false, true])('against the model, versioned %s', versioned => {
           options,
         )
         const pieces: PlainRecord[][] = []
+        const cuts: string[] = []
         for (let done = false; !done; ) {
           const piece = new Collector()
           done = merge.write(piece, 60)
           pieces.push(piece.records)
+          if (!done) cuts.push(new TextDecoder().decode(merge.cutKey))
         }
-        expect(pieces.flat()).toEqual(whole.records)
-        for (let i = 1; i < pieces.length; i++) {
-          const [before, after] = [pieces[i - 1]!, pieces[i]!]
-          if (before.length > 0 && after.length > 0) expect(before[before.length - 1]!.key < after[0]!.key).toBe(true)
+        expect(pieces.length).toBeGreaterThan(1)
+        expectPieces(pieces, cuts, whole.records, 10)
+      }
+    })
+  })
+
+  test('ranges of keys that are merged one by one read as the whole', async () => {
+    await seeded(random => {
+      for (let round = 0; round < 25; round++) {
+        const records = randomRecords(random, 80, 10, versioned)
+        const files = new MemoryFiles()
+        const halves = [records.filter((_, i) => i % 2 === 0), records.filter((_, i) => i % 2 === 1)]
+        for (const [i, half] of halves.entries()) {
+          writeSegment(files, `run-${i}`, writer => {
+            writer.beginPart({ logId: 1, name: 'store', kind: 2, type: PART_RUN, versioned, firstOffset: 0, endOffset: 500 })
+            const source = sourceOf(half, versioned)
+            while (source.next()) writer.addParsedRecord(source.record)
+            writer.endPart()
+          })
         }
+        const whole = new Collector()
+        const options = { versioned, snapshots: [20, 50, 90], ...(random.below(2) === 0 ? { dropDeletes: { sequence: latest } } : {}) }
+        mergeRuns(
+          halves.map(half => sourceOf(half, versioned)),
+          whole,
+          options,
+        )
+        const cuts = [...new Set(Array.from({ length: random.below(4) }, () => keyOf(random.below(20))))].sort()
+        const bounds = cuts.map(cut => new TextEncoder().encode(cut))
+        const pieces = [...bounds, undefined].map((to, i) => {
+          const piece = new Collector()
+          withReader(files, 'run-0', first =>
+            withReader(files, 'run-1', second => {
+              const sources = [first, second].flatMap(reader => sourcesInRange(reader, 0, { from: bounds[i - 1], to }))
+              mergeRuns(sources, piece, options)
+            }),
+          )
+          for (const { kind, value } of piece.records)
+            if (kind === STORE_RANGE_DELETE && i < cuts.length) expect(value! <= cuts[i]!).toBe(true)
+          return piece.records
+        })
+        expectPieces(pieces, cuts, whole.records, 10)
       }
     })
   })

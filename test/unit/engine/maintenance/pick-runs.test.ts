@@ -3,6 +3,8 @@ import { describe, expect, test } from 'vitest'
 import {
   levelBottom,
   pickRuns,
+  pieceBytesOf,
+  type RegionFacts,
   type RunFacts,
   type RunPickOptions,
   runPickDefaults,
@@ -10,7 +12,7 @@ import {
 } from '../../../../engine/maintenance/pick-runs.ts'
 import { seeded } from '../codec/random.ts'
 
-const options: RunPickOptions = { ...runPickDefaults, ownBytes: 10 }
+const options: RunPickOptions = { ...runPickDefaults, ownBytes: 10, pieceBytesMin: 80 }
 
 type Shape = Partial<RunFacts> & { readonly level: number; readonly bytes: number }
 
@@ -21,6 +23,15 @@ function runs(...shapes: readonly (readonly [level: number, bytes: number] | Sha
     const firstOffset = (shapes.length - i) * 10
     return { records: given.bytes, deletes: 0, coveredBytes: 0, expired: 0, firstOffset, endOffset: firstOffset + 10, ...given }
   })
+}
+
+/** The picker's answer; runs of the bottom level are its regions, in the order in which they come. */
+function pick(given: readonly RunFacts[]): ReturnType<typeof pickRuns> {
+  return pickRuns(
+    given.filter(({ level }) => level !== levelBottom),
+    given.filter(({ level }) => level === levelBottom),
+    options,
+  )
 }
 
 const empty: Shape = { level: 0, bytes: 0, records: 0 }
@@ -37,7 +48,11 @@ describe('cases', () => {
       { first: 0, end: 4, level: levelBottom, bytes: 400, reason: 'bottom' },
     ],
     ['less than half of the bottom lies above it', runs([0, 24], [0, 25], bottom(100)), undefined],
-    ['half of the bottom', runs([0, 25], [0, 25], bottom(100)), { first: 0, end: 3, level: levelBottom, bytes: 150, reason: 'bottom' }],
+    [
+      'half of the bottom',
+      runs([0, 25], [0, 25], bottom(100)),
+      { first: 0, end: 2, regions: { first: 0, end: 1 }, level: levelBottom, bytes: 150, reason: 'bottom' },
+    ],
     ['a tier of three', runs([0, 10], [0, 10], [0, 10], bottom(1000)), undefined],
     [
       'a tier of four becomes one run of the next level',
@@ -65,7 +80,7 @@ describe('cases', () => {
     [
       'deletes weigh what they delete: 30 records of 4 bytes are more than half of the bottom',
       runs({ level: 0, bytes: 20, records: 31, deletes: 30 }, { level: levelBottom, bytes: 200, records: 50 }),
-      { first: 0, end: 2, level: levelBottom, bytes: 220, reason: 'deletes' },
+      { first: 0, end: 1, regions: { first: 0, end: 1 }, level: levelBottom, bytes: 220, reason: 'deletes' },
     ],
     [
       'a few deletes among puts weigh nothing more',
@@ -90,12 +105,12 @@ describe('cases', () => {
     [
       'half of the bottom expired',
       runs([0, 10], { level: levelBottom, bytes: 100, records: 10, expired: 5 }),
-      { first: 0, end: 2, level: levelBottom, bytes: 110, reason: 'expired' },
+      { first: 0, end: 1, regions: { first: 0, end: 1 }, level: levelBottom, bytes: 110, reason: 'expired' },
     ],
     [
       'an empty run is no bottom and goes with it',
       runs([0, 25], [0, 25], bottom(100), empty),
-      { first: 0, end: 4, level: levelBottom, bytes: 150, reason: 'bottom' },
+      { first: 0, end: 3, regions: { first: 0, end: 1 }, level: levelBottom, bytes: 150, reason: 'bottom' },
     ],
     ['empty runs fill no tier', runs([0, 10], empty, [0, 10], empty, [0, 10], bottom(1000)), undefined],
     ['only empty runs', runs(empty, empty, empty), undefined],
@@ -111,70 +126,123 @@ describe('cases', () => {
     ],
     ['as many as are left alone', runs(...Array.from({ length: 10 }, () => ({ level: 0, bytes: 0.5, records: 1 }))), undefined],
   ]
-  for (const [name, given, expected] of cases) test(name, () => expect(pickRuns(given, options) ?? undefined).toEqual(expected))
+  for (const [name, given, expected] of cases) test(name, () => expect(pick(given)).toEqual(expected))
 
   test('too many runs of different levels: the window that costs least for each run it saves', () => {
     const given = runs([0, 50], [1, 1], [1, 1], [2, 1], [3, 1], [4, 60], [5, 70], [5, 80], [5, 90], [6, 100], bottom(9000))
-    expect(pickRuns(given, options)).toEqual({ first: 1, end: 5, level: 3, bytes: 4, reason: 'count' })
+    expect(pick(given)).toEqual({ first: 1, end: 5, level: 3, bytes: 4, reason: 'count' })
   })
 
   test('runs whose offsets overlap are merged whole', () => {
     const [newer, older] = runs([0, 5], [3, 5]) as [RunFacts, RunFacts]
-    expect(pickRuns([newer, { ...older, endOffset: newer.firstOffset + 1 }], options)?.reason).toBe('overlap')
+    expect(pick([newer, { ...older, endOffset: newer.firstOffset + 1 }])?.reason).toBe('overlap')
+  })
+})
+
+describe('regions of the bottom', () => {
+  const region = (bytes: number, endOffset: number, expired = 0): RegionFacts => ({ bytes, records: bytes, expired, endOffset })
+  /** Three runs above that end at 20, 30 and 40, half of a bottom of 600. */
+  const above = runs([0, 100], [0, 100], [0, 100])
+
+  test('the one that was merged least recently comes first, with its neighbours up to the size of a piece', () => {
+    const bottom = [region(100, 40), region(100, 30), region(30, 20), region(30, 20), region(40, 30), region(300, 20)]
+    // A piece is 80 bytes.
+    expect(pickRuns(above, bottom, options)).toMatchObject({ regions: { first: 2, end: 5 }, bytes: 400, reason: 'bottom' })
+  })
+
+  test('none that has everything', () => {
+    expect(pickRuns(above, [region(10, 20), region(590, 40)], options)?.regions).toEqual({ first: 0, end: 1 })
+    expect(pickRuns(above, [region(10, 40), region(590, 40)], options)).toBe(undefined)
+  })
+
+  test('a gap has nothing yet', () => {
+    expect(pickRuns(above, [region(600, 30), { bytes: 0, records: 0, expired: 0, endOffset: 0 }], options)?.regions).toEqual({
+      first: 1,
+      end: 2,
+    })
+  })
+
+  test('one that expired is written again whatever lies above', () => {
+    expect(pickRuns([], [region(100, 40), region(100, 40, 50)], options)).toMatchObject({
+      regions: { first: 1, end: 2 },
+      reason: 'expired',
+    })
+  })
+
+  test('reads come first when there are too many runs above: a tier, if it is small beside the bottom', () => {
+    const many = runs(...Array.from({ length: 10 }, (): [number, number] => [0, 40]))
+    expect(pickRuns(many, [region(700, 20)], options)?.reason).toBe('count')
+    expect(pickRuns(many, [region(1700, 20)], options)?.reason).toBe('tier')
+    expect(pickRuns(many, [region(300, 20)], options)?.reason).toBe('bottom')
+  })
+
+  test('pieces are a sixteenth of the bottom, within limits', () => {
+    const sizes = [0, 100, 1000, 4000, 20_000, 1_000_000].map(bytes => pieceBytesOf(bytes, 80))
+    expect(sizes).toEqual([80, 80, 80, 250, 640, 3906.25])
   })
 })
 
 describe('in the long run', () => {
-  /** Applies picks until there are none. Returns bytes written. */
-  function settle(state: RunFacts[], live: number): number {
+  interface World {
+    above: RunFacts[]
+    bottom: RegionFacts[]
+  }
+
+  /** Applies picks until there are none; keys are spread evenly over all runs and regions. Returns bytes written; `peak` is told what lies on the disk. */
+  function settle(world: World, live: number, peak: (bytes: number) => void): number {
     let written = 0
+    const total = (): number => [...world.above, ...world.bottom].reduce((sum, { bytes }) => sum + bytes, 0)
     for (let round = 0; ; round++) {
-      expect(round).toBeLessThan(20)
-      const pick = pickRuns(state, options)
-      if (pick === undefined) return written
-      const merged = state.slice(pick.first, pick.end)
-      const [newest, oldest] = [merged[0] as RunFacts, merged.at(-1) as RunFacts]
-      const bytes = pick.end === state.length ? Math.min(pick.bytes, live) : pick.bytes
+      expect(round).toBeLessThan(200)
+      const { above, bottom } = world
+      const found = pickRuns(above, bottom, options)
+      if (found === undefined) return written
+      if (found.regions === undefined && found.level < levelBottom) {
+        const merged = above.slice(found.first, found.end)
+        const [newest, oldest] = [merged[0] as RunFacts, merged.at(-1) as RunFacts]
+        const { level, bytes } = found
+        peak(total() + bytes)
+        written += bytes
+        above.splice(found.first, merged.length, { ...newest, level, bytes, records: bytes, firstOffset: oldest.firstOffset })
+        continue
+      }
+      const { first, end } = found.regions ?? { first: 0, end: 0 }
+      const count = found.regions === undefined ? Math.ceil(live / pieceBytesOf(live, options.pieceBytesMin)) : end - first
+      const bytes =
+        found.regions === undefined ? Math.min(live, found.bytes) : bottom.slice(first, end).reduce((sum, piece) => sum + piece.bytes, 0)
+      peak(total() + bytes)
       written += bytes
-      state.splice(pick.first, merged.length, {
-        ...newest,
-        level: pick.level,
-        bytes,
-        records: bytes,
-        deletes: 0,
-        firstOffset: oldest.firstOffset,
-        endOffset: newest.endOffset,
-      })
+      const endOffset = above[0]?.endOffset ?? 0
+      const piece = { bytes: bytes / count, records: bytes / count, expired: 0, endOffset }
+      bottom.splice(first, end - first, ...Array.from({ length: count }, () => piece))
+      const least = Math.min(...bottom.map(({ endOffset: has }) => has))
+      while (above.length > 0 && above.at(-1)!.endOffset <= least) above.pop()
     }
   }
 
-  test('never many runs, little written again, little space', () =>
+  test('never many runs, little written again, less than twice the space at any time', () =>
     seeded(random => {
-      const state: RunFacts[] = []
+      const world: World = { above: [], bottom: [] }
       const live = 20_000
       let offset = 0
       let flushed = 0
       let written = 0
+      let most = 0
+      const peak = (bytes: number): void => {
+        if (flushed > live * 2) most = Math.max(most, bytes)
+      }
       for (let i = 0; i < 3000; i++) {
         const bytes = 20 + random.below(200)
         flushed += bytes
-        state.unshift({
-          level: 0,
-          bytes,
-          records: bytes,
-          deletes: 0,
-          coveredBytes: 0,
-          expired: 0,
-          firstOffset: offset,
-          endOffset: ++offset,
-        })
-        written += settle(state, live)
-        expect(state.length).toBeLessThanOrEqual(runPickDefaults.runsAim)
-        const space = state.reduce((sum, run) => sum + run.bytes, 0)
-        expect(space).toBeLessThanOrEqual(live * 1.5 + 1)
+        const facts = { level: 0, bytes, records: bytes, deletes: 0, coveredBytes: 0, expired: 0 }
+        world.above.unshift({ ...facts, firstOffset: offset, endOffset: ++offset })
+        written += settle(world, live, peak)
+        expect(world.above.length).toBeLessThanOrEqual(runPickDefaults.runsAim)
         // Levels do not fall with age.
-        for (let at = 1; at < state.length - 1; at++) expect(state[at]!.level).toBeGreaterThanOrEqual(state[at - 1]!.level)
+        for (let at = 1; at < world.above.length; at++) expect(world.above[at]!.level).toBeGreaterThanOrEqual(world.above[at - 1]!.level)
       }
+      expect(world.bottom.length).toBeGreaterThan(10)
+      expect(most).toBeLessThan(live * 1.9)
       expect(runsMax).toBeGreaterThan(runPickDefaults.runsAim)
       expect(written / flushed).toBeLessThan(8)
       expect(flushed).toBeGreaterThan(live * 10)

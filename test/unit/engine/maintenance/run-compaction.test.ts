@@ -141,7 +141,7 @@ describe('a store that is written again and again', () => {
         if (i % 10 !== 9) continue
         await database.consolidate()
         const runs = runsOf(database, 'a')
-        expect(runs.length).toBeLessThanOrEqual(runPickDefaults.runsAim)
+        expect(runs.filter(({ level }) => level !== levelBottom).length).toBeLessThan(runPickDefaults.runsAim)
         expect(sorted(visibleAt(runs, Number.MAX_SAFE_INTEGER))).toEqual(sorted(model))
         for (const { sequence, state } of held) expect(sorted(visibleAt(runs, sequence))).toEqual(state)
       }

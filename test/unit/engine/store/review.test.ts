@@ -161,7 +161,7 @@ describe('an iterator', () => {
         )
         await db.seal()
       }
-      const readers = new Set<SegmentReader>(coreOf(store).table.runs.map(run => run.part.reader))
+      const readers = new Set<SegmentReader>(coreOf(store).table.runs.flatMap(({ pieces }) => pieces.map(({ part }) => part.reader)))
       let reads = 0
       for (const reader of readers) {
         const { readBlocks } = reader

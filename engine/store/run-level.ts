@@ -1,0 +1,172 @@
+/**
+ * The bottom level of a store: pieces with ranges of keys of their own, read as one run. And the order in which a store's runs are asked.
+ *
+ * A key lies in one piece at most, found by binary search; a walk goes from piece to piece, so that a heap of cursors has one entry for the level,
+ * however many pieces it has.
+ *
+ * Runs above the bottom may hold what was merged into some pieces already: they go when it lies in all of them (docs/ARCHITECTURE.md, "Compaction by
+ * levels"). Asked first, they give the same answer: such a record lies in both, or hides what the merge dropped.
+ */
+import type { KeyHash } from '../batch/store-keys.ts'
+import { compareKeys } from '../batch/store-keys.ts'
+import { StoreRecordCursor } from '../batch/store-record.ts'
+import { assert } from '../errors.ts'
+import { LEVEL_BOTTOM } from '../segment/format.ts'
+import { areDisjoint, compareRanges, type KeyRange } from '../segment/key-range.ts'
+import type { OrderedCursor, Run, SortedRun } from './run.ts'
+
+export class RunLevel implements SortedRun {
+  readonly pieces: readonly Run[]
+  readonly smallestSequence: number
+  readonly largestSequence: number
+  readonly hasRangeDeletes: boolean
+  readonly rangeDeletes: Uint8Array
+  readonly indexBytes: number
+  /** What `find` looked into last. */
+  #found: Run
+
+  /** At least one piece, in key order, with disjoint ranges. */
+  constructor(pieces: readonly Run[]) {
+    const [first] = pieces
+    assert(first !== undefined, 'a level has pieces')
+    this.pieces = pieces
+    this.#found = first
+    this.smallestSequence = pieces.reduce((sequence, piece) => Math.min(sequence, piece.smallestSequence), first.smallestSequence)
+    this.largestSequence = pieces.reduce((sequence, piece) => Math.max(sequence, piece.largestSequence), first.largestSequence)
+    this.hasRangeDeletes = pieces.some(piece => piece.hasRangeDeletes)
+    this.rangeDeletes = this.hasRangeDeletes ? joined(pieces) : first.rangeDeletes
+    this.indexBytes = pieces.reduce((sum, piece) => sum + piece.indexBytes, 0)
+  }
+
+  get record(): StoreRecordCursor {
+    return this.#found.record
+  }
+
+  find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number): boolean {
+    const piece = this.pieces[this.indexOf(key, start, size)]
+    if (piece === undefined) return false
+    this.#found = piece
+    return piece.find(key, start, size, hash, sequenceMax)
+  }
+
+  async warm(key: Uint8Array, start: number, size: number, hash: KeyHash): Promise<void> {
+    await this.pieceOf(key, start, size)?.warm(key, start, size, hash)
+  }
+
+  pieceOf(key: Uint8Array, start: number, size: number): Run | undefined {
+    return this.pieces[this.indexOf(key, start, size)]
+  }
+
+  coveringRangeDelete(key: Uint8Array, start: number, size: number, sequenceMax: number): number {
+    return this.pieceOf(key, start, size)?.coveringRangeDelete(key, start, size, sequenceMax) ?? -1
+  }
+
+  cursor(bytesMax?: number): OrderedCursor {
+    return new LevelCursor(this, bytesMax)
+  }
+
+  /** The last piece that begins at the key or before it; -1 when all begin behind it. */
+  indexOf(key: Uint8Array, start: number, size: number): number {
+    const { pieces } = this
+    let from = 0
+    let to = pieces.length
+    while (from < to) {
+      const middle = (from + to) >>> 1
+      const { keyFrom } = (pieces[middle] as Run).index
+      if (keyFrom === undefined || compareKeys(keyFrom, 0, keyFrom.length, key, start, size) <= 0) from = middle + 1
+      else to = middle
+    }
+    return from - 1
+  }
+}
+
+/** Range deletes of pieces reach no further than their piece, so those of all, back to back, are what one run would have. */
+function joined(pieces: readonly Run[]): Uint8Array {
+  const bytes = new Uint8Array(pieces.reduce((sum, { rangeDeletes }) => sum + rangeDeletes.length, 0))
+  let at = 0
+  for (const { rangeDeletes } of pieces) {
+    bytes.set(rangeDeletes, at)
+    at += rangeDeletes.length
+  }
+  return bytes
+}
+
+/** Walks one piece after the other; opens a piece when it comes to it. */
+class LevelCursor implements OrderedCursor {
+  record: StoreRecordCursor = new StoreRecordCursor()
+  readonly #level: RunLevel
+  readonly #bytesMax: number | undefined
+  #cursor: OrderedCursor | undefined
+  /** Number of the piece that `#cursor` walks; -1 before the first, the number of pieces behind the last. */
+  #at = -1
+
+  constructor(level: RunLevel, bytesMax: number | undefined) {
+    this.#level = level
+    this.#bytesMax = bytesMax
+  }
+
+  seek(key: Uint8Array, start: number = 0, size: number = key.length): boolean {
+    const at = this.#level.indexOf(key, start, size)
+    if (at >= 0 && this.#enter(at).seek(key, start, size)) return true
+    return this.#firstFrom(at + 1)
+  }
+
+  first(): boolean {
+    return this.#firstFrom(0)
+  }
+
+  last(): boolean {
+    return this.#lastUpTo(this.#level.pieces.length - 1)
+  }
+
+  next(): boolean {
+    return this.#cursor?.next() === true || this.#firstFrom(this.#at + 1)
+  }
+
+  previous(): boolean {
+    return this.#cursor?.previous() === true || this.#lastUpTo(this.#at - 1)
+  }
+
+  #firstFrom(from: number): boolean {
+    const { length } = this.#level.pieces
+    for (let at = from; at < length; at++) if (this.#enter(at).first()) return true
+    return this.#leave(length)
+  }
+
+  #lastUpTo(to: number): boolean {
+    for (let at = to; at >= 0; at--) if (this.#enter(at).last()) return true
+    return this.#leave(-1)
+  }
+
+  #enter(at: number): OrderedCursor {
+    let cursor = this.#cursor
+    if (cursor === undefined || this.#at !== at) {
+      cursor = (this.#level.pieces[at] as Run).cursor(this.#bytesMax)
+      this.#cursor = cursor
+      this.#at = at
+      this.record = cursor.record
+    }
+    return cursor
+  }
+
+  #leave(at: number): false {
+    this.#cursor = undefined
+    this.#at = at
+    return false
+  }
+}
+
+const rangeOf = ({ index }: Run): KeyRange => ({ from: index.keyFrom, to: index.keyTo })
+
+/**
+ * Runs of one store in the order in which they are asked: newest first, the bottom last. Pieces of the bottom whose ranges overlap (a repair found a
+ * merge's result and its sources) are runs of their own until they are merged.
+ */
+export function newestFirst(runs: readonly Run[]): SortedRun[] {
+  const upper = runs.filter(({ part }) => part.level !== LEVEL_BOTTOM)
+  const pieces = runs.filter(({ part }) => part.level === LEVEL_BOTTOM).sort((left, right) => compareRanges(rangeOf(left), rangeOf(right)))
+  upper.sort((left, right) => right.part.firstOffset - left.part.firstOffset)
+  if (pieces.length < 2) return [...upper, ...pieces]
+  if (areDisjoint(pieces.map(rangeOf))) return [...upper, new RunLevel(pieces)]
+  return [...upper, ...pieces.sort((left, right) => right.part.endOffset - left.part.endOffset)]
+}
