@@ -10,7 +10,8 @@
  *
  * One file, although long: it is the list of everything that a user may ask of a database, and the hosts by which its parts reach each other.
  */
-import { type BackupOptions, type BackupReport, backUp, checkTarget } from './backup/backup.ts'
+import { type BackupOptions, type BackupReport, backUp } from './backup/backup.ts'
+import { checkOutside } from './backup/new-folder.ts'
 import type { Catalog } from './catalog/catalog.ts'
 import { LogDefinitions } from './catalog/definitions.ts'
 import type { LogTable } from './catalog/log-table.ts'
@@ -461,7 +462,7 @@ export class Database implements Committer, Definitions {
   /**
    * Copies one moment of the whole database into the new folder `path` while writing goes on: everything acknowledged before the call, and of later
    * commits a prefix in commit order. Sealed segments are shared by hard links where the file system has them. The folder opens like any other;
-   * it has its name only when all of it is on the disk. RangeError for a path in the database's own folder. Errors: EXISTS, LOCKED, CLOSED,
+   * it has its name only when all of it is on the disk. RangeError for a path in the database's own folder, links followed. Errors: EXISTS, LOCKED, CLOSED,
    * POISONED, NO_SPACE, IO, READ_ONLY, the signal's reason.
    */
   async backup(path: string, options: BackupOptions = {}): Promise<BackupReport> {
@@ -471,7 +472,7 @@ export class Database implements Committer, Definitions {
     if (path === '') throw new TypeError('path must be a non-empty string')
     checkObject(options, 'options')
     checkNames(options, backupOptionNames)
-    checkTarget(this.path, path)
+    await checkOutside(this.environment.files, this.path, path, 'path')
     const database = this
     return await backUp(
       {
@@ -565,6 +566,7 @@ export class Database implements Committer, Definitions {
     return {
       snapshots: this.#snapshots,
       cacheBytesMax: this.options.cacheBytesMax,
+      expirySweepMs: this.options.expirySweepMs,
       timers: this.environment.timers,
       get visibleSequence() {
         return database.#visibleSequence

@@ -36,7 +36,7 @@ export interface OpenOptions {
   readonly commitLogFileBytesFirst?: number | undefined
   /** Largest frame, bytes; larger commits are staged in a file of their own. Default 4 MiB. */
   readonly frameBytesMax?: number | undefined
-  /** Largest commit, bytes: TOO_LARGE above. Default 1 GiB. */
+  /** Largest commit, bytes: TOO_LARGE above. Default, and at most, 1 GiB less 4 KiB. */
   readonly commitBytesMax?: number | undefined
   /** Appended bytes that may wait to be written before appends throw BUSY. Default 64 MiB. */
   readonly pendingBytesMax?: number | undefined
@@ -56,6 +56,12 @@ export interface OpenOptions {
   readonly closeTailBytesMax?: number | undefined
   /** Merge small segments in the background. Default true. */
   readonly autoConsolidate?: boolean | undefined
+
+  /**
+   * How often entries that have expired are looked for and really deleted, ms. Default 10 000. Larger: indexes, feeds and disk hold them longer; reads hide
+   * them at once in any case.
+   */
+  readonly expirySweepMs?: number | undefined
 
   /** Where files, time and workers come from. Default: Node. For simulation and tests. */
   readonly environment?: Environment | undefined
@@ -79,7 +85,13 @@ export interface ResolvedOptions {
   readonly ownSegmentBytes: number
   readonly closeTailBytesMax: number
   readonly autoConsolidate: boolean
+  readonly expirySweepMs: number
 }
+
+/** See `OpenOptions.expirySweepMs`. */
+export const expirySweepMsDefault: number = 10_000
+/** Largest delay of a timer. */
+const timerMsMax = 2 ** 31 - 1
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -89,7 +101,8 @@ const byteOptions = {
   commitLogFileBytes: [32 * MiB, 16 * KiB, 1024 * MiB],
   commitLogFileBytesFirst: [256 * KiB, 4 * KiB, 1024 * MiB],
   frameBytesMax: [4 * MiB, 4 * KiB, 512 * MiB],
-  commitBytesMax: [1024 * MiB, 4 * KiB, 1024 * MiB],
+  // A commit of its own has an arena of its own, whose positions memtables keep below 2^30.
+  commitBytesMax: [1024 * MiB - 4 * KiB, 4 * KiB, 1024 * MiB - 4 * KiB],
   pendingBytesMax: [64 * MiB, 4 * KiB, 4096 * MiB],
   memoryBytesMax: [512 * MiB, 64 * KiB, 1024 * 1024 * MiB],
   tailBytesMax: [256 * MiB, 32 * KiB, 65536 * MiB],
@@ -106,6 +119,7 @@ const otherOptions: readonly string[] = [
   'storage',
   'sync',
   'autoConsolidate',
+  'expirySweepMs',
   'environment',
 ]
 
@@ -145,6 +159,7 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
     ownSegmentBytes: bytes(options, 'ownSegmentBytes'),
     closeTailBytesMax: bytes(options, 'closeTailBytesMax'),
     autoConsolidate: bool(options, 'autoConsolidate', true),
+    expirySweepMs: milliseconds(options.expirySweepMs),
   }
   if (resolved.frameBytesMax > resolved.commitLogFileBytes) {
     // A frame must fit into a file; a user who makes files small means small frames too.
@@ -165,6 +180,14 @@ function bytes(options: OpenOptions, name: ByteOption): number {
   if (!Number.isSafeInteger(value) || value < min || value > max) {
     throw new RangeError(`${name} must be an integer from ${min} to ${max}, got ${value}`)
   }
+  return value
+}
+
+function milliseconds(value: unknown): number {
+  if (value === undefined) return expirySweepMsDefault
+  if (typeof value !== 'number') throw new TypeError(`expirySweepMs must be a number of milliseconds, got ${String(value)}`)
+  if (!Number.isSafeInteger(value) || value < 1 || value > timerMsMax)
+    throw new RangeError(`expirySweepMs must be an integer from 1 to ${timerMsMax}, got ${value}`)
   return value
 }
 

@@ -5,7 +5,7 @@
  * small; large ones give the event loop a turn between batches and look at the signal there. The moment is the one of the construction.
  */
 import { setImmediate } from 'node:timers/promises'
-import type { StoreIterator } from '../engine/index.ts'
+import type { Snapshot, StoreIterator } from '../engine/index.ts'
 import { abortError } from './level-error.ts'
 import { type Bounds, isInside } from './range.ts'
 
@@ -17,6 +17,8 @@ const readAheadBytes = 64 * 1024
 export interface RangeSource<T> {
   readonly iterator: StoreIterator<T>
   readonly bounds: Bounds
+  /** The iterator's moment, when it is nobody else's: abstract-level's iterators seek back from the end, so it is kept until they are closed. */
+  readonly moment: Snapshot | undefined
   readonly signal: AbortSignal | undefined
   /** Bytes of an item as the store gives it. */
   sizeOf(item: T): number
@@ -83,6 +85,7 @@ export class RangeReader<T> {
     this.#buffer = []
     this.#at = 0
     this.#source.iterator.close()
+    this.#source.moment?.close()
   }
 
   /** A signal that is aborted in the turn of the call counts. */

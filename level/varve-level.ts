@@ -16,7 +16,15 @@ import {
   type AbstractPutOptions,
   type AbstractSnapshot,
 } from 'abstract-level'
-import { type BatchOperation, type Database, openDatabase, type RangeOptions, type ReadStoreOptions, type Store } from '../engine/index.ts'
+import {
+  type BatchOperation,
+  type Database,
+  openDatabase,
+  type RangeOptions,
+  type ReadStoreOptions,
+  type Snapshot,
+  type Store,
+} from '../engine/index.ts'
 import { bytesOf, type Format, type Formatted, formatted } from './format.ts'
 import { levelError, openingError } from './level-error.ts'
 import { type AnyLevel, type IteratorOptions, LevelIterator, LevelKeyIterator, LevelValueIterator } from './level-iterators.ts'
@@ -228,15 +236,24 @@ export class VarveLevel<KDefault = string, VDefault = string> extends AbstractLe
     return { ...boundsOf(options), reverse: options.reverse, ...this.#readOptions(options) }
   }
 
+  /** Range of an iterator, whose moment is its own unless the options name one. */
+  #iteratorRange(options: RangeReadOptions): { readonly range: RangeOptions<Uint8Array>; readonly moment: Snapshot | undefined } {
+    const range = this.#rangeOf(options)
+    if (range.snapshot !== undefined) return { range, moment: undefined }
+    const moment = this.#open.database.snapshot()
+    return { range: { ...range, snapshot: moment }, moment }
+  }
+
   #entrySource(options: RangeReadOptions): RangeSource<[unknown, unknown]> {
     const { keys, values, keyEncoding, valueEncoding, signal } = options
     const { store } = this.#open
-    const range = this.#rangeOf(options)
+    const { range, moment } = this.#iteratorRange(options)
     const bounds = boundsOf(options)
     if (keys && values) {
       return {
         iterator: store.entries(range),
         bounds,
+        moment,
         signal,
         sizeOf: ([key, value]) => (key as Uint8Array).length + (value as Uint8Array).length,
         convert: entry => {
@@ -251,6 +268,7 @@ export class VarveLevel<KDefault = string, VDefault = string> extends AbstractLe
     return {
       iterator,
       bounds,
+      moment,
       signal,
       sizeOf: item => (item as unknown as Uint8Array).length,
       convert: item => {
@@ -262,9 +280,11 @@ export class VarveLevel<KDefault = string, VDefault = string> extends AbstractLe
   }
 
   #keySource(options: RangeReadOptions): RangeSource<unknown> {
+    const { range, moment } = this.#iteratorRange(options)
     return {
-      iterator: this.#open.store.keys(this.#rangeOf(options)),
+      iterator: this.#open.store.keys(range),
       bounds: boundsOf(options),
+      moment,
       signal: options.signal,
       sizeOf: key => (key as Uint8Array).length,
       convert: key => formatted(key as Uint8Array, options.keyEncoding),
@@ -272,9 +292,11 @@ export class VarveLevel<KDefault = string, VDefault = string> extends AbstractLe
   }
 
   #valueSource(options: RangeReadOptions): RangeSource<unknown> {
+    const { range, moment } = this.#iteratorRange(options)
     return {
-      iterator: this.#open.store.values(this.#rangeOf(options)),
+      iterator: this.#open.store.values(range),
       bounds: boundsOf(options),
+      moment,
       signal: options.signal,
       sizeOf: value => (value as Uint8Array).length,
       convert: value => formatted(value as Uint8Array, options.valueEncoding),

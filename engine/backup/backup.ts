@@ -12,7 +12,6 @@
  * Called by `Database.backup`. Invariant: the view that is written, the flush point in it and the frames behind it are of the same turn, so what
  * opening finds is what it finds after a clean close: a view that is ahead of the flush point and a log that is ahead of, or level with, the view.
  */
-import { isAbsolute, relative, sep } from 'node:path'
 import { type Catalog, toChange } from '../catalog/catalog.ts'
 import { type Manifest, segmentFileName } from '../catalog/manifest.ts'
 import { type FlushRow, packRow, rowKeys } from '../catalog/rows.ts'
@@ -74,13 +73,6 @@ interface Moment {
   readonly sequence: number
   readonly segments: readonly { readonly id: number; readonly path: string; readonly bytes: number }[]
   readonly tails: readonly { readonly arena: Arena; readonly endLsn: number; readonly staged: readonly StagedFile[] }[]
-}
-
-/** RangeError when `path` lies in the folder of the database, or is it: a foreign folder among its files, which goes when they go. */
-export function checkTarget(folder: string, path: string): void {
-  const way = relative(folder, path)
-  if (way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way)) return
-  throw new RangeError(`path must lie outside the folder of the database, ${folder}, got ${path}`)
 }
 
 /** Errors: EXISTS, CLOSED, POISONED, NO_SPACE, IO, READ_ONLY, LOCKED (another backup works at the same path), the signal's reason. */

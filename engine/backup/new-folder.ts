@@ -9,7 +9,8 @@
  *   4. `finish` makes all names durable, gives the catalog its name, then the folder
  * A failure ends with `abandon`, which removes what was made; a crash leaves the temporary folder for the next attempt to empty.
  */
-import type { Environment, File, FolderLock } from '../env/environment.ts'
+import { isAbsolute, relative, sep } from 'node:path'
+import type { Environment, File, Files, FolderLock } from '../env/environment.ts'
 import { assert, ioError, isVarveError, VarveError } from '../errors.ts'
 import { catalogFolderName, lockFileName } from '../opening.ts'
 
@@ -19,6 +20,16 @@ const unfinishedCatalogName = `${catalogFolderName}${incompleteSuffix}`
 
 /** What the system says when a hard link is not possible here: another file system, none that has links, or too many of them. */
 const linkRefusals: ReadonlySet<unknown> = new Set(['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
+
+/**
+ * RangeError when `path` lies in the folder of a database, or is it, whatever links lead there: a foreign folder among its files, which goes when they
+ * go. `option` names the argument.
+ */
+export async function checkOutside(files: Files, folder: string, path: string, option: string): Promise<void> {
+  const way = relative(await files.resolve(folder), await files.resolve(path))
+  if (way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way)) return
+  throw new RangeError(`${option} must lie outside the folder of the database, ${folder}, got ${path}`)
+}
 
 /** Called with bytes that are in place. Throws to end the work. */
 export type BytesListener = (bytes: number, file: string) => void

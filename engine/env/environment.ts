@@ -86,6 +86,8 @@ export interface Files {
   /** Hard link; EEXIST when the target exists. */
   link(from: string, to: string): Promise<void>
   remove(path: string): Promise<void>
+  /** The absolute path with all symbolic links followed, as far as it exists; the rest as it is. */
+  resolve(path: string): Promise<string>
   /** Removes a folder with all that is in it; missing is fine. */
   removeDirectory(path: string): Promise<void>
   /** Makes names created, renamed or removed in this folder durable. Does nothing where the system cannot (Windows). */

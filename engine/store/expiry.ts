@@ -20,8 +20,6 @@ import type { StoreCore } from './store-core.ts'
 import { StoreCursor } from './store-cursor.ts'
 import type { StoreTable } from './store-table.ts'
 
-/** How often the sweeper looks, ms. */
-export const sweepIntervalMs = 10_000
 /** Entries that one turn takes from queues at most. */
 export const sweepEntriesMax = 1000
 /** Pause between two turns while there is more to sweep, ms. */
@@ -159,18 +157,21 @@ function timeOf(bytes: Uint8Array, start: number, end: number): number {
 export class ExpirySweeper {
   readonly #timers: Timers
   readonly #cores: () => Iterable<StoreCore>
+  /** How often it looks. */
+  readonly #intervalMs: number
   #cancel: (() => void) | undefined
   #stopped = false
   readonly counters = { sweeps: 0, failures: 0 }
 
-  constructor(timers: Timers, cores: () => Iterable<StoreCore>) {
+  constructor(timers: Timers, cores: () => Iterable<StoreCore>, intervalMs: number) {
     this.#timers = timers
     this.#cores = cores
+    this.#intervalMs = intervalMs
   }
 
   /** Something will expire: makes sure that somebody looks. */
   wake(): void {
-    if (this.#cancel === undefined && !this.#stopped) this.#arm(sweepIntervalMs)
+    if (this.#cancel === undefined && !this.#stopped) this.#arm(this.#intervalMs)
   }
 
   stop(): void {
@@ -204,6 +205,6 @@ export class ExpirySweeper {
         if (isVarveError(error, 'POISONED') || isVarveError(error, 'CLOSED')) return
       }
     }
-    if (isWaiting) this.#arm(left <= 0 ? sweepPauseMs : sweepIntervalMs)
+    if (isWaiting) this.#arm(left <= 0 ? sweepPauseMs : this.#intervalMs)
   }
 }

@@ -45,10 +45,10 @@ export class IndexRegistry {
   /** One build at a time, so that a turn has one step. */
   #queue: Promise<void> = Promise.resolve()
 
-  constructor(host: IndexRegistryHost, cache: BlockCache, cores: () => Iterable<StoreCore>) {
+  constructor(host: IndexRegistryHost, cache: BlockCache, cores: () => Iterable<StoreCore>, sweepIntervalMs: number) {
     this.#host = host
     this.#cache = cache
-    this.sweeper = new ExpirySweeper(host.timers, cores)
+    this.sweeper = new ExpirySweeper(host.timers, cores, sweepIntervalMs)
   }
 
   /** Gives a core that was just made its indexes; unfinished builds go on. */

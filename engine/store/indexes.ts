@@ -9,11 +9,11 @@
  * Owned by `Stores`, one a core. Invariant: a built index has exactly the entries of the store's newest records (expired ones until they are swept).
  */
 import { STORE_DELETE, STORE_PUT, STORE_RANGE_DELETE } from '../batch/store-format.ts'
-import { compareKeys } from '../batch/store-keys.ts'
 import { StoreWrites } from '../batch/store-writes.ts'
 import { assert, VarveError } from '../errors.ts'
 import type { LocalCommit } from '../log/committer.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
+import { coverOf, type DeletedRange, joined, rowOver } from './deleted-cover.ts'
 import type { ExpiryQueue } from './expiry.ts'
 import { type EntryRule, endOf, entriesOfValue, indexedValues, keyText, primaryKeyOf, ruleOf, startOf } from './index-entries.ts'
 import type { StoredIndex } from './index-options.ts'
@@ -92,8 +92,10 @@ export class Index {
 /** A key that a commit touches. */
 interface Touched {
   readonly key: Uint8Array
-  /** The last row that writes it; -1: it is deleted. */
+  /** The put that remains; -1: it is deleted. */
   row: number
+  /** The last row that names it; -1: none does, a range delete covers it. */
+  last: number
 }
 
 /** A record's part in an index. */
@@ -221,36 +223,39 @@ export class StoreIndexes {
     }
   }
 
-  /** Keys that the rows touch, by the text of their bytes; those of range deletes by walking over the range. */
+  /** Keys that the rows touch, by the text of their bytes; those of range deletes by walking over what they cover together, once. */
   #touched(writes: StoreWrites): Map<string, Touched> {
     const touched = new Map<string, Touched>()
+    const deletes: DeletedRange[] = []
     for (let row = 0; row < writes.count; row++) {
       const key = writes.key(row)
-      if (writes.kind(row) === STORE_RANGE_DELETE) this.#touchRange(touched, key.slice(), writes.value(row).slice())
-      else touch(touched, key, writes.kind(row) === STORE_DELETE ? -1 : row)
+      if (writes.kind(row) === STORE_RANGE_DELETE) deletes.push({ start: key.slice(), end: writes.value(row).slice(), row })
+      else touch(touched, key, row, writes.kind(row) === STORE_DELETE)
+    }
+    if (deletes.length === 0) return touched
+    const covers = coverOf(deletes)
+    for (const item of touched.values()) if (rowOver(covers, item.key) > item.last) item.row = -1
+    for (const { start, end } of joined(covers)) {
+      const cursor = this.#core.cursor({ start, end, sequenceMax: Number.MAX_SAFE_INTEGER, now: 0 })
+      while (cursor.next()) {
+        const { buffer, keyStart, keyBytes } = cursor.record
+        const text = keyText(buffer, keyStart, keyStart + keyBytes)
+        // One that is written too was judged above.
+        if (!touched.has(text)) touched.set(text, { key: buffer.slice(keyStart, keyStart + keyBytes), row: -1, last: -1 })
+      }
     }
     return touched
   }
-
-  #touchRange(touched: Map<string, Touched>, start: Uint8Array, end: Uint8Array): void {
-    for (const item of touched.values()) {
-      const { key } = item
-      if (compareKeys(key, 0, key.length, start, 0, start.length) >= 0 && compareKeys(key, 0, key.length, end, 0, end.length) < 0)
-        item.row = -1
-    }
-    const cursor = this.#core.cursor({ start, end, sequenceMax: Number.MAX_SAFE_INTEGER, now: 0 })
-    while (cursor.next()) {
-      const { buffer, keyStart, keyBytes } = cursor.record
-      touch(touched, buffer.slice(keyStart, keyStart + keyBytes), -1)
-    }
-  }
 }
 
-function touch(touched: Map<string, Touched>, key: Uint8Array, row: number): void {
+function touch(touched: Map<string, Touched>, key: Uint8Array, row: number, isDelete: boolean): void {
   const text = keyText(key)
   const known = touched.get(text)
-  if (known === undefined) touched.set(text, { key, row })
-  else known.row = row
+  if (known === undefined) touched.set(text, { key, row: isDelete ? -1 : row, last: row })
+  else {
+    known.row = isDelete ? -1 : row
+    known.last = row
+  }
 }
 
 export function uniqueError(core: StoreCore, index: Index, keyBytes: Uint8Array, holderBytes: Uint8Array): VarveError {

@@ -2,7 +2,7 @@
  * What users iterate: entries, keys or values of a range at one moment, decoded in batches.
  *
  * One iterator is one pass: `nextBatch` for speed, `next` and `for … of` for comfort (they take from batches that grow from 16 to 1024). It keeps its
- * moment as a snapshot until it ends or is closed, and pins nothing else. An iterator that was forgotten gives its moment back when it is collected.
+ * moment as a snapshot until it has given its last entry or is closed, and pins nothing else. An iterator that was forgotten gives its moment back when it is collected.
  */
 import type { StoreRecordCursor } from '../batch/store-record.ts'
 import { VarveError } from '../errors.ts'
@@ -45,6 +45,8 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
   #at = 0
   #size = batchFirst
   #isClosed = false
+  /** Its own moment was given back: everything was given. */
+  #isEnded = false
 
   constructor(source: IteratorSource) {
     this.#source = source
@@ -57,10 +59,21 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     if (source.ownsSnapshot) forgotten.register(this, source.snapshot, this)
   }
 
-  /** Up to `count` (default 1000) entries; fewer only at the end, empty when there are no more. */
+  /** Up to `count` (default 1000) entries; fewer only at the end, which gives the moment back; empty when there are no more. */
   nextBatch(count: number = 1000): T[] {
     if (!Number.isSafeInteger(count) || count < 1) throw new RangeError(`count must be a positive integer, got ${count}`)
+    if (this.#isEnded) {
+      this.#source.assertOpen()
+      if (this.#isClosed) throw new VarveError('CLOSED', 'the iterator was closed')
+      return []
+    }
     this.#assertOpen()
+    const batch = this.#batch(count)
+    if (batch.length < count || (this.#left === 0 && this.#at === this.#buffer.length)) this.#end()
+    return batch
+  }
+
+  #batch(count: number): T[] {
     if (this.#at < this.#buffer.length) {
       const rest = this.#buffer.slice(this.#at, this.#at + count)
       const whole = rest.length === count ? rest : rest.concat(this.#read(count - rest.length, false))
@@ -71,7 +84,7 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
   }
 
   next(): IteratorResult<T, undefined> {
-    if (this.#isClosed) return { done: true, value: undefined }
+    if (this.#isClosed || this.#isEnded) return { done: true, value: undefined }
     if (this.#at === this.#buffer.length) {
       this.#assertOpen()
       this.#buffer = this.#read(this.#size, true)
@@ -85,8 +98,12 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     return { done: false, value: this.#buffer[this.#at++] as T }
   }
 
-  /** The next entry will be the first one at or behind the key (backwards: at or before it), within the range. */
+  /**
+   * The next entry will be the first one at or behind the key (backwards: at or before it), within the range. CLOSED once everything was given, unless the
+   * moment is a snapshot of the caller's.
+   */
   seek(key: StoreKey): void {
+    if (this.#isEnded) throw new VarveError('CLOSED', 'the iterator came to its end and has given its moment back')
     this.#assertOpen()
     // What was read ahead and is given up does not count.
     this.#left += this.#buffer.length - this.#at
@@ -101,6 +118,16 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     this.#isClosed = true
     this.#buffer = []
     this.#at = 0
+    this.#giveBack()
+  }
+
+  #end(): void {
+    if (!this.#source.ownsSnapshot) return
+    this.#isEnded = true
+    this.#giveBack()
+  }
+
+  #giveBack(): void {
     if (!this.#source.ownsSnapshot) return
     forgotten.unregister(this)
     this.#source.snapshot.close()

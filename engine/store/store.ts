@@ -217,6 +217,15 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     return readChanges<V, K>(core, from, options.limit ?? batchRecordsMaxDefault)
   }
 
+  /**
+   * Where the feed begins and ends now: `earliest` is the first position that is still kept, `latest` the one behind the last acknowledged change. A
+   * consumer at position `p` is `latest - p` changes behind.
+   */
+  changePositions(): { readonly earliest: number; readonly latest: number } {
+    const core = this.#core
+    return { earliest: positionOf(core, 'start'), latest: positionOf(core, 'end') }
+  }
+
   /** Forgets the changes below a position now. RangeError above what is acknowledged. Resolves when the database's durability word holds. */
   async trimChanges(position: number): Promise<void> {
     checkReadChanges(position, {})

@@ -34,6 +34,8 @@ const nameBytesMax = 300
 export interface StoresHost extends StoreHost {
   readonly timers: Timers
   readonly cacheBytesMax: number
+  /** How often expired entries are looked for, ms. */
+  readonly expirySweepMs: number
   definition(logName: string): DefinedLog | undefined
   definitions(): DefinedLog[]
   /** Defines a log in this turn; throws when the commit is refused. Resolves when durable. */
@@ -81,7 +83,7 @@ export class Stores {
   constructor(host: StoresHost) {
     this.#host = host
     this.cache = new BlockCache(host.cacheBytesMax)
-    this.#indexes = new IndexRegistry(host, this.cache, () => this.#cores.values())
+    this.#indexes = new IndexRegistry(host, this.cache, () => this.#cores.values(), host.expirySweepMs)
     this.histories = new Histories(host)
     this.#retention = new ChangeRetention(host, () => [...this.#cores.values()].map(core => core.log))
   }
@@ -215,10 +217,12 @@ export class Stores {
     const core = this.#coreOf(definition, stored, options)
     const changed = options === undefined ? undefined : changedOptions(stored, options)
     if (changed !== undefined) {
-      core.ttlMs = changed.ttlMs
-      if (changed.history !== undefined && stored.history === undefined) this.histories.begin(core.log)
       ready = this.#host.redefine(logName, { ...definition.options, store: changed }).then(() => undefined)
       ready.catch(() => undefined) // as above
+      // In force in this turn, unless it was refused.
+      const inForce = this.#host.definition(logName)?.options?.store as StoredStoreOptions | undefined
+      if (inForce !== undefined) core.ttlMs = inForce.ttlMs
+      if (inForce?.history !== undefined && stored.history === undefined) this.histories.begin(core.log)
     }
     if (definition.body === true) this.#retention.wake()
     const indexed = options?.indexes === undefined ? undefined : this.#indexes.declare(core, stored.value, options.indexes)

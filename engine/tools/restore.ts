@@ -2,7 +2,7 @@
  * `restore`: checks a backup (or any closed database) byte by byte with `verify`, and copies it into a new folder. The copy shares nothing with the
  * backup, so the backup stays what it is whatever happens to the copy.
  */
-import { catalogFile, NewFolder } from '../backup/new-folder.ts'
+import { catalogFile, checkOutside, NewFolder } from '../backup/new-folder.ts'
 import { typedError, VarveError } from '../errors.ts'
 import { catalogDataName, type Folder, type ProgressListener, resolveEnvironment, type ToolOptions, withFolder } from './folder.ts'
 import { verify } from './verify.ts'
@@ -30,6 +30,7 @@ export async function restore(from: string, to: string, options: RestoreOptions 
   const { signal, onProgress } = options
   // Before hours of checking: a target that is in the way is told at once. Its temporary folder is locked until the end.
   const fromBytes = await withFolder(from, { environment, signal }, async folder => folder.bytes)
+  await checkOutside(environment.files, from, to, 'to')
   const target = await NewFolder.create(environment, to)
   try {
     const checked = await verify(from, {

@@ -25,6 +25,11 @@ export class MemoryFiles implements Files {
     return new MemoryFile(path, mode, content, this.#timers)
   }
 
+  /** There are no links. */
+  async resolve(path: string): Promise<string> {
+    return path
+  }
+
   async list(path: string): Promise<string[]> {
     return this.#tree.list(path)
   }

@@ -6,6 +6,7 @@
  * (EPERM, EISDIR), and only there the refusal is ignored.
  */
 import fs from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import type { File, FileStat, Files, OpenMode } from '../environment.ts'
 import { NodeFile } from './file.ts'
 
@@ -72,6 +73,21 @@ class NodeFiles implements Files {
     return fs.promises.unlink(path)
   }
 
+  async resolve(given: string): Promise<string> {
+    const rest: string[] = []
+    for (let path = resolve(given); ; path = dirname(path)) {
+      try {
+        return join(await fs.promises.realpath(path), ...rest)
+      } catch (error) {
+        // The root is there always; what leads nowhere has no real path, but its folder has one.
+        if (!isErrno(error, 'ENOENT', 'ENOTDIR') || path === dirname(path)) throw error
+        const target = await linkTarget(path)
+        if (target !== undefined) return await this.resolve(join(target, ...rest))
+        rest.unshift(basename(path))
+      }
+    }
+  }
+
   removeDirectory(path: string): Promise<void> {
     return fs.promises.rm(path, { recursive: true, force: true, maxRetries: 3 })
   }
@@ -91,6 +107,16 @@ class NodeFiles implements Files {
 }
 
 export const nodeFiles: Files = new NodeFiles()
+
+/** Where a link that leads to nothing yet leads; undefined for what is no link. */
+async function linkTarget(path: string): Promise<string | undefined> {
+  try {
+    return resolve(dirname(path), await fs.promises.readlink(path))
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'EINVAL', 'ENOTDIR')) return undefined
+    throw error
+  }
+}
 
 /** True for an operating-system error with one of these codes. */
 export function isErrno(error: unknown, ...codes: readonly string[]): boolean {

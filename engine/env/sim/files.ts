@@ -50,6 +50,11 @@ export class SimFiles implements Files {
     return this.now({ kind: mode === 'create' ? 'create' : 'open', path }, made => this.#opened(path, mode, made))
   }
 
+  /** There are no links. */
+  async resolve(path: string): Promise<string> {
+    return path
+  }
+
   list(path: string): Promise<string[]> {
     return this.later({ kind: 'list', path }, () => this.#names(path))
   }

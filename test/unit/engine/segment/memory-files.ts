@@ -23,6 +23,11 @@ export class MemoryFiles implements Files {
     return [...this.contents.keys()].sort()
   }
 
+  /** There are no links. */
+  async resolve(path: string): Promise<string> {
+    return path
+  }
+
   async list(): Promise<string[]> {
     return this.listSync()
   }

@@ -1,10 +1,10 @@
 /** Goal: what a change feed tells and when, where it can be resumed, what its retention takes, and what it refuses, each rule by name. */
 import { describe, expect, test } from 'vitest'
 import type { Database } from '../../../../engine/database.ts'
+import { expirySweepMsDefault as sweepIntervalMs } from '../../../../engine/options.ts'
 import { PART_BODY, PART_RUN } from '../../../../engine/segment/format.ts'
 import { trimIntervalMs } from '../../../../engine/store/change-retention.ts'
 import type { Change, ChangesReadOptions } from '../../../../engine/store/changes.ts'
-import { sweepIntervalMs } from '../../../../engine/store/expiry.ts'
 import type { Store } from '../../../../engine/store/store.ts'
 import type { StoreOptions } from '../../../../engine/store/store-options.ts'
 import { newEnvironment, openSim } from '../../../probes/support.ts'

@@ -14,7 +14,8 @@ test('seeking after single steps gives up what was read ahead, and not the limit
     expect(iterator.next().value).toBe('4')
     iterator.seek('7')
     expect(iterator.nextBatch(10)).toEqual(['7', '8', '9'])
-    iterator.seek('0')
+    // The limit is reached: nothing more comes, wherever it would go.
+    expect(() => iterator.seek('0')).toThrow(expect.objectContaining({ code: 'CLOSED' }))
     expect(iterator.nextBatch(10)).toEqual([])
     iterator.close()
     await db.close()
