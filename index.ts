@@ -1,7 +1,19 @@
 /** The facade: what `import … from 'varve'` gives. `open` returns the engine's database with the layers above it: topics. */
 
 import { Database as EngineDatabase, type OpenOptions, openDatabaseAs, type TransactionOptions } from './engine/index.ts'
-import { extendTransaction, type Topic, type TopicOptions, Topics, type TopicTransaction } from './stream/index.ts'
+import {
+  type CommittedPosition,
+  extendTransaction,
+  type GroupConsumeOptions,
+  type GroupConsumer,
+  type GroupReport,
+  type ResetTo,
+  type Topic,
+  type TopicOptions,
+  Topics,
+  type TopicTransaction,
+  topicNamesOf,
+} from './stream/index.ts'
 
 export type {
   Appended,
@@ -33,6 +45,7 @@ export type {
   FileStats,
   FilterStats,
   FlushMessage,
+  GroupMessage,
   HistoryOptions,
   IndexDeclaration,
   IndexOptions,
@@ -120,19 +133,37 @@ export {
   verify,
 } from './engine/index.ts'
 export {
+  type AssignorName,
+  type AutoOffsetReset,
   type ChangeableTopicOptions,
+  type CommitOptions,
+  type CommittedPosition,
   ConsumedBatch,
   ConsumedRecord,
   type ConsumeFrom,
   type ConsumeOptions,
   Consumer,
+  type FenceReason,
+  type GroupConsumeOptions,
+  GroupConsumer,
+  type GroupDescription,
+  type GroupPartition,
+  type GroupRawBatch,
+  type GroupReport,
+  type GroupState,
+  type GroupStats,
   type Isolation,
+  type MemberDescription,
   murmur2,
+  type OffsetSource,
+  type OffsetToCommit,
   type Outgoing,
   type PartitionDescription,
   type Partitioner,
+  type PartitionsListener,
   type RawBatch,
   type RawSlice,
+  type ResetTo,
   type Sent,
   type StoredTopicOptions,
   Topic,
@@ -140,6 +171,8 @@ export {
   type TopicCodecName,
   type TopicDescription,
   type TopicOptions,
+  type TopicPartition,
+  type TopicPartitions,
   type TopicRetention,
   type TopicTransaction as Transaction,
   type TransactionTopic,
@@ -153,9 +186,18 @@ export async function open(path: string | OpenOptions, options: OpenOptions = {}
   return await openDatabaseAs(Database as unknown as Parameters<typeof openDatabaseAs<Database>>[0], path, options)
 }
 
+/** Options of `Database.consumer`. */
+export interface ConsumerOptions extends GroupConsumeOptions {
+  /** Topics, or their names. */
+  readonly topics?: readonly (string | { readonly name: string })[] | undefined
+  /** All topics whose names match, those that are made later included. */
+  readonly pattern?: RegExp | undefined
+}
+
 /** A folder of stores, topics and logs, as `open` returns it: the engine's database with topics. */
 export class Database extends EngineDatabase {
   readonly #topics: Topics = new Topics(this)
+  #closing: Promise<void> | undefined
 
   /**
    * The topic of that name, defined if there is none. A handle at once; a conflict with the stored definition (DEFINITION_MISMATCH) is told by `ready()` and by
@@ -182,6 +224,51 @@ export class Database extends EngineDatabase {
   async deleteTopic(name: string): Promise<void> {
     this.assertOpen()
     await this.#topics.delete(name)
+  }
+
+  // --- consumer groups -------------------------------------------------------------------------------------------------------------------
+
+  /** A consumer of several topics with a group: these, or all whose names match, those that are made later included. */
+  consumer<V = unknown, K = string>(options: ConsumerOptions): GroupConsumer<V, K> {
+    this.assertOpen()
+    if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, got ${String(options)}`)
+    const { topics, pattern, ...rest } = options
+    if ((topics === undefined) === (pattern === undefined)) throw new TypeError('topics or pattern must be given, and not both')
+    if (pattern !== undefined && !(pattern instanceof RegExp)) throw new TypeError(`pattern must be a RegExp, got ${String(pattern)}`)
+    return this.#topics.groups.consumer<V, K>(pattern ?? topicNamesOf(topics as NonNullable<typeof topics>), rest)
+  }
+
+  /** Names of all consumer groups that have members or offsets, sorted. */
+  groupNames(): string[] {
+    this.assertOpen()
+    return this.#topics.groups.transport.names()
+  }
+
+  /** State, members, and for each partition owner, committed offset and lag. NOT_FOUND. */
+  describeGroup(group: string): GroupReport {
+    this.assertOpen()
+    return this.#topics.groups.transport.describe(group)
+  }
+
+  /**
+   * Sets a group's offsets of a topic: to 'earliest', 'latest', `{ offset }`, `{ time }` or `{ shift }` from what is committed; of all partitions or of these.
+   * GROUP_NOT_EMPTY while it has members, NOT_FOUND for the topic. Resolves, when durable, with the new offsets.
+   */
+  resetGroup(group: string, topic: string, to: ResetTo, partitions?: readonly number[]): Promise<CommittedPosition[]> {
+    this.assertOpen()
+    return this.#topics.groups.transport.reset(group, topic, to, partitions)
+  }
+
+  /** Forgets a group and its offsets. GROUP_NOT_EMPTY while it has members, NOT_FOUND. Resolves when durable. */
+  async deleteGroup(group: string): Promise<void> {
+    this.assertOpen()
+    await this.#topics.groups.transport.delete(group)
+  }
+
+  /** As the engine's; consumers leave their groups first, and their loops end. */
+  override close(): Promise<void> {
+    this.#closing ??= this.#topics.close()?.then(() => super.close()) ?? super.close()
+    return this.#closing
   }
 
   /**

@@ -71,6 +71,33 @@ export interface PoisonMessage {
   readonly error: VarveError
 }
 
+/**
+ * A consumer group changed. Of its coordinator: a member 'joined', 'left' or was 'fenced'; a 'rebalance' made a new generation; the group is 'stable' when all
+ * hold what they shall, 'empty' without members. Of a consumer in this process: partitions were 'assigned' to it, 'revoked', or 'lost'.
+ */
+export interface GroupMessage {
+  /** Path of the database. */
+  readonly database: string
+  readonly type: 'joined' | 'left' | 'fenced' | 'rebalance' | 'stable' | 'empty' | 'assigned' | 'revoked' | 'lost'
+  readonly group: string
+  /** Of 'joined', 'left', 'fenced', 'assigned', 'revoked', 'lost'. */
+  readonly memberId?: string | undefined
+  /** Of 'joined': the static member whose place it takes. */
+  readonly replaced?: string | undefined
+  /** Of 'fenced': 'session-timeout', 'max-poll-interval', 'rebalance-timeout' or 'replaced'; of 'rebalance': what caused it. */
+  readonly reason?: string | undefined
+  /** Of 'rebalance', 'stable' and 'empty'. */
+  readonly generation?: number | undefined
+  /** Of 'rebalance': how many members and partitions, and how many of these go from one member to another. */
+  readonly members?: number | undefined
+  readonly partitions?: number | undefined
+  readonly moved?: number | undefined
+  /** Of 'stable': since the rebalance began. */
+  readonly ms?: number | undefined
+  /** Of 'assigned', 'revoked' and 'lost': which ones. */
+  readonly places?: readonly { readonly topic: string; readonly partition: number }[] | undefined
+}
+
 /** Names of the channels, with what is published there. */
 export interface DiagnosticMessages {
   readonly 'varve:flush': FlushMessage
@@ -78,6 +105,7 @@ export interface DiagnosticMessages {
   readonly 'varve:stall': StallMessage
   readonly 'varve:recovery': RecoveryMessage
   readonly 'varve:poison': PoisonMessage
+  readonly 'varve:group': GroupMessage
 }
 
 /** One channel. */
@@ -96,3 +124,4 @@ export const compactionChannel: DiagnosticChannel<CompactionMessage> = channelOf
 export const stallChannel: DiagnosticChannel<StallMessage> = channelOf('varve:stall')
 export const recoveryChannel: DiagnosticChannel<RecoveryMessage> = channelOf('varve:recovery')
 export const poisonChannel: DiagnosticChannel<PoisonMessage> = channelOf('varve:poison')
+export const groupChannel: DiagnosticChannel<GroupMessage> = channelOf('varve:group')

@@ -69,6 +69,8 @@ export const errorCodes = {
   ILLEGAL_GENERATION: 'not the generation of the group',
   /** The partition is not this member's, or no longer; `details.topic` and `partition`. Nothing was committed. */
   NOT_ASSIGNED: 'not assigned to this consumer',
+  /** The group has committed no offset for the partition, and `autoOffsetReset` is 'none'; `details.group`, `topic`, `partition`. */
+  NO_OFFSET: 'no committed offset',
   /** The members of the group name no assignor in common. */
   INCONSISTENT_GROUP: 'no assignor in common',
   /** The group has members, and what was asked needs one without. */

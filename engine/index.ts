@@ -25,10 +25,12 @@ export type {
   CompactionMessage,
   DiagnosticMessages,
   FlushMessage,
+  GroupMessage,
   PoisonMessage,
   RecoveryMessage,
   StallMessage,
 } from './diagnostics.ts'
+export { groupChannel } from './diagnostics.ts'
 export type { Environment, Random } from './env/index.ts'
 export type { ErrorCode, ErrorDetails, VarveErrorOptions } from './errors.ts'
 export { assert, errorCodes, isVarveError, VarveError } from './errors.ts'

@@ -1,5 +1,18 @@
 /** Records of one partition in order, as a consumer hands them out. */
+import type { Transaction } from '../engine/index.ts'
 import type { ConsumedRecord } from './fetch/consumed-record.ts'
+
+/** What stores a batch's `nextOffset` for a group. */
+export interface BatchCommitter {
+  commit(metadata: string | undefined): Promise<void>
+  commitWith(tx: Transaction, metadata: string | undefined): void
+}
+
+/** Of `ConsumedBatch.commit`. */
+export interface CommitOptions {
+  /** Anything of the application's, at most 4 KiB, that `committed` gives back. */
+  readonly metadata?: string | undefined
+}
 
 export class ConsumedBatch<V = unknown, K = unknown> {
   readonly topic: string
@@ -10,25 +23,33 @@ export class ConsumedBatch<V = unknown, K = unknown> {
   readonly nextOffset: number
   /** Of the partition when the batch was read; `highWatermark - nextOffset` is the lag. */
   readonly highWatermark: number
-  readonly #commit: (batch: ConsumedBatch<V, K>, metadata: string | undefined) => Promise<void>
+  readonly #committer: BatchCommitter | undefined
 
-  constructor(
-    records: readonly ConsumedRecord<V, K>[],
-    nextOffset: number,
-    highWatermark: number,
-    commit: (batch: ConsumedBatch<V, K>, metadata: string | undefined) => Promise<void>,
-  ) {
+  constructor(records: readonly ConsumedRecord<V, K>[], nextOffset: number, highWatermark: number, committer?: BatchCommitter) {
     const first = records[0] as ConsumedRecord<V, K>
     this.topic = first.topic
     this.partition = first.partition
     this.records = records
     this.nextOffset = nextOffset
     this.highWatermark = highWatermark
-    this.#commit = commit
+    this.#committer = committer
   }
 
-  /** Stores `nextOffset` as the group's; resolves when durable. TypeError without a group. */
-  commit(options: { readonly metadata?: string } = {}): Promise<void> {
-    return this.#commit(this, options.metadata)
+  /**
+   * Stores `nextOffset` as the group's: whoever has the partition next goes on there. Resolves when durable. FENCED_MEMBER, UNKNOWN_MEMBER or NOT_ASSIGNED when
+   * the partition is not this consumer's any more, TypeError without a group.
+   */
+  async commit(options: CommitOptions = {}): Promise<void> {
+    await this.#withGroup().commit(options.metadata)
+  }
+
+  /** As `commit`, as part of a transaction, fenced in the turn of its commit: `db.transaction(tx => { …; batch.commitWith(tx) })` is exactly-once. */
+  commitWith(tx: Transaction, options: CommitOptions = {}): void {
+    this.#withGroup().commitWith(tx, options.metadata)
+  }
+
+  #withGroup(): BatchCommitter {
+    if (this.#committer === undefined) throw new TypeError('commit needs a group: consume({ group })')
+    return this.#committer
   }
 }

@@ -163,9 +163,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
     const end = this.#ends.get(fetcher) ?? Number.POSITIVE_INFINITY
     const counted = (records.at(-1)?.offset ?? 0) < end ? records : records.filter(({ offset }) => offset < end)
     if (counted.length === 0) return undefined
-    return new ConsumedBatch<V, K>(counted as ConsumedRecord<V, K>[], fetcher.position, fetcher.log.highWatermark, () =>
-      Promise.reject(new TypeError('commit needs a group: consume({ group })')),
-    )
+    return new ConsumedBatch<V, K>(counted as ConsumedRecord<V, K>[], fetcher.position, fetcher.log.highWatermark)
   }
 
   #dropEnded(): void {

@@ -6,6 +6,7 @@
  * was sent outside before it.
  */
 import type { Transaction } from '../engine/index.ts'
+import type { CommitOptions } from './consumed-batch.ts'
 import { StickyPartition } from './partition/partitioner.ts'
 import type { Outgoing } from './produce/outgoing.ts'
 import { gatherByPartition, type PartitionBatch } from './produce/send-batch.ts'
@@ -24,6 +25,16 @@ export interface TransactionTopic<V = unknown, K = unknown> {
 export interface TopicTransaction extends Transaction {
   /** The topic within this transaction. */
   topic<V, K>(topic: Topic<V, K>): TransactionTopic<V, K>
+  /**
+   * Commits a batch's offset, or of a consumer all that it has handed out, for its group with the transaction: exactly-once. Fenced in the turn of the commit:
+   * FENCED_MEMBER, UNKNOWN_MEMBER, NOT_ASSIGNED, and then nothing is written.
+   */
+  offsets(consumed: OffsetSource, options?: CommitOptions): void
+}
+
+/** A batch of a consumer with a group, or the consumer. */
+export interface OffsetSource {
+  commitWith(tx: Transaction, options?: CommitOptions): void
 }
 
 class ExtendedTransaction implements TopicTransaction {
@@ -65,6 +76,11 @@ class ExtendedTransaction implements TopicTransaction {
       this.#tx.log(log).appendRecords(batch.records, compression === undefined ? {} : { compression })
     }
     this.#batches.length = 0
+  }
+
+  offsets(consumed: OffsetSource, options: CommitOptions = {}): void {
+    if (typeof consumed?.commitWith !== 'function') throw new TypeError('offsets takes a batch, or a consumer, of a group')
+    consumed.commitWith(this.#tx, options)
   }
 
   store: Transaction['store'] = store => this.#tx.store(store)

@@ -1,6 +1,8 @@
 /** A handle of a topic: what `Database.topic` returns. Verbs of a topic that could not be opened throw, or reject with, the reason. */
 import type { LocalLog, VarveError } from '../engine/index.ts'
 import { type ConsumeOptions, Consumer } from './consumer.ts'
+import type { GroupConsumeOptions } from './group-consume-options.ts'
+import type { GroupConsumer } from './group-consumer.ts'
 import { StickyPartition } from './partition/partitioner.ts'
 import type { Outgoing, Sent } from './produce/outgoing.ts'
 import { sendBatch } from './produce/send-batch.ts'
@@ -73,9 +75,14 @@ export class Topic<V = unknown, K = string> {
     return await sendBatch(this.#opened(), records, this.#sticky, this.#topics.accumulator)
   }
 
+  /** Reads the topic together with the other consumers of a group; see `GroupConsumeOptions`. */
+  consume(options: GroupConsumeOptions): GroupConsumer<V, K>
   /** Reads the topic; see `ConsumeOptions`. Iterate it by batch, or `records()`, or `raw()`. */
-  consume(options: ConsumeOptions = {}): Consumer<V, K> {
-    return new Consumer<V, K>(this.#topics, [this.#opened()], options)
+  consume(options?: ConsumeOptions): Consumer<V, K>
+  consume(options: ConsumeOptions | GroupConsumeOptions = {}): Consumer<V, K> | GroupConsumer<V, K> {
+    const core = this.#opened()
+    if (isGroupOptions(options)) return this.#topics.groups.consumer<V, K>([core.name], options)
+    return new Consumer<V, K>(this.#topics, [core], options)
   }
 
   describe(): TopicDescription {
@@ -122,4 +129,8 @@ export class Topic<V = unknown, K = string> {
 
 function copied<T extends string | Uint8Array | null>(bytes: T): T {
   return (typeof bytes === 'object' && bytes !== null ? (bytes as Uint8Array).slice() : bytes) as T
+}
+
+function isGroupOptions(options: ConsumeOptions | GroupConsumeOptions): options is GroupConsumeOptions {
+  return typeof options === 'object' && options !== null && 'group' in options
 }

@@ -12,6 +12,7 @@ import { checkTopicName, isInternalTopic, partitionLogName, topicLogName, topicO
 import { Accumulator } from './produce/accumulator.ts'
 import { Topic } from './topic.ts'
 import { TopicCore } from './topic-core.ts'
+import { TopicGroups } from './topic-groups.ts'
 import {
   alteredOptions,
   type ChangeableTopicOptions,
@@ -50,10 +51,22 @@ export class Topics {
   readonly accumulator: Accumulator
   /** By topic id. */
   readonly #cores = new Map<number, TopicCore>()
+  #groups: TopicGroups | undefined
 
   constructor(host: StreamHost) {
     this.host = host
     this.accumulator = new Accumulator(host)
+  }
+
+  /** Consumer groups; made when they are first asked for. */
+  get groups(): TopicGroups {
+    this.#groups ??= new TopicGroups(this)
+    return this.#groups
+  }
+
+  /** Ends what runs over the topics before the database is closed: consumers leave their groups. undefined when nothing runs. */
+  close(): Promise<void> | undefined {
+    return this.#groups?.close()
   }
 
   /** See `Database.topic`. */
@@ -130,6 +143,7 @@ export class Topics {
     // In the turn of the call the definitions say the new names already, unless they were refused.
     const definition = this.host.get(topicLogName(to))
     if (definition?.id === core.id) core.redefined(definition)
+    this.#namesChanged([from, to])
     await renamed
   }
 
@@ -143,8 +157,10 @@ export class Topics {
     if (this.host.get(topicLogName(name)) === undefined) {
       core.markDropped()
       this.#cores.delete(core.id)
+      this.#namesChanged([name])
     }
     await dropped
+    await this.#groups?.forgetTopic(core.id)
   }
 
   /** More partitions, behind those that are there. RangeError for fewer. Resolves when durable. */
@@ -159,6 +175,7 @@ export class Topics {
     // Logs without a definition that counts them are taken up when it is tried again.
     await this.host.define(fresh)
     await this.#redefine(core, { ...core.options, partitions })
+    this.#groups?.transport.topicsChanged([core.name])
   }
 
   async alter(core: TopicCore, change: ChangeableTopicOptions): Promise<void> {
@@ -173,6 +190,12 @@ export class Topics {
     const definition = this.host.get(logName)
     if (definition !== undefined) core.redefined(definition)
     await redefined
+  }
+
+  /** Topics came, went or changed their names. */
+  #namesChanged(names: readonly string[]): void {
+    this.#groups?.transport.topicsChanged(names)
+    this.#groups?.transport.namesChanged()
   }
 
   #open(name: string, options: TopicOptions<never, never> | undefined): { core: TopicCore; ready: Promise<void> } {
@@ -191,6 +214,7 @@ export class Topics {
         const refused = new VarveError('NOT_FOUND', `topic ${name} could not be defined: ready() says why`, { details: { topic: name } })
         throw refused
       }
+      this.#namesChanged([name])
     } else {
       const stored = definition.options?.topic as StoredTopicOptions | undefined
       if (stored === undefined) {

@@ -94,6 +94,11 @@ export class GroupCoordinator {
     return this.#generation
   }
 
+  /** How many members there are, those that are away included. */
+  get size(): number {
+    return this.#members.size
+  }
+
   /** Adds a member. TOO_LARGE when the group is full, INCONSISTENT_GROUP when it shares no assignor with the others. */
   join(request: JoinRequest, now: number): MembershipReply {
     const time = this.#advance(now)

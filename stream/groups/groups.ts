@@ -96,10 +96,10 @@ export class Groups {
     }
   }
 
-  /** In how many milliseconds `tick` should be called; undefined when nothing will be due. May be too early, never negative. */
+  /** In how many whole milliseconds `tick` should be called; undefined when nothing will be due. May be too early, never negative. */
   delay(now: number): number | undefined {
     const { earliest } = this.#queue
-    return earliest === Number.POSITIVE_INFINITY ? undefined : Math.max(0, earliest - this.#time.advance(now))
+    return earliest === Number.POSITIVE_INFINITY ? undefined : Math.max(0, Math.ceil(earliest - this.#time.advance(now)))
   }
 
   /** Nudges and events since the last call. */
@@ -107,6 +107,11 @@ export class Groups {
     const output = this.#output
     if (output.nudges.length > 0 || output.events.length > 0) this.#output = { nudges: [], events: [] }
     return output
+  }
+
+  /** How many members a group has. */
+  size(group: string): number {
+    return this.#groups.get(group)?.size ?? 0
   }
 
   /** undefined when there is no such group. */

@@ -1,0 +1,585 @@
+/**
+ * A consumer that shares topics with the others of its group: by batch (`for await (const batch of consumer)`), by record (`records()`), as stored bytes
+ * (`raw()`), or one `poll()` at a time.
+ *
+ * It joins when it is first read. Each time it is asked for records it first does what the group wants: gives up partitions (`onRevoked`, and only then says
+ * so), takes new ones (`onAssigned`). In between, while the application is busy with a batch, its partitions stay its own, whatever the group plans; only
+ * silence or too long a pause (`maxPollIntervalMs`) takes them away (`onLost`), and then commits are refused. Leaving a loop closes the consumer.
+ *
+ * Invariant: a partition is read exactly while `Membership.holds` has it; a batch can be committed as long as its partition was not given up since.
+ */
+import { type Awaitable, type Environment, groupChannel, isVarveError, type Log, type Transaction, VarveError } from '../engine/index.ts'
+import { type CommitOptions, ConsumedBatch } from './consumed-batch.ts'
+import type { RawBatch } from './consumer.ts'
+import type { ConsumedRecord, RecordSource } from './fetch/consumed-record.ts'
+import { FetchSession } from './fetch/fetch-session.ts'
+import { PartitionFetcher } from './fetch/partition-fetcher.ts'
+import type { ResolvedGroupConsume } from './group-consume-options.ts'
+import type { CommittedPosition, GroupTransport, OffsetCommit, OffsetToCommit, TopicPartition } from './groups/group-transport.ts'
+import { Membership, mayRejoin } from './groups/membership.ts'
+import type { TopicPartitions } from './groups/partitions.ts'
+
+/** Where a consumer lives: in the process of the database, or in a worker thread. */
+export interface ConsumerPlace {
+  readonly transport: GroupTransport
+  readonly environment: Pick<Environment, 'clock' | 'timers'>
+  /** For messages to observers; undefined where nobody listens. */
+  readonly database: string | undefined
+  /** The log of a partition and its codecs. NOT_FOUND when the topic is gone. */
+  partition(topic: string, partition: number): Awaitable<{ readonly log: Log; readonly source: RecordSource }>
+  /** Makes a commit part of a transaction; undefined where there are none. */
+  readonly commitWith: ((tx: Transaction, commit: OffsetCommit) => void) | undefined
+}
+
+/** A stored slice that can be committed. */
+export interface GroupRawBatch extends RawBatch {
+  /** Stores `nextOffset` as the group's; see `ConsumedBatch.commit`. */
+  commit(options?: CommitOptions): Promise<void>
+}
+
+/** A partition that is read. */
+class Assigned {
+  readonly fetcher: PartitionFetcher
+  /** All below was handed out. */
+  handed: number
+  /** All below was handed out, and then more was asked for. Invariant: processed <= handed. */
+  processed: number
+  /** All below is known to be committed; -1 unknown. */
+  committed: number
+  /** False once it was given up. */
+  isHeld = true
+
+  constructor(fetcher: PartitionFetcher, committed: number) {
+    this.fetcher = fetcher
+    this.handed = fetcher.position
+    this.processed = fetcher.position
+    this.committed = committed
+  }
+
+  get place(): TopicPartition {
+    const { topic, partition } = this.fetcher.source
+    return { topic, partition }
+  }
+}
+
+export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<ConsumedBatch<V, K>> {
+  readonly #place: ConsumerPlace
+  readonly #options: ResolvedGroupConsume
+  readonly #session = new FetchSession()
+  readonly #membership: Membership
+  readonly #assigned = new Map<string, Assigned>()
+  readonly #ended = new AbortController()
+  readonly #byFetcher = new Map<PartitionFetcher, Assigned>()
+  #isJoined = false
+  #isReading = false
+  #closing: Promise<void> | undefined
+  #resolveClosed: () => void = () => undefined
+  /** Resolves when it is closed, and so not in its group any more. */
+  readonly closed: Promise<void> = new Promise(resolve => {
+    this.#resolveClosed = resolve
+  })
+  /** Why the newest partitions were lost; told by commits of them. */
+  #lostBy: unknown
+  /** What an automatic commit has failed with; thrown to whoever asks for records next. */
+  #commitFailure: unknown
+  /** When the next automatic commit is due, monotonic ms. */
+  #autoCommitAt = 0
+
+  /** For `Topic`, `Topics` and worker threads. */
+  constructor(place: ConsumerPlace, topics: readonly string[] | RegExp, options: ResolvedGroupConsume) {
+    this.#place = place
+    this.#options = options
+    this.#membership = new Membership(place.transport, place.environment, { ...options, topics }, () => this.#session.wake())
+    const { signal } = options
+    if (signal?.aborted === true) this.#ended.abort()
+    else signal?.addEventListener('abort', () => void this.close().catch(() => undefined), { once: true }) // a loop that is under way tells it
+  }
+
+  get group(): string {
+    return this.#options.group
+  }
+  /** undefined before it has joined. */
+  get memberId(): string | undefined {
+    return this.#membership.memberId
+  }
+  /** The newest generation it knows of; -1 before it has joined. */
+  get generation(): number {
+    return this.#membership.generation
+  }
+  /** The partitions it has now. */
+  get assignment(): readonly TopicPartition[] {
+    return [...this.#assigned.values()].map(({ place }) => place)
+  }
+  /** Records that can be read now and were not handed out, over all its partitions. */
+  get lag(): number {
+    let lag = 0
+    for (const { bound, position } of this.#session.fetchers) lag += Math.max(0, bound - position)
+    return lag
+  }
+
+  /** Offset of the next record to be handed out. RangeError for a partition it does not have. */
+  position(place: TopicPartition): number {
+    return this.#find(place).fetcher.position
+  }
+  /** Goes on at `offset`, also back. */
+  seek(place: TopicPartition, offset: number): void {
+    if (!Number.isSafeInteger(offset) || offset < 0) throw new RangeError(`offset must be a non-negative integer, got ${String(offset)}`)
+    const assigned = this.#find(place)
+    assigned.fetcher.seek(offset)
+    assigned.handed = offset
+    assigned.processed = offset
+    assigned.committed = -1
+    this.#session.wake()
+  }
+  /** Goes on at the first record at or after a time, ms since 1970, or behind the newest. */
+  async seekToTime(place: TopicPartition, time: number): Promise<void> {
+    const { log } = this.#find(place).fetcher
+    this.seek(place, (await log.offsetForTime(time)) ?? log.highWatermark)
+  }
+  /** Hands out nothing of these partitions until `resume`; they stay this consumer's. */
+  pause(places: readonly TopicPartition[]): void {
+    for (const place of places) this.#find(place).fetcher.paused = true
+  }
+  resume(places: readonly TopicPartition[]): void {
+    for (const place of places) this.#find(place).fetcher.paused = false
+    this.#session.wake()
+  }
+  /** What the group has committed of these partitions, its own by default. */
+  async committed(places: readonly TopicPartition[] = this.assignment): Promise<readonly CommittedPosition[]> {
+    return await this.#place.transport.committed(this.group, gather(places))
+  }
+  /** Subscribes to other topics; partitions come and go with the next batches. */
+  subscribe(topics: readonly string[] | RegExp): void {
+    this.#membership.subscribe(topics)
+  }
+
+  /**
+   * Commits all that was handed out, the newest batch or record included; or these offsets. Resolves when durable. FENCED_MEMBER, UNKNOWN_MEMBER,
+   * NOT_ASSIGNED, CLOSED.
+   */
+  async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
+    if (offsets !== undefined) return await this.#commit(offsets)
+    await this.#commitUpTo([...this.#assigned.values()], assigned => assigned.handed)
+  }
+
+  /** Makes the commit of all that was handed out part of a transaction. Errors as `commit`; TypeError in a worker thread. */
+  commitWith(tx: Transaction, { metadata }: CommitOptions = {}): void {
+    this.#commitOffsetsWith(
+      tx,
+      [...this.#assigned.values()].map(({ place, handed }) => ({ ...place, offset: handed, metadata })),
+    )
+  }
+
+  #commitOffsetsWith(tx: Transaction, chosen: readonly OffsetToCommit[]): void {
+    this.#assertMember()
+    const { commitWith } = this.#place
+    if (commitWith === undefined) throw new TypeError('transactions belong to the thread of the database: commit there, or without one')
+    commitWith(tx, this.#commitOf(chosen))
+    tx.afterCommit(() => this.#noteCommitted(chosen))
+  }
+
+  // --- reading -------------------------------------------------------------------------------------------------------------------------
+
+  /** The next batch; undefined when none has come within `maxWaitMs` (default: waits for ever), or the consumer was closed. */
+  async poll(options: { readonly maxWaitMs?: number | undefined } = {}): Promise<ConsumedBatch<V, K> | undefined> {
+    this.#begin()
+    try {
+      return await this.#nextBatch(options.maxWaitMs)
+    } finally {
+      this.#isReading = false
+    }
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedBatch<V, K>, void, undefined> {
+    this.#begin()
+    try {
+      for (let batch = await this.#nextBatch(); batch !== undefined; batch = await this.#nextBatch()) yield batch
+    } finally {
+      this.#isReading = false
+      await this.close()
+    }
+  }
+
+  /** One record at a time; slower than by batch. `commit()` includes the newest record. */
+  async *records(): AsyncGenerator<ConsumedRecord<V, K>, void, undefined> {
+    this.#begin()
+    try {
+      for (let batch = await this.#nextBatch(); batch !== undefined; batch = await this.#nextBatch()) {
+        const assigned = this.#assigned.get(nameOf(batch))
+        if (assigned === undefined) continue
+        for (const record of batch.records) {
+          if (!assigned.isHeld) break
+          assigned.processed = assigned.handed = record.offset
+          assigned.handed++
+          yield record
+        }
+        if (assigned.isHeld) assigned.handed = batch.nextOffset
+      }
+    } finally {
+      this.#isReading = false
+      await this.close()
+    }
+  }
+
+  /** Stored batches as they lie, without decoding. The bytes hold until the next turn of the loop. */
+  async *raw(): AsyncGenerator<GroupRawBatch, void, undefined> {
+    const { maxBytes } = this.#options
+    const into = new Uint8Array(maxBytes)
+    this.#begin()
+    try {
+      for (;;) {
+        const taken = await this.#next(async () => {
+          const fetcher = this.#session.ready()
+          const slice = await fetcher?.nextRaw(maxBytes, into)
+          return fetcher === undefined || slice === undefined ? undefined : { fetcher, slice }
+        })
+        if (taken === undefined) return
+        const assigned = this.#byFetcher.get(taken.fetcher)
+        if (assigned === undefined) continue
+        assigned.handed = taken.slice.nextOffset
+        const { nextOffset } = taken.slice
+        const commit = ({ metadata }: CommitOptions = {}): Promise<void> => this.#commitOne(assigned, nextOffset, metadata)
+        yield { ...assigned.place, ...taken.slice, commit }
+      }
+    } finally {
+      this.#isReading = false
+      await this.close()
+    }
+  }
+
+  /** Ends the loop, commits what was processed when that is automatic, gives up all partitions (`onRevoked`), leaves the group. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#ended.abort()
+    try {
+      if (this.#isJoined && this.#membership.failure === undefined) await this.#giveUp([...this.#assigned.values()])
+      else await this.#lose()
+    } finally {
+      for (const assigned of this.#assigned.values()) this.#drop(assigned)
+      this.#session.close()
+      if (this.#isJoined) await this.#membership.leave().catch(ignoreClosed)
+      this.#resolveClosed()
+    }
+  }
+
+  // --- the loop ------------------------------------------------------------------------------------------------------------------------
+
+  #begin(): void {
+    if (this.#isReading) throw new TypeError('a consumer is read by one loop at a time')
+    this.#isReading = true
+  }
+
+  async #nextBatch(maxWaitMs?: number): Promise<ConsumedBatch<V, K> | undefined> {
+    const { maxRecords: recordsMax, maxBytes: bytesMax } = this.#options
+    const { signal } = this.#ended
+    for (;;) {
+      const polled = await this.#next(() => this.#session.poll({ recordsMax, bytesMax, signal }), maxWaitMs)
+      if (polled === undefined) return undefined
+      const { fetcher, records } = polled
+      const assigned = this.#byFetcher.get(fetcher)
+      if (assigned === undefined) continue
+      const nextOffset = fetcher.position
+      assigned.handed = nextOffset
+      return new ConsumedBatch<V, K>(records as ConsumedRecord<V, K>[], nextOffset, fetcher.log.highWatermark, {
+        commit: metadata => this.#commitOne(assigned, nextOffset, metadata),
+        commitWith: (tx, metadata) => {
+          this.#assertHeld(assigned)
+          this.#commitOffsetsWith(tx, [{ ...assigned.place, offset: nextOffset, metadata }])
+        },
+      })
+    }
+  }
+
+  /** What `take` finds, as soon as it finds something; undefined when the consumer ended, or `maxWaitMs` passed. */
+  async #next<T>(take: () => Promise<T | undefined>, maxWaitMs?: number): Promise<T | undefined> {
+    const { signal } = this.#ended
+    const { environment } = this.#place
+    let isLate = maxWaitMs === 0
+    const cancel =
+      maxWaitMs === undefined || isLate
+        ? undefined
+        : environment.timers.after(maxWaitMs, () => {
+            isLate = true
+            this.#session.wake()
+          })
+    for (const assigned of this.#assigned.values()) assigned.processed = assigned.handed
+    this.#join()
+    this.#membership.polled(true)
+    try {
+      while (!signal.aborted) {
+        if (this.#membership.isPending) await this.#followGroup()
+        if (this.#options.autoCommitMs !== undefined) this.#commitWhenDue(this.#options.autoCommitMs)
+        if (signal.aborted) return undefined
+        if (this.#commitFailure !== undefined) throw this.#commitFailure
+        const taken = await this.#tolerate(take)
+        if (taken !== undefined) return taken
+        if (isLate) return undefined
+        if (!this.#membership.isPending && !signal.aborted) await this.#tolerate(() => this.#session.wait(signal))
+      }
+      return undefined
+    } finally {
+      cancel?.()
+      this.#membership.polled(false)
+    }
+  }
+
+  #join(): void {
+    if (this.#isJoined || this.#ended.signal.aborted) return
+    this.#isJoined = true
+    this.#membership.start()
+  }
+
+  /** Runs a read; a partition that was deleted is left alone until the group says so, and a position that is gone is reset. */
+  async #tolerate<T>(read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await read()
+    } catch (error) {
+      if (isVarveError(error, 'OFFSET_OUT_OF_RANGE') && (await this.#resetPositions(error))) return undefined
+      if (!isVarveError(error, 'NOT_FOUND')) throw error
+      let gone = 0
+      for (const { fetcher } of this.#assigned.values()) {
+        if ((fetcher.log as { readonly dropped?: boolean }).dropped !== true) continue
+        this.#session.remove(fetcher)
+        gone++
+      }
+      if (gone === 0) throw error
+      return undefined
+    }
+  }
+
+  // --- partitions that come and go -------------------------------------------------------------------------------------------------------
+
+  async #followGroup(): Promise<void> {
+    const membership = this.#membership
+    while (membership.isPending && !this.#ended.signal.aborted) {
+      const { failure, toStop } = membership
+      if (failure !== undefined) {
+        await this.#lose()
+        if (!mayRejoin(failure)) throw failure
+        membership.start()
+        return
+      }
+      if (toStop.size > 0) {
+        await this.#giveUp(this.#of(toStop))
+        // It may have lost its membership meanwhile.
+        if (membership.failure === undefined) membership.stopped(toStop)
+      } else await this.#takeUp(membership.toStart)
+    }
+  }
+
+  async #giveUp(leaving: readonly Assigned[]): Promise<void> {
+    if (leaving.length === 0) return
+    const { autoCommitMs, onRevoked } = this.#options
+    const places = leaving.map(({ place }) => place)
+    try {
+      if (autoCommitMs !== undefined) await this.#commitUpTo(leaving, assigned => assigned.processed)
+      await onRevoked?.(places)
+    } catch (error) {
+      if (!isFenced(error)) throw error
+    } finally {
+      for (const assigned of leaving) this.#drop(assigned)
+    }
+    this.#publish('revoked', places)
+  }
+
+  async #lose(): Promise<void> {
+    const lost = [...this.#assigned.values()]
+    this.#lostBy = this.#membership.failure
+    for (const assigned of lost) this.#drop(assigned)
+    if (lost.length === 0) return
+    const places = lost.map(({ place }) => place)
+    this.#publish('lost', places)
+    await this.#options.onLost?.(places)
+  }
+
+  async #takeUp(partitions: TopicPartitions): Promise<void> {
+    const committed = await this.#place.transport.committed(this.group, partitions)
+    const fresh: Assigned[] = []
+    for (const [topic, list] of partitions)
+      for (const partition of list) {
+        const found = committed.find(each => each.topic === topic && each.partition === partition)
+        const { log, source } = await this.#place.partition(topic, partition)
+        const position = await this.#startOf(log, source, found?.offset)
+        fresh.push(new Assigned(new PartitionFetcher(log, source, position, this.#options.isolation), found?.offset ?? -1))
+      }
+    // The group may have changed its mind while that was looked up.
+    const { toStart, toStop, failure } = this.#membership
+    if (failure !== undefined || toStop.size > 0 || !sameShape(toStart, partitions)) return
+    for (const assigned of fresh) {
+      this.#assigned.set(nameOf(assigned.place), assigned)
+      this.#byFetcher.set(assigned.fetcher, assigned)
+    }
+    const places = fresh.map(({ place }) => place)
+    this.#publish('assigned', places)
+    this.#membership.started(partitions)
+    await this.#options.onAssigned?.(places)
+    for (const { fetcher, isHeld } of fresh) if (isHeld) this.#session.add(fetcher)
+  }
+
+  #drop(assigned: Assigned): void {
+    assigned.isHeld = false
+    this.#session.remove(assigned.fetcher)
+    this.#byFetcher.delete(assigned.fetcher)
+    if (this.#assigned.get(nameOf(assigned.place)) === assigned) this.#assigned.delete(nameOf(assigned.place))
+  }
+
+  /** Where to begin: at the committed offset, or where `autoOffsetReset` says when there is none or it is gone. NO_OFFSET. */
+  async #startOf(log: Log, { topic, partition }: RecordSource, committed: number | undefined): Promise<number> {
+    if (committed !== undefined && committed >= log.startOffset && committed <= log.endOffset) return committed
+    const { autoOffsetReset, group } = this.#options
+    if (autoOffsetReset === 'earliest') return log.startOffset
+    if (autoOffsetReset === 'latest') return log.highWatermark
+    if (autoOffsetReset !== 'none') return (await log.offsetForTime(autoOffsetReset.time)) ?? log.highWatermark
+    const details = { group, topic, partition, startOffset: log.startOffset, endOffset: log.endOffset, actual: committed }
+    if (committed === undefined)
+      throw new VarveError('NO_OFFSET', `group '${group}' has committed nothing for partition ${partition} of '${topic}'`, { details })
+    throw new VarveError('OFFSET_OUT_OF_RANGE', `partition ${partition} of '${topic}' does not hold offset ${committed} any more`, {
+      details,
+    })
+  }
+
+  /** Positions that are not there any more, by retention or truncation, go where `autoOffsetReset` says. False when there is none to move. */
+  async #resetPositions(error: VarveError): Promise<boolean> {
+    if (this.#options.autoOffsetReset === 'none') return false
+    let moved = 0
+    for (const assigned of this.#assigned.values()) {
+      const { log, position, source } = assigned.fetcher
+      if (position >= log.startOffset && position <= log.endOffset) continue
+      this.seek(assigned.place, await this.#startOf(log, source, undefined))
+      moved++
+    }
+    if (moved === 0) throw error
+    return true
+  }
+
+  #of(partitions: TopicPartitions): Assigned[] {
+    const found: Assigned[] = []
+    for (const [topic, list] of partitions)
+      for (const partition of list) {
+        const assigned = this.#assigned.get(nameOf({ topic, partition }))
+        if (assigned !== undefined) found.push(assigned)
+      }
+    return found
+  }
+
+  #find(place: TopicPartition): Assigned {
+    const assigned = this.#assigned.get(nameOf(place))
+    if (assigned === undefined) throw new RangeError(`partition ${place.partition} of '${place.topic}' is not this consumer's now`)
+    return assigned
+  }
+
+  // --- committing ------------------------------------------------------------------------------------------------------------------------
+
+  #commitOne(assigned: Assigned, offset: number, metadata: string | undefined): Promise<void> {
+    try {
+      this.#assertHeld(assigned)
+      return this.#commit([{ ...assigned.place, offset, metadata }])
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** CLOSED, why it was lost, or NOT_ASSIGNED. */
+  #assertHeld(assigned: Assigned): void {
+    this.#assertMember()
+    if (assigned.isHeld) return
+    const { topic, partition } = assigned.place
+    if (isFenced(this.#lostBy)) throw this.#lostBy
+    throw new VarveError('NOT_ASSIGNED', `partition ${partition} of '${topic}' went to another member of group '${this.group}'`, {
+      details: { group: this.group, topic, partition },
+    })
+  }
+
+  #assertMember(): void {
+    if (this.#ended.signal.aborted && this.#assigned.size === 0) throw new VarveError('CLOSED', 'the consumer is closed')
+    const { failure } = this.#membership
+    if (failure !== undefined) throw failure
+  }
+
+  #commitOf(offsets: readonly OffsetToCommit[]): OffsetCommit {
+    return { group: this.group, memberId: this.#membership.memberId ?? '', generation: this.#membership.generation, offsets }
+  }
+
+  #commit(offsets: readonly OffsetToCommit[]): Promise<void> {
+    try {
+      this.#assertMember()
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const committed = this.#place.transport.commit(this.#commitOf(offsets))
+    return committed.then(() => this.#noteCommitted(offsets))
+  }
+
+  async #commitUpTo(partitions: readonly Assigned[], upTo: (assigned: Assigned) => number): Promise<void> {
+    const offsets = partitions
+      .filter(assigned => upTo(assigned) !== assigned.committed)
+      .map(each => ({ ...each.place, offset: upTo(each) }))
+    if (offsets.length > 0) await this.#commit(offsets)
+  }
+
+  #noteCommitted(offsets: readonly OffsetToCommit[]): void {
+    for (const offset of offsets) {
+      const assigned = this.#assigned.get(nameOf(offset))
+      if (assigned !== undefined) assigned.committed = offset.offset
+    }
+  }
+
+  /** Not awaited: processing goes on while it becomes durable. A refused one is told by the group itself. */
+  #commitWhenDue(intervalMs: number): void {
+    const now = this.#place.environment.clock.monotonic()
+    if (now < this.#autoCommitAt) return
+    const isFirst = this.#autoCommitAt === 0
+    this.#autoCommitAt = now + intervalMs
+    if (isFirst) return
+    this.#commitUpTo([...this.#assigned.values()], assigned => assigned.processed).catch(error => {
+      if (!isFenced(error)) this.#commitFailure = error
+      this.#session.wake()
+    })
+  }
+
+  #publish(type: 'assigned' | 'revoked' | 'lost', places: readonly TopicPartition[]): void {
+    const { database } = this.#place
+    if (database === undefined || !groupChannel.hasSubscribers) return
+    groupChannel.publish({ database, type, group: this.group, memberId: this.memberId, places })
+  }
+}
+
+function nameOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`
+}
+
+function gather(places: readonly TopicPartition[]): TopicPartitions {
+  const partitions = new Map<string, number[]>()
+  for (const { topic, partition } of places) {
+    const list = partitions.get(topic)
+    if (list === undefined) partitions.set(topic, [partition])
+    else list.push(partition)
+  }
+  return partitions
+}
+
+function sameShape(left: TopicPartitions, right: TopicPartitions): boolean {
+  return left.size === right.size && [...left].every(([topic, list]) => String(right.get(topic)) === String(list))
+}
+
+/** The group goes on without this member, or this partition. */
+function isFenced(error: unknown): boolean {
+  return (
+    isVarveError(error, 'FENCED_MEMBER') ||
+    isVarveError(error, 'UNKNOWN_MEMBER') ||
+    isVarveError(error, 'ILLEGAL_GENERATION') ||
+    isVarveError(error, 'NOT_ASSIGNED')
+  )
+}
+
+function ignoreClosed(error: unknown): void {
+  if (!isVarveError(error, 'CLOSED') && !isVarveError(error, 'POISONED')) throw error
+}

@@ -1,0 +1,121 @@
+/**
+ * The records of the internal topic `__consumer_offsets`, numbers big-endian. docs/TOPICS.md has the layout for readers.
+ *
+ *   key    version u8 = 1 | kind u8 | group: length u16, UTF-8 | kind 0: topic id u64, partition u32
+ *   value  kind 0, a committed offset: offset u64 | time of the commit u64, ms | metadata, UTF-8, to the end
+ *          kind 1, when a group was last in use: live u8 (1: it has members) | time u64, ms
+ *
+ * A record without a value takes back what its key says. The topic's id, not its name, is in the key: a renamed topic keeps its offsets, and a new topic
+ * with the name of a deleted one begins without any.
+ */
+import { VarveError } from '../../engine/index.ts'
+
+export const OFFSET_KEY_VERSION = 1
+export const KIND_OFFSET = 0
+export const KIND_GROUP = 1
+/** Longest group name, bytes of UTF-8. */
+export const GROUP_BYTES_MAX = 1000
+/** Longest metadata of a committed offset, bytes of UTF-8 (Kafka's `offset.metadata.max.bytes`). */
+export const METADATA_BYTES_MAX = 4096
+
+/** What a key names. */
+export interface OffsetKey {
+  readonly kind: typeof KIND_OFFSET | typeof KIND_GROUP
+  readonly group: string
+  /** 0 for kind 1, as `partition`. */
+  readonly topicId: number
+  readonly partition: number
+}
+
+export interface CommittedOffset {
+  /** Offset of the next record to process. */
+  readonly offset: number
+  readonly metadata: string
+  /** Milliseconds since 1970. */
+  readonly timestamp: number
+}
+
+export interface GroupUse {
+  /** It had members when this was written. */
+  readonly live: boolean
+  /** Since when, milliseconds since 1970. */
+  readonly timestamp: number
+}
+
+const encoder = new TextEncoder()
+const decoder = new TextDecoder('utf-8', { fatal: true })
+
+export function encodeOffsetKey({ kind, group, topicId, partition }: OffsetKey): Uint8Array {
+  const name = encoder.encode(group)
+  const key = new Uint8Array(4 + name.length + (kind === KIND_OFFSET ? 12 : 0))
+  const view = new DataView(key.buffer)
+  view.setUint8(0, OFFSET_KEY_VERSION)
+  view.setUint8(1, kind)
+  view.setUint16(2, name.length)
+  key.set(name, 4)
+  if (kind === KIND_OFFSET) {
+    setU64(view, 4 + name.length, topicId)
+    view.setUint32(12 + name.length, partition)
+  }
+  return key
+}
+
+/** undefined for a key of a version or kind that is not known here. CORRUPT for one that is cut off. */
+export function decodeOffsetKey(key: Uint8Array): OffsetKey | undefined {
+  const view = viewOf(key)
+  if (key.length < 4) throw damaged('key')
+  const kind = view.getUint8(1)
+  if (view.getUint8(0) !== OFFSET_KEY_VERSION || (kind !== KIND_OFFSET && kind !== KIND_GROUP)) return undefined
+  const end = 4 + view.getUint16(2)
+  if (key.length !== end + (kind === KIND_OFFSET ? 12 : 0)) throw damaged('key')
+  const group = decoder.decode(key.subarray(4, end))
+  if (kind === KIND_GROUP) return { kind, group, topicId: 0, partition: 0 }
+  return { kind, group, topicId: getU64(view, end), partition: view.getUint32(end + 8) }
+}
+
+export function encodeCommittedOffset({ offset, metadata, timestamp }: CommittedOffset): Uint8Array {
+  const text = encoder.encode(metadata)
+  const value = new Uint8Array(16 + text.length)
+  const view = new DataView(value.buffer)
+  setU64(view, 0, offset)
+  setU64(view, 8, timestamp)
+  value.set(text, 16)
+  return value
+}
+
+export function decodeCommittedOffset(value: Uint8Array): CommittedOffset {
+  if (value.length < 16) throw damaged('offset')
+  const view = viewOf(value)
+  return { offset: getU64(view, 0), timestamp: getU64(view, 8), metadata: decoder.decode(value.subarray(16)) }
+}
+
+export function encodeGroupUse({ live, timestamp }: GroupUse): Uint8Array {
+  const value = new Uint8Array(9)
+  const view = new DataView(value.buffer)
+  view.setUint8(0, live ? 1 : 0)
+  setU64(view, 1, timestamp)
+  return value
+}
+
+export function decodeGroupUse(value: Uint8Array): GroupUse {
+  if (value.length !== 9) throw damaged('group')
+  const view = viewOf(value)
+  return { live: view.getUint8(0) === 1, timestamp: getU64(view, 1) }
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+function setU64(view: DataView, at: number, value: number): void {
+  view.setUint32(at, Math.floor(value / 0x1_0000_0000))
+  view.setUint32(at + 4, value >>> 0)
+}
+
+function getU64(view: DataView, at: number): number {
+  return view.getUint32(at) * 0x1_0000_0000 + view.getUint32(at + 4)
+}
+
+function damaged(what: string): VarveError {
+  return new VarveError('CORRUPT', `a record of __consumer_offsets has a ${what} that is cut off`)
+}

@@ -1,0 +1,119 @@
+/**
+ * Groups over the topics of a database: joins `Topics` with the coordinators, the committed offsets and consumers in this process. Owned by `Topics`, made at
+ * the first use of a group, so that a program without groups pays nothing.
+ */
+import type { Environment, LocalLog, Transaction } from '../engine/index.ts'
+import type { RecordSource } from './fetch/consumed-record.ts'
+import { type GroupConsumeOptions, resolveGroupConsume } from './group-consume-options.ts'
+import { type ConsumerPlace, GroupConsumer } from './group-consumer.ts'
+import { GroupHost, type GroupTopic } from './groups/group-host.ts'
+import type { GroupOptions } from './groups/group-options.ts'
+import type { OffsetCommit } from './groups/group-transport.ts'
+import { isInternalTopic } from './names.ts'
+import { GroupOffsets, offsetsTopic } from './offsets/group-offsets.ts'
+import { coreOfTopic } from './topic.ts'
+import type { TopicCore } from './topic-core.ts'
+import type { Topics } from './topics.ts'
+
+export interface TopicGroupsOptions extends GroupOptions {
+  /** How long offsets of a group without members are kept, ms. Default: a week. */
+  readonly offsetsRetentionMs?: number | undefined
+}
+
+export class TopicGroups implements ConsumerPlace {
+  readonly #topics: Topics
+  readonly #consumers = new Set<GroupConsumer<never, never>>()
+  readonly #offsets: GroupOffsets
+  readonly transport: GroupHost
+  readonly environment: Pick<Environment, 'clock' | 'timers'>
+  readonly database: string
+
+  constructor(topics: Topics, options: TopicGroupsOptions = {}) {
+    this.#topics = topics
+    this.environment = topics.host.environment
+    this.database = topics.host.path
+    const { offsetsRetentionMs: retentionMs, ...groupOptions } = options
+    this.#offsets = new GroupOffsets({
+      host: topics.host,
+      existing: () => topics.core(offsetsTopic)?.partition(0),
+      define: () => this.#defineOffsets(),
+      isTopic: id => topics.coreById(id) !== undefined,
+      retentionMs,
+    })
+    this.transport = new GroupHost({
+      host: topics.host,
+      offsets: this.#offsets,
+      topic: name => {
+        const core = topics.core(name)
+        return core === undefined || core.isInternal ? undefined : groupTopicOf(core)
+      },
+      topicName: id => topics.coreById(id)?.name,
+      topicNames: () => topics.names(),
+      flushSends: () => {
+        const { accumulator } = topics
+        accumulator.flush()
+        return accumulator.isBlocked ? accumulator.drained() : undefined
+      },
+      options: groupOptions,
+    })
+  }
+
+  /** A consumer of these topics, or of all whose names match. TypeError, RangeError; NOT_FOUND for a name that is none. */
+  consumer<V, K>(subscribed: readonly string[] | RegExp, options: GroupConsumeOptions): GroupConsumer<V, K> {
+    if (!(subscribed instanceof RegExp)) for (const name of subscribed) this.#assertUsable(name)
+    const consumer = new GroupConsumer<V, K>(this, subscribed, resolveGroupConsume(options))
+    const known = consumer as unknown as GroupConsumer<never, never>
+    this.#consumers.add(known)
+    consumer.closed.then(() => this.#consumers.delete(known))
+    return consumer
+  }
+
+  /** A topic was deleted: what groups have committed of it goes too. */
+  async forgetTopic(id: number): Promise<void> {
+    await this.#offsets.forgetTopic(id)
+  }
+
+  /** Closes all consumers: they leave their groups. What a listener throws is told by the consumer's own loop. undefined when there are none. */
+  close(): Promise<void> | undefined {
+    const closing = [...this.#consumers].map(consumer => consumer.close())
+    this.transport.close()
+    return closing.length === 0 ? undefined : Promise.allSettled(closing).then(() => undefined)
+  }
+
+  partition(topic: string, partition: number): { readonly log: LocalLog; readonly source: RecordSource } {
+    const core = this.#topics.existing(topic)
+    return { log: core.partition(partition), source: { topic, partition, keys: core.keys, values: core.values } }
+  }
+
+  readonly commitWith = (tx: Transaction, commit: OffsetCommit): void => this.transport.commitWith(tx, commit)
+
+  #assertUsable(name: string): void {
+    if (isInternalTopic(name)) throw new TypeError(`internal topics are not consumed by groups, got ${name}`)
+    this.#topics.existing(name)
+  }
+
+  #defineOffsets(): LocalLog {
+    const topic = this.#topics.open(offsetsTopic, { partitions: 1, cleanup: 'compact', keyCodec: 'bytes', value: 'bytes' })
+    return coreOfTopic(topic).partition(0)
+  }
+}
+
+function groupTopicOf(core: TopicCore): GroupTopic {
+  return {
+    id: core.id,
+    partitionCount: core.partitionCount,
+    startOffset: partition => core.partition(partition).startOffset,
+    endOffset: partition => core.partition(partition).lastStableOffset,
+    offsetForTime: (partition, time) => core.partition(partition).offsetForTime(time),
+  }
+}
+
+/** Names of the topics that `db.consumer` was given, as names or as handles. */
+export function topicNamesOf(topics: readonly (string | { readonly name: string })[]): string[] {
+  if (!Array.isArray(topics) || topics.length === 0) throw new TypeError('topics must be a non-empty array of topics or their names')
+  return topics.map(topic => {
+    const name = typeof topic === 'string' ? topic : topic?.name
+    if (typeof name !== 'string') throw new TypeError(`topics must hold topics or their names, got ${String(topic)}`)
+    return name
+  })
+}
