@@ -57,7 +57,8 @@ function bytesCodec(option: string): TopicCodec<Uint8Array> {
         throw new TypeError(`${option} must be a Uint8Array, since the topic's are 'bytes', got ${describe(value)}`)
       return value
     },
-    decode: (bytes, start, end) => bytes.slice(start, end),
+    // A view: a copy costs five times what reading the record does, and the slice is the reader's own.
+    decode: (bytes, start, end) => bytes.subarray(start, end),
   }
 }
 

@@ -1,7 +1,8 @@
 /**
  * A record as a consumer sees it. Key and value are decoded when they are asked for, from the bytes of the slice that was read, and then kept.
  *
- * A record keeps its slice alive (up to `bytesMax` of a fetch): copy what is kept for long, or keep `value`, which does not refer to it.
+ * A record keeps its slice alive (up to `maxBytes` of a fetch), and so does a key or value of the codec 'bytes', which is a view of it: copy what is kept
+ * for long. Nobody writes to a slice again.
  */
 import type { RecordHeader } from '../../engine/index.ts'
 import type { TopicCodec } from '../codec/topic-codec.ts'
