@@ -3,6 +3,7 @@
  */
 
 import { rawPipeline, rawRead, rawWrites } from './raw/raw-disk.ts'
+import { topicWorkloads } from './topic-workloads.ts'
 import { type Target, type Workload, workload } from './workload.ts'
 import { appendBatches, appendSingly } from './workloads/append.ts'
 import { consolidate } from './workloads/consolidation.ts'
@@ -190,6 +191,7 @@ export const workloads: readonly Workload[] = [
     large: { records: 3_072_000, segments: 48, batch: 1000, logs: 16 },
     body: consolidate,
   }),
+  ...topicWorkloads,
 ]
 
 export function findWorkload(name: string): Workload {

@@ -1,0 +1,288 @@
+/** Topics: durable sends in batches and one by one, reading decoded and raw, end to end, transactions over topics and a store, opening after a kill. */
+
+import { type Database, open, type Topic } from '../../index.ts'
+import type { Measurement } from '../measurement.ts'
+import { type BenchRecord, keyBytes } from '../records.ts'
+import { ended, firstMessage, startScript } from '../scripts.ts'
+import { expectEqual } from '../workload.ts'
+import { Window } from './database.ts'
+
+/** Keys of 16 bytes and values of any size, all different, refilled in place: see `RecordSource`. */
+export class SizedSource {
+  readonly records: readonly BenchRecord[]
+  readonly #bytes: Uint8Array
+  readonly #recordBytes: number
+  #counter = 0
+
+  constructor(count: number, valueBytes: number) {
+    this.#recordBytes = keyBytes + valueBytes
+    this.#bytes = new Uint8Array(count * this.#recordBytes)
+    let state = 0x9e3779b9
+    for (let i = 0; i < this.#bytes.length; i++) {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+      this.#bytes[i] = state >>> 24
+    }
+    this.records = Array.from({ length: count }, (_, i) => {
+      const at = i * this.#recordBytes
+      return { key: this.#bytes.subarray(at, at + keyBytes), value: this.#bytes.subarray(at + keyBytes, at + this.#recordBytes) }
+    })
+  }
+
+  /** The next batch: the same objects with other keys and values. */
+  next(): readonly BenchRecord[] {
+    const bytes = this.#bytes
+    for (let at = 0; at < bytes.length; at += this.#recordBytes) {
+      const number = this.#counter++
+      for (let i = 0; i < 4; i++) {
+        const byte = (number >>> (8 * i)) & 0xff
+        bytes[at + i] = byte
+        bytes[at + keyBytes + i] = byte
+      }
+    }
+    return this.records
+  }
+}
+
+export type BytesTopic = Topic<Uint8Array, Uint8Array>
+
+export async function openTopic(folder: string, partitions: number): Promise<{ readonly db: Database; readonly topic: BytesTopic }> {
+  const db = await open(folder)
+  const topic = db.topic<Uint8Array, Uint8Array>('events', { partitions, keyCodec: 'bytes', value: 'bytes' })
+  await topic.ready()
+  return { db, topic }
+}
+
+/** Sends in batches, at most `limit` of them under way. */
+export async function fillTopic(
+  topic: BytesTopic,
+  records: number,
+  batch: number,
+  valueBytes: number,
+  limit: number,
+  onBatch?: () => () => void,
+): Promise<void> {
+  const source = new SizedSource(batch, valueBytes)
+  const window = new Window(limit)
+  for (let i = 0; i * batch < records; i++) {
+    await window.room()
+    const done = onBatch?.()
+    window.add(topic.sendBatch(source.next()).then(() => done?.()))
+  }
+  await window.all()
+}
+
+function expectSent(topic: BytesTopic, records: number): void {
+  const { partitions } = topic.describe()
+  expectEqual(
+    'records in the topic',
+    partitions.reduce((sum, { highWatermark }) => sum + highWatermark, 0),
+    records,
+  )
+}
+
+export interface SendBatchParameters {
+  readonly [name: string]: number
+  readonly records: number
+  readonly batch: number
+  readonly partitions: number
+  readonly valueBytes: number
+  readonly window: number
+}
+
+export async function sendBatches(
+  measurement: Measurement,
+  { records, batch, partitions, valueBytes, window }: SendBatchParameters,
+): Promise<void> {
+  const { db, topic } = await openTopic(measurement.folder, partitions)
+  await measurement.measure(async () => {
+    await fillTopic(topic, records, batch, valueBytes, window, () => {
+      const begun = measurement.begin()
+      return () => measurement.end(begun)
+    })
+    return { operations: records, payloadBytes: records * (keyBytes + valueBytes) }
+  })
+  expectSent(topic, records)
+  await db.close()
+}
+
+export interface SendParameters {
+  readonly [name: string]: number
+  readonly appends: number
+  readonly callers: number
+}
+
+/** Each caller awaits one send after the other. */
+export async function sendSingly(measurement: Measurement, { appends, callers }: SendParameters): Promise<void> {
+  const { db, topic } = await openTopic(measurement.folder, 8)
+  const caller = async (): Promise<void> => {
+    const source = new SizedSource(1, 100)
+    for (let i = 0; i < appends / callers; i++) {
+      const begun = measurement.begin()
+      await topic.send(source.next()[0] as BenchRecord)
+      measurement.end(begun)
+    }
+  }
+  await measurement.measure(async () => {
+    await Promise.all(Array.from({ length: callers }, caller))
+    return { operations: appends, payloadBytes: appends * (keyBytes + 100) }
+  })
+  expectSent(topic, appends)
+  await db.close()
+}
+
+export interface ConsumeParameters {
+  readonly [name: string]: number
+  readonly records: number
+  readonly batch: number
+}
+
+/** Everything of 8 partitions; key and value of each record are looked at. */
+export async function consumeDecoded(measurement: Measurement, { records, batch }: ConsumeParameters): Promise<void> {
+  const { db, topic } = await openTopic(measurement.folder, 8)
+  await fillTopic(topic, records, batch, 100, 16)
+  let count = 0
+  let bytes = 0
+  await measurement.measure(async () => {
+    for await (const { records: consumed } of topic.consume({ until: 'end' })) {
+      for (const { key, value } of consumed) {
+        count++
+        bytes += (key?.length ?? 0) + (value?.length ?? 0)
+      }
+    }
+    return { operations: count, payloadBytes: bytes }
+  })
+  expectEqual('records consumed', count, records)
+  expectEqual('bytes consumed', bytes, records * (keyBytes + 100))
+  await db.close()
+}
+
+/** As stored batches; records are counted by their headers. */
+export async function consumeRaw(measurement: Measurement, { records, batch }: ConsumeParameters): Promise<void> {
+  const { db, topic } = await openTopic(measurement.folder, 8)
+  await fillTopic(topic, records, batch, 100, 16)
+  let count = 0
+  await measurement.measure(async () => {
+    for await (const { bytes, positions } of topic.consume({ until: 'end' }).raw()) {
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      for (const position of positions) count += view.getInt32(position + 57) // record count of the header
+    }
+    return { operations: count, payloadBytes: count * (keyBytes + 100) }
+  })
+  expectEqual('records consumed', count, records)
+  await db.close()
+}
+
+export interface EndToEndParameters {
+  readonly [name: string]: number
+  readonly appends: number
+  /** Sends a second; 0: one in flight. */
+  readonly perSecond: number
+}
+
+/** From `send` to the consumer's loop, durable in between. */
+export async function endToEnd(measurement: Measurement, { appends, perSecond }: EndToEndParameters): Promise<void> {
+  const { db, topic } = await openTopic(measurement.folder, 1)
+  const consumer = topic.consume({ from: 'latest' })
+  const begun: number[] = []
+  let seen = 0
+  let arrived: () => void = () => undefined
+  const loop = (async () => {
+    for await (const { records } of consumer) {
+      for (const { offset } of records) measurement.end(begun[offset] as number)
+      seen += records.length
+      arrived()
+      if (seen === appends) return
+    }
+  })()
+  const source = new SizedSource(1, 100)
+  await measurement.measure(async () => {
+    if (perSecond === 0) {
+      for (let i = 0; i < appends; i++) {
+        const one = new Promise<void>(resolve => {
+          arrived = resolve
+        })
+        begun.push(measurement.begin())
+        await Promise.all([topic.send(source.next()[0] as BenchRecord), one])
+      }
+    } else {
+      const start = measurement.begin()
+      const sent: Promise<unknown>[] = []
+      while (begun.length < appends) {
+        const due = Math.min(appends, Math.floor(((performance.now() - start) / 1000) * perSecond))
+        while (begun.length < due) {
+          begun.push(measurement.begin())
+          sent.push(topic.send(source.next()[0] as BenchRecord))
+        }
+        await new Promise(resolve => setTimeout(resolve, 1))
+      }
+      await Promise.all(sent)
+    }
+    await loop
+    return { operations: appends, payloadBytes: appends * (keyBytes + 100) }
+  })
+  expectEqual('records seen', seen, appends)
+  await consumer.close()
+  await db.close()
+}
+
+export interface TransactionParameters {
+  readonly [name: string]: number
+  readonly transactions: number
+  readonly callers: number
+}
+
+/** Ten records over two topics and one write to a store, as one commit. */
+export async function transactions(measurement: Measurement, { transactions: count, callers }: TransactionParameters): Promise<void> {
+  const db = await open(measurement.folder)
+  const left = db.topic<Uint8Array, Uint8Array>('left', { partitions: 4, keyCodec: 'bytes', value: 'bytes' })
+  const right = db.topic<Uint8Array, Uint8Array>('right', { partitions: 4, keyCodec: 'bytes', value: 'bytes' })
+  const store = db.store<number, string>('progress')
+  await Promise.all([left.ready(), right.ready(), store.ready()])
+  let done = 0
+  const caller = async (_: unknown, number: number): Promise<void> => {
+    const source = new SizedSource(10, 100)
+    for (let i = 0; i < count / callers; i++) {
+      const begun = measurement.begin()
+      await db.transaction(tx => {
+        const records = source.next()
+        tx.topic(left).sendBatch(records.slice(0, 5))
+        tx.topic(right).sendBatch(records.slice(5))
+        tx.store(store).put(`caller-${number}`, i)
+      })
+      done++
+      measurement.end(begun)
+    }
+  }
+  await measurement.measure(async () => {
+    await Promise.all(Array.from({ length: callers }, caller))
+    return { operations: count, payloadBytes: count * 10 * (keyBytes + 100) }
+  })
+  expectEqual('transactions', done, count)
+  expectSent(left, count * 5)
+  await db.close()
+}
+
+export interface TopicOpenParameters {
+  readonly [name: string]: number
+  readonly records: number
+  readonly batch: number
+}
+
+/** Opening after kill -9, up to the first record read and the first send. */
+export async function openTopicAfterKill(measurement: Measurement, { records, batch }: TopicOpenParameters): Promise<void> {
+  const victim = startScript('workloads/topic-victim', [measurement.folder, String(records), String(batch)])
+  const message = await firstMessage<{ readonly records: number }>(victim)
+  expectEqual('records of the victim', message.records, records)
+  victim.kill('SIGKILL')
+  await ended(victim)
+  let opened: Awaited<ReturnType<typeof openTopic>> | undefined
+  await measurement.measure(async () => {
+    const begun = measurement.begin()
+    opened = await openTopic(measurement.folder, 8)
+    measurement.end(begun)
+    return { operations: 1, payloadBytes: records * (keyBytes + 100) }
+  })
+  if (opened === undefined) throw new Error('not open')
+  expectSent(opened.topic, records)
+  await opened.db.close()
+}
