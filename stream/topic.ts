@@ -6,6 +6,7 @@ import type { GroupConsumer } from './group-consumer.ts'
 import { StickyPartition } from './partition/partitioner.ts'
 import type { Outgoing, Sent } from './produce/outgoing.ts'
 import { sendBatch } from './produce/send-batch.ts'
+import { type ReplayOptions, type ReplayReport, replay } from './replay/replay.ts'
 import { TopicCore } from './topic-core.ts'
 import type { ChangeableTopicOptions } from './topic-options.ts'
 import type { TopicDescription, Topics } from './topics.ts'
@@ -83,6 +84,11 @@ export class Topic<V = unknown, K = string> {
     const core = this.#opened()
     if (isGroupOptions(options)) return this.#topics.groups.consumer<V, K>([core.name], options)
     return new Consumer<V, K>(this.#topics, [core], options)
+  }
+
+  /** Reads a range again into another topic, a store or a function; see `ReplayOptions`. Resolves when all of it is written. */
+  async replay(options: ReplayOptions<V, K>): Promise<ReplayReport> {
+    return await replay(this.#topics.host, this.#opened(), options)
   }
 
   describe(): TopicDescription {

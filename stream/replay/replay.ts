@@ -1,0 +1,304 @@
+/**
+ * Replay: reads a range of a topic again, by offset or by time, into another topic, a store or a function.
+ *
+ * At full speed partitions are read in turn, each in order. At a pace records of all partitions come in the order of their times, as far apart as they once
+ * were, divided by the factor. A replay with a name keeps how far it came, in the commit that writes what it read where the target is a topic or a store: so
+ * it goes on after a crash without loss or duplicate. Into a function it is at least once.
+ *
+ * What is replayed ends where the topic ended when the replay began: a copy of a topic into itself would never end otherwise.
+ */
+import { type Store, type Transaction, VarveError } from '../../engine/index.ts'
+import type { ConsumedRecord } from '../fetch/consumed-record.ts'
+import { type Isolation, PartitionFetcher } from '../fetch/partition-fetcher.ts'
+import type { StreamHost } from '../host.ts'
+import { Topic } from '../topic.ts'
+import type { TopicCore } from '../topic-core.ts'
+import { type ReplayTarget, targetOf } from './targets.ts'
+
+export interface ReplayOptions<V = unknown, K = unknown> {
+  // --- changes meaning -----------------------------------------------------------------------------------------------------------------
+  /** Where records go. */
+  readonly to: ReplayTarget<V, K>
+  /** Which partitions. Default: all. */
+  readonly partitions?: readonly number[] | undefined
+  /** First offset of each partition, or the time (ms) of the first record. Default: the oldest. */
+  readonly from?: { readonly offset: number } | { readonly time: number } | undefined
+  /** Offset, or time (ms), that ends it, exclusive. Default: the end when the replay begins. */
+  readonly until?: { readonly offset: number } | { readonly time: number } | undefined
+  /** Only records that it says true for. */
+  readonly filter?: ((record: ConsumedRecord<V, K>) => boolean) | undefined
+  /** 1: as far apart as they once were; 10: ten times faster. Default: as fast as it goes. */
+  readonly pace?: number | undefined
+  /** A name under which progress is kept: the same replay, called again, goes on. Forgotten when it has ended. */
+  readonly resume?: string | undefined
+  /** Reads and filters, writes nothing. */
+  readonly dryRun?: boolean | undefined
+  /** Default 'read_committed'. */
+  readonly isolation?: Isolation | undefined
+  /** Ends it between two batches; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+  /** Called after each batch. */
+  readonly onProgress?: ((progress: ReplayProgress) => void) | undefined
+  // --- changes speed -------------------------------------------------------------------------------------------------------------------
+  /** Records of one commit at most. Default 10,000. */
+  readonly batch?: number | undefined
+}
+
+export interface ReplayProgress {
+  /** Offsets done and to do, over all partitions; what compaction took counts too. */
+  readonly done: number
+  readonly total: number
+  /** Records read and records written, since the call. */
+  readonly read: number
+  readonly written: number
+}
+
+export interface ReplayReport {
+  readonly read: number
+  readonly written: number
+  /** Bytes of keys and values written. */
+  readonly bytes: number
+  /** By partition: where it began and ended, `[from, to)`. */
+  readonly ranges: readonly { readonly partition: number; readonly from: number; readonly to: number }[]
+  readonly resumed: boolean
+  readonly dryRun: boolean
+}
+
+/** Kept by name in the internal store while a replay is under way. */
+interface SavedReplay {
+  readonly topic: number
+  readonly positions: { readonly [partition: string]: number }
+  readonly ends: { readonly [partition: string]: number }
+}
+
+interface Range {
+  readonly partition: number
+  readonly from: number
+  readonly to: number
+  readonly fetcher: PartitionFetcher
+  /** Read and not written; of a paced replay. */
+  waiting: ConsumedRecord[]
+}
+
+const batchDefault = 10_000
+const fetchBytesMax = 1024 * 1024
+/** Paced records that are due within this time go out together, ms. */
+const paceSliceMs = 5
+const replaysStore = '__replays'
+const optionNames: ReadonlySet<string> = new Set(
+  'to partitions from until filter pace resume dryRun isolation signal onProgress batch'.split(' '),
+)
+
+export async function replay<V, K>(host: StreamHost, core: TopicCore<V, K>, options: ReplayOptions<V, K>): Promise<ReplayReport> {
+  checkReplayOptions(options)
+  const { resume, dryRun = false, isolation = 'read_committed' } = options
+  const isTopic = (to: unknown): to is Topic<V, K> => to instanceof Topic
+  const target = targetOf(host, core, options.to, isTopic)
+  const saves = resume === undefined ? undefined : host.store<SavedReplay, string>(replaysStore)
+  const saved = resume === undefined ? undefined : saves?.get(resume)
+  if (saved !== undefined && saved.topic !== core.id)
+    throw new TypeError(`resume must be a name of its own: '${resume}' is the name of an unfinished replay of another topic`)
+  const partitions = options.partitions ?? Array.from({ length: core.partitionCount }, (_, partition) => partition)
+  const ranges = partitions.map((partition): Range => {
+    const log = core.partition(partition)
+    const end = isolation === 'read_committed' ? log.lastStableOffset : log.highWatermark
+    const from = saved?.positions[partition] ?? placeOf(log, options.from, log.startOffset)
+    const to = saved?.ends[partition] ?? Math.min(end, placeOf(log, options.until, end))
+    const source = { topic: core.name, partition, keys: core.keys, values: core.values }
+    const fetcher = new PartitionFetcher(log, source, from, isolation) as unknown as PartitionFetcher
+    return { partition, from, to: Math.max(from, to), fetcher, waiting: [] }
+  })
+  const run = new Run(host, ranges, options as unknown as ReplayOptions<never, never>)
+  const save = saves === undefined || dryRun ? undefined : saveOf(saves, resume as string, core.id, ranges)
+  await run.run(dryRun ? undefined : (records, positions) => target.write(records as ConsumedRecord<V, K>[], save?.(positions)))
+  if (saves !== undefined && !dryRun) await saves.del(resume as string)
+  return {
+    read: run.read,
+    written: run.written,
+    bytes: run.bytes,
+    ranges: ranges.map(({ partition, from, to }) => ({ partition, from, to })),
+    resumed: saved !== undefined,
+    dryRun,
+  }
+}
+
+function saveOf(
+  saves: Store<SavedReplay, string>,
+  name: string,
+  topic: number,
+  ranges: readonly Range[],
+): (positions: ReadonlyMap<Range, number>) => (tx: Transaction) => void {
+  const ends = Object.fromEntries(ranges.map(({ partition, to }) => [partition, to]))
+  return positions => {
+    const at = Object.fromEntries(ranges.map(range => [range.partition, positions.get(range) ?? range.from]))
+    return tx => tx.store(saves).put(name, { topic, positions: at, ends })
+  }
+}
+
+/** One call of `replay`. */
+class Run {
+  read = 0
+  written = 0
+  bytes = 0
+  readonly #host: StreamHost
+  readonly #ranges: readonly Range[]
+  readonly #options: ReplayOptions<never, never>
+  /** Of each range: all below was read and written, or left out. */
+  readonly #positions = new Map<Range, number>()
+
+  constructor(host: StreamHost, ranges: readonly Range[], options: ReplayOptions<never, never>) {
+    this.#host = host
+    this.#ranges = ranges
+    this.#options = options
+    for (const range of ranges) this.#positions.set(range, range.from)
+  }
+
+  async run(write: ((records: ConsumedRecord[], positions: ReadonlyMap<Range, number>) => Promise<void>) | undefined): Promise<void> {
+    const put = async (records: readonly ConsumedRecord[]): Promise<void> => {
+      const { filter, onProgress } = this.#options
+      this.read += records.length
+      const matching = filter === undefined ? [...records] : records.filter(record => filter(record as ConsumedRecord<never, never>))
+      if (matching.length > 0) {
+        await write?.(matching, this.#positions)
+        this.written += matching.length
+        for (const { keyBytes, valueBytes } of matching) this.bytes += (keyBytes?.length ?? 0) + (valueBytes?.length ?? 0)
+      }
+      onProgress?.(this.#progress())
+      this.#options.signal?.throwIfAborted()
+    }
+    this.#options.signal?.throwIfAborted()
+    if (this.#options.pace === undefined) await this.#atFullSpeed(put)
+    else await this.#atPace(this.#options.pace, put)
+  }
+
+  async #atFullSpeed(put: (records: readonly ConsumedRecord[]) => Promise<void>): Promise<void> {
+    let open = this.#ranges.filter(({ from, to }) => from < to)
+    while (open.length > 0) {
+      for (const range of open) {
+        const records = await this.#fetch(range)
+        this.#positions.set(range, Math.min(range.to, range.fetcher.position))
+        if (records.length > 0) await put(records)
+      }
+      open = open.filter(range => (this.#positions.get(range) as number) < range.to)
+    }
+  }
+
+  /** In the order of times, as far apart as they were divided by `pace`. */
+  async #atPace(pace: number, put: (records: readonly ConsumedRecord[]) => Promise<void>): Promise<void> {
+    const { clock } = this.#host.environment
+    const begun = clock.monotonic()
+    let first: number | undefined
+    let due: ConsumedRecord[] = []
+    let dueMs = 0
+    for (;;) {
+      const next = await this.#oldest()
+      if (next === undefined) break
+      const record = next.waiting[0] as ConsumedRecord
+      first ??= record.timestamp
+      const atMs = Math.max(0, record.timestamp - first) / pace
+      if (due.length > 0 && (atMs > dueMs + paceSliceMs || due.length >= (this.#options.batch ?? batchDefault))) {
+        await this.#sleep(dueMs - (clock.monotonic() - begun))
+        await put(due)
+        due = []
+      }
+      if (due.length === 0) dueMs = atMs
+      due.push(record)
+      next.waiting.shift()
+      this.#positions.set(next, next.waiting[0]?.offset ?? Math.min(next.to, next.fetcher.position))
+    }
+    if (due.length === 0) return
+    await this.#sleep(dueMs - (clock.monotonic() - begun))
+    await put(due)
+  }
+
+  /** The range whose next record is the oldest. */
+  async #oldest(): Promise<Range | undefined> {
+    let oldest: Range | undefined
+    for (const range of this.#ranges) {
+      while (range.waiting.length === 0 && range.fetcher.position < range.to) {
+        const records = await this.#fetch(range)
+        if (records.length > 0) range.waiting = [...records]
+      }
+      const [record] = range.waiting
+      if (record === undefined) continue
+      if (oldest === undefined || record.timestamp < (oldest.waiting[0] as ConsumedRecord).timestamp) oldest = range
+    }
+    return oldest
+  }
+
+  /** Records below the range's end; the fetcher's position is beyond it when nothing is left. */
+  async #fetch({ fetcher, to }: Range): Promise<readonly ConsumedRecord[]> {
+    const records = await fetcher.next(this.#options.batch ?? batchDefault, fetchBytesMax)
+    // Nothing more is stored below the end: the rest was compacted away.
+    if (records.length === 0) fetcher.seek(to)
+    return (records.at(-1)?.offset ?? 0) < to ? records : records.filter(({ offset }) => offset < to)
+  }
+
+  #sleep(ms: number): Promise<void> {
+    const { signal } = this.#options
+    if (ms <= 0) return Promise.resolve()
+    return new Promise<void>((resolve, reject) => {
+      const cancel = this.#host.environment.timers.after(ms, () => {
+        signal?.removeEventListener('abort', onAbort)
+        resolve()
+      })
+      const onAbort = (): void => {
+        cancel()
+        reject(signal?.reason)
+      }
+      if (signal?.aborted === true) onAbort()
+      else signal?.addEventListener('abort', onAbort, { once: true })
+    })
+  }
+
+  #progress(): ReplayProgress {
+    let done = 0
+    let total = 0
+    for (const range of this.#ranges) {
+      done += (this.#positions.get(range) as number) - range.from
+      total += range.to - range.from
+    }
+    return { done, total, read: this.read, written: this.written }
+  }
+}
+
+function placeOf(
+  log: ReturnType<TopicCore['partition']>,
+  place: { readonly offset: number } | { readonly time: number } | undefined,
+  fallback: number,
+): number {
+  if (place === undefined) return fallback
+  if ('time' in place) return log.offsetForTime(place.time) ?? log.highWatermark
+  const { startOffset, endOffset } = log
+  if (place.offset >= startOffset && place.offset <= endOffset) return place.offset
+  throw new VarveError('OFFSET_OUT_OF_RANGE', `log ${log.name} holds offsets ${startOffset} to ${endOffset}, asked for ${place.offset}`, {
+    details: { log: log.name, startOffset, endOffset, actual: place.offset },
+  })
+}
+
+function checkReplayOptions(options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, got ${String(options)}`)
+  for (const name of Object.keys(options)) if (!optionNames.has(name)) throw new TypeError(`unknown option of replay: ${name}`)
+  const { partitions, from, until, filter, pace, resume, isolation, signal, batch } = options as ReplayOptions
+  if (partitions !== undefined && !(Array.isArray(partitions) && partitions.length > 0))
+    throw new TypeError(`partitions must be a non-empty array of numbers, got ${String(partitions)}`)
+  for (const [name, place] of [
+    ['from', from],
+    ['until', until],
+  ] as const) {
+    if (place === undefined) continue
+    const number = typeof place === 'object' && place !== null ? ('time' in place ? place.time : place.offset) : undefined
+    if (typeof number !== 'number' || !(number >= 0))
+      throw new TypeError(`${name} must be { offset } or { time }, got ${JSON.stringify(place)}`)
+  }
+  if (filter !== undefined && typeof filter !== 'function') throw new TypeError(`filter must be a function, got ${String(filter)}`)
+  if (pace !== undefined && !(typeof pace === 'number' && pace > 0))
+    throw new RangeError(`pace must be a number above 0, got ${String(pace)}`)
+  if (resume !== undefined && (typeof resume !== 'string' || resume === ''))
+    throw new TypeError(`resume must be a non-empty string, got ${String(resume)}`)
+  if (isolation !== undefined && isolation !== 'read_committed' && isolation !== 'read_uncommitted')
+    throw new TypeError(`isolation must be 'read_committed' or 'read_uncommitted', got ${String(isolation)}`)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError(`signal must be an AbortSignal, got ${String(signal)}`)
+  if (batch !== undefined && !(Number.isSafeInteger(batch) && batch > 0))
+    throw new RangeError(`batch must be a positive integer, got ${String(batch)}`)
+}
