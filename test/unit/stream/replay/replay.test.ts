@@ -99,7 +99,7 @@ describe('a replay', () => {
     withTopics(5, async db => {
       const source = db.topic<number>('source')
       await source.send(1)
-      const bad: [Partial<ReplayOptions<number>> & { readonly [name: string]: unknown }, RegExp][] = [
+      const bad: [Partial<ReplayOptions<number, string>> & { readonly [name: string]: unknown }, RegExp][] = [
         [{ to: 5 as never }, /^to must/],
         [{ to: source as never }, /^to must not be the topic/],
         [{ partitions: [] }, /^partitions must/],
