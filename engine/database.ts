@@ -81,6 +81,7 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
+/** An open database: logs, stores, and what is done with the folder as a whole. */
 export class Database implements Committer, Definitions {
   readonly path: string
   readonly options: ResolvedOptions
@@ -106,6 +107,7 @@ export class Database implements Committer, Definitions {
   #closing: Promise<void> | undefined
   #closed = false
 
+  /** Opens the database in a folder; see `openDatabase`. */
   static async open(folder: string, options: ResolvedOptions, environment: Environment): Promise<Database> {
     await prepareFolder(folder, options, environment)
     let lock: FolderLock
@@ -244,6 +246,7 @@ export class Database implements Committer, Definitions {
     await this.#executor.close().catch(() => undefined)
   }
 
+  /** False from the call of `close` on. */
   get isOpen(): boolean {
     return !this.#closed && this.#closing === undefined
   }
@@ -313,22 +316,27 @@ export class Database implements Committer, Definitions {
 
   // --- definitions and logs ----------------------------------------------------------------------------------------------------------
 
+  /** Defines logs, all or none; those that are there must be the same (DEFINITION_MISMATCH). Resolves when durable. */
   define(definitions: readonly LogDefinition[]): Promise<DefinedLog[]> {
     this.assertOpen()
     return this.#definitions.define(definitions)
   }
+  /** Replaces the options of a log’s definition. NOT_FOUND. Resolves when durable. */
   redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog> {
     this.assertOpen()
     return this.#definitions.redefine(name, options)
   }
+  /** Gives a log another name. NOT_FOUND, EXISTS. Resolves when durable. */
   rename(from: string, to: string): Promise<DefinedLog> {
     this.assertOpen()
     return this.#definitions.rename(from, to)
   }
+  /** Several renames as one commit. */
   renameAll(pairs: readonly (readonly [from: string, to: string])[]): Promise<DefinedLog[]> {
     this.assertOpen()
     return this.#definitions.renameAll(pairs)
   }
+  /** Drops logs with all they hold, all or none. NOT_FOUND. Resolves when durable. */
   async drop(names: readonly string[]): Promise<void> {
     this.assertOpen()
     await this.#definitions.drop(names)
@@ -337,11 +345,13 @@ export class Database implements Committer, Definitions {
     await this.#flusher.updateView()
     this.#deleteDoomed()
   }
+  /** The definition of this name; undefined when there is none. */
   get(name: string): DefinedLog | undefined {
     this.assertOpen()
     checkString(name, 'name')
     return this.#catalog.definitionByName(name)
   }
+  /** All definitions, those of the system aside. */
   list(): DefinedLog[] {
     this.assertOpen()
     return this.#catalog.definitions()
@@ -398,6 +408,7 @@ export class Database implements Committer, Definitions {
 
   // --- writing -----------------------------------------------------------------------------------------------------------------------
 
+  /** Runs the callback, which collects writes over any number of logs, and commits them: all or nothing. */
   commit(write: (commit: Commit) => void, options: { readonly durability?: Durability } = {}): Committed {
     this.assertOpen()
     if (typeof write !== 'function') throw new TypeError('write must be a function')
@@ -523,6 +534,7 @@ export class Database implements Committer, Definitions {
     })
   }
 
+  /** Numbers of this moment; docs/API.md describes each. */
   stats(): DatabaseStats {
     this.assertOpen()
     return collectStats({

@@ -124,4 +124,5 @@ export const compactionChannel: DiagnosticChannel<CompactionMessage> = channelOf
 export const stallChannel: DiagnosticChannel<StallMessage> = channelOf('varve:stall')
 export const recoveryChannel: DiagnosticChannel<RecoveryMessage> = channelOf('varve:recovery')
 export const poisonChannel: DiagnosticChannel<PoisonMessage> = channelOf('varve:poison')
+/** Where rebalances of consumer groups are told. */
 export const groupChannel: DiagnosticChannel<GroupMessage> = channelOf('varve:group')

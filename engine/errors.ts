@@ -81,6 +81,7 @@ export const errorCodes = {
   INVARIANT: 'broken invariant',
 } as const
 
+/** A code of the closed list that docs/ERRORS.md explains; codes stay, messages may change. */
 export type ErrorCode = keyof typeof errorCodes
 
 /** Facts about one error; which are present depends on the code. */
@@ -99,6 +100,7 @@ export interface ErrorDetails {
   readonly [name: string]: unknown
 }
 
+/** What an error carries beside code and message. */
 export interface VarveErrorOptions {
   readonly cause?: unknown
   readonly details?: ErrorDetails
@@ -118,6 +120,7 @@ export class VarveError extends Error {
   }
 }
 
+/** Whether it is an error of Varve, with this code if one is given. */
 export function isVarveError(error: unknown, code?: ErrorCode): error is VarveError {
   return error instanceof VarveError && (code === undefined || error.code === code)
 }

@@ -4,6 +4,7 @@
 import type { Environment } from './env/environment.ts'
 import type { Durability } from './log/log.ts'
 
+/** Options of `open`; docs/API.md lists them with their defaults. */
 export interface OpenOptions {
   // --- options that change meaning -----------------------------------------------------------------------------------------------------
 
@@ -67,6 +68,7 @@ export interface OpenOptions {
   readonly environment?: Environment | undefined
 }
 
+/** Options with their defaults filled in; frozen. */
 export interface ResolvedOptions {
   readonly durability: Durability
   readonly createIfMissing: boolean

@@ -14,6 +14,7 @@ export interface CommitOptions {
   readonly metadata?: string | undefined
 }
 
+/** Records of one partition, as a consumer gets them. */
 export class ConsumedBatch<V = unknown, K = unknown> {
   readonly topic: string
   readonly partition: number

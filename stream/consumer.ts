@@ -14,6 +14,7 @@ import type { Topics } from './topics.ts'
 /** Where reading begins: the oldest record, behind the newest, an offset of each partition, or the first record at or after a time (ms). */
 export type ConsumeFrom = 'earliest' | 'latest' | { readonly offset: number } | { readonly time: number }
 
+/** How a consumer reads. */
 export interface ConsumeOptions {
   // --- changes meaning -----------------------------------------------------------------------------------------------------------------
   /** Which partitions. Default: all. */
@@ -43,6 +44,7 @@ const maxRecordsDefault = 10_000
 const maxBytesDefault = 1024 * 1024
 const optionNames: ReadonlySet<string> = new Set(['partitions', 'from', 'isolation', 'until', 'signal', 'maxRecords', 'maxBytes'])
 
+/** Reads partitions of topics; see `Topic`. */
 export class Consumer<V = unknown, K = unknown> implements AsyncIterable<ConsumedBatch<V, K>> {
   readonly #session = new FetchSession()
   readonly #options: ConsumeOptions
@@ -85,6 +87,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
   pause(partitions: readonly number[]): void {
     for (const partition of partitions) this.#fetcher(partition).paused = true
   }
+  /** Ends a pause. */
   resume(partitions: readonly number[]): void {
     for (const partition of partitions) this.#fetcher(partition).paused = false
     this.#session.wake()

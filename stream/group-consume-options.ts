@@ -10,6 +10,7 @@ export type AutoOffsetReset = 'earliest' | 'latest' | 'none' | { readonly time: 
 /** Told of partitions that come or go; awaited before anything else is handed out. */
 export type PartitionsListener = (partitions: readonly TopicPartition[]) => void | Promise<void>
 
+/** How a consumer of a group reads. */
 export interface GroupConsumeOptions {
   // --- changes meaning -----------------------------------------------------------------------------------------------------------------
   /** Consumers of one group share the partitions; each group gets all records. */

@@ -62,6 +62,7 @@ class Assigned {
   }
 }
 
+/** A consumer that shares the partitions of its topics with the other members of its group. */
 export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<ConsumedBatch<V, K>> {
   readonly #place: ConsumerPlace
   readonly #options: ResolvedGroupConsume
@@ -95,6 +96,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     else signal?.addEventListener('abort', () => void this.close().catch(() => undefined), { once: true }) // a loop that is under way tells it
   }
 
+  /** Name of the group. */
   get group(): string {
     return this.#options.group
   }
@@ -140,6 +142,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
   pause(places: readonly TopicPartition[]): void {
     for (const place of places) this.#find(place).fetcher.paused = true
   }
+  /** Ends a pause. */
   resume(places: readonly TopicPartition[]): void {
     for (const place of places) this.#find(place).fetcher.paused = false
     this.#session.wake()

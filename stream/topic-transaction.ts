@@ -18,6 +18,7 @@ import type { Topics } from './topics.ts'
 export interface TransactionTopic<V = unknown, K = unknown> {
   /** Sends when the transaction commits; the offset is known only then. TypeError, RangeError, TOO_LARGE, INVALID_RECORD. */
   send(record: V | Outgoing<V, K>): void
+  /** Sends several records when the transaction commits. */
   sendBatch(records: readonly (V | Outgoing<V, K>)[]): void
 }
 
@@ -34,6 +35,7 @@ export interface TopicTransaction extends Transaction {
 
 /** A batch of a consumer with a group, or the consumer. */
 export interface OffsetSource {
+  /** Stores the offset when the transaction commits. */
   commitWith(tx: Transaction, options?: CommitOptions): void
 }
 

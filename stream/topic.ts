@@ -21,6 +21,7 @@ export function coreOfTopic<V, K>(topic: Topic<V, K>): TopicCore<V, K> {
   throw new TypeError('topic must be a topic of this database')
 }
 
+/** A topic: partitions of records that are appended and read by offset. */
 export class Topic<V = unknown, K = string> {
   readonly #name: string
   readonly #core: TopicCore<V, K> | undefined
@@ -44,6 +45,7 @@ export class Topic<V = unknown, K = string> {
   get name(): string {
     return this.#core?.name ?? this.#name
   }
+  /** How many partitions there are. */
   get partitionCount(): number {
     return this.#opened().partitionCount
   }
@@ -91,6 +93,7 @@ export class Topic<V = unknown, K = string> {
     return await replay(this.#topics.host, this.#opened(), options)
   }
 
+  /** Options and partitions as they are now. */
   describe(): TopicDescription {
     return this.#topics.describe(this.#opened().name)
   }

@@ -36,6 +36,7 @@ export interface TopicDescription {
   readonly partitions: readonly PartitionDescription[]
 }
 
+/** A partition of a topic, as `describe` tells of it. */
 export interface PartitionDescription {
   readonly partition: number
   /** First offset that can be read. */
@@ -46,6 +47,7 @@ export interface PartitionDescription {
   readonly lastStableOffset: number
 }
 
+/** The topics of a database. */
 export class Topics {
   readonly host: StreamHost
   readonly accumulator: Accumulator
@@ -123,6 +125,7 @@ export class Topics {
     return core
   }
 
+  /** Options and partitions of a topic. NOT_FOUND. */
   describe(name: string): TopicDescription {
     const core = this.existing(name)
     const partitions = Array.from({ length: core.partitionCount }, (_, partition) => {
@@ -178,6 +181,7 @@ export class Topics {
     this.#groups?.transport.topicsChanged([core.name])
   }
 
+  /** Changes options of a topic that may change. NOT_FOUND. */
   async alter(core: TopicCore, change: ChangeableTopicOptions): Promise<void> {
     checkChangeableOptions(change)
     core.assertUsable()

@@ -26,6 +26,7 @@ import { type BytesListener, NewFolder } from './new-folder.ts'
 
 const pieceBytes = 1 << 20
 
+/** How `Database.backup` runs. */
 export interface BackupOptions {
   /** Ends the backup between two files or pieces with the signal's reason; nothing stays of it. */
   readonly signal?: AbortSignal | undefined
@@ -33,6 +34,7 @@ export interface BackupOptions {
   readonly onProgress?: ((progress: { readonly done: number; readonly total: number; readonly file: string }) => void) | undefined
 }
 
+/** What a backup wrote. */
 export interface BackupReport {
   readonly path: string
   /** Commit sequence of the moment: commits before it are in the backup. */

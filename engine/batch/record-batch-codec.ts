@@ -21,6 +21,7 @@ import { batchAttributes, batchRecordCount, batchSize, fillCrc } from './record-
 import { RecordBatchWriter, type RecordBytes, type RecordHeaderInput } from './record-batch-writer.ts'
 import { RecordCursor } from './record-cursor.ts'
 
+/** A record to be encoded. */
 export interface RecordInput {
   readonly key?: RecordBytes | undefined
   readonly value?: RecordBytes | undefined
@@ -44,6 +45,7 @@ export interface LogRecord {
   readonly headers: readonly RecordHeader[]
 }
 
+/** What a batch says beside its records. */
 export interface RecordBatchOptions {
   /** Default 0. */
   readonly baseOffset?: number | undefined

@@ -57,6 +57,7 @@ export function batchSize(buffer: Uint8Array, position: number): number {
   return RECORD_BATCH_LENGTH_EXCLUDES + readI32BE(buffer, position + LENGTH_AT)
 }
 
+/** Offset of the first record of the batch at `position`. */
 export function batchBaseOffset(buffer: Uint8Array, position: number): number {
   return readI64BE(buffer, position + BASE_OFFSET_AT)
 }
@@ -82,10 +83,12 @@ export function batchCodec(buffer: Uint8Array, position: number): number {
   return batchAttributes(buffer, position) & ATTRIBUTES_CODEC_MASK
 }
 
+/** Whether the batch at `position` is a marker of a transaction, without records of users. */
 export function isControlBatch(buffer: Uint8Array, position: number): boolean {
   return (batchAttributes(buffer, position) & ATTRIBUTE_CONTROL) !== 0
 }
 
+/** Whether the batch at `position` belongs to a transaction. */
 export function isTransactionalBatch(buffer: Uint8Array, position: number): boolean {
   return (batchAttributes(buffer, position) & ATTRIBUTE_TRANSACTIONAL) !== 0
 }
@@ -107,6 +110,7 @@ export function batchMaxTimestamp(buffer: Uint8Array, position: number): number 
   return readI64BE(buffer, position + MAX_TIMESTAMP_AT)
 }
 
+/** Id of the producer of the batch at `position`; -1: none. */
 export function batchProducerId(buffer: Uint8Array, position: number): number {
   return readI64BE(buffer, position + PRODUCER_ID_AT)
 }

@@ -36,6 +36,7 @@ const noBytes: Uint8Array = new Uint8Array(0)
 /** Length field, attributes, and one byte each for two deltas, two sizes and the header count, less the length field itself. */
 const recordBodyBytesMin = 6
 
+/** Walks the records of one batch without making objects; fields hold until the next step. */
 export class RecordCursor {
   /** What the positions below count in. */
   data: Uint8Array = noBytes

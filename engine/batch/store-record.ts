@@ -91,6 +91,7 @@ function copyBytes(source: Uint8Array, start: number, size: number, target: Uint
 
 const emptyBuffer = new Uint8Array(0)
 
+/** Walks the records of one store batch without making objects; fields hold until the next step. */
 export class StoreRecordCursor {
   /** Where the current record lies; all positions are in it. */
   buffer: Uint8Array = emptyBuffer

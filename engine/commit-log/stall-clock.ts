@@ -9,6 +9,7 @@ import type { Clock } from '../env/environment.ts'
 /** `'soft'`: acknowledgements are held back; `'hard'`: writes were refused with BUSY. */
 export type StallState = 'none' | 'soft' | 'hard'
 
+/** How often and how long writers waited since the opening. */
 export interface StallStats {
   /** Now. */
   readonly state: StallState

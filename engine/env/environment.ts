@@ -16,6 +16,7 @@ export interface Clock {
   monotonic(): number
 }
 
+/** Random numbers; seeded in simulation. */
 export interface Random {
   /** Uniform integer in [0, bound). `bound` is in 1 .. 2^32. */
   below(bound: number): number
@@ -193,6 +194,7 @@ export interface Locks {
   acquire(path: string): Promise<FolderLock>
 }
 
+/** Where files, time and workers come from. */
 export interface Environment {
   readonly clock: Clock
   readonly random: Random

@@ -22,6 +22,7 @@ import type { LeasableStore, LeasableTable } from '../store/stores.ts'
 
 const copiesMax = 1024
 
+/** What a lease is taken of. */
 export interface LeaseOptions {
   /** Names of the logs. Default: all, or none when `stores` is given. */
   readonly logs?: readonly string[]
@@ -89,9 +90,11 @@ export interface LeaseDescription {
 export interface EndingThread {
   /** -1 once the thread has ended. */
   readonly threadId?: number
+  /** Calls the listener when the thread has ended. */
   once(event: 'exit', listener: () => void): unknown
 }
 
+/** A lease in the thread of the database; see `Database.lease`. */
 export interface OwnedLease {
   /** Commit sequence of the moment: commits before it are seen. */
   readonly sequence: number

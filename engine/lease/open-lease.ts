@@ -25,6 +25,7 @@ import type { LeaseDescription, LeasedLogDescription, LeasedPart, LeasedTableDes
 
 const bytesMaxDefault = 1 << 20
 
+/** A log in a lease, read-only. */
 export interface LeasedLog {
   readonly definition: DefinedLog
   readonly startOffset: number
@@ -36,6 +37,7 @@ export interface LeasedLog {
   offsetForTime(timestamp: number): number | undefined
 }
 
+/** A lease in the thread that reads it; release it, so that the owner may delete what it holds. */
 export interface OpenedLease {
   /** Commit sequence of the moment: commits before it are seen. */
   readonly sequence: number

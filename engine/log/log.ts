@@ -80,6 +80,7 @@ export interface AppendOptions {
   readonly compression?: CompressionName
 }
 
+/** Who appends, so that a resend is answered with its old offsets. */
 export interface ProducerIdentity {
   readonly id: number
   readonly epoch: number
@@ -87,6 +88,7 @@ export interface ProducerIdentity {
   readonly sequence: number
 }
 
+/** How the records of a batch are compressed. */
 export type CompressionName = 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
 
 /** The answer to an append or commit: positions at once, promises for what the disk says. */
@@ -114,6 +116,7 @@ export type ReadBound =
   /** What the owner released. For consumers, feeds and state machines. */
   | 'highWatermark'
 
+/** How much is read, and how far. */
 export interface ReadOptions {
   /** Default 'highWatermark'. */
   readonly bound?: ReadBound
@@ -143,6 +146,7 @@ export interface LogSlice {
 
 /** Small durable values of a log by slot name ('vote', 'snapshot', …); each survives recycling and repair. At most 64 KiB each. */
 export interface LogMetadata {
+  /** The value of a slot; undefined when there is none. */
   get(slot: string): Uint8Array | undefined
   /** undefined removes the slot. Commits alone; use `Commit.setMetadata` to commit together with appends. */
   set(slot: string, value: Uint8Array | undefined, options?: { readonly durability?: Durability }): Appended
@@ -155,6 +159,7 @@ export interface EpochEnd {
   readonly endOffset: number
 }
 
+/** What is waited for, and what ends the wait. */
 export interface WaitOptions {
   readonly bound?: ReadBound
   readonly signal?: AbortSignal
@@ -168,6 +173,7 @@ export interface AbortedTransaction {
   readonly lastOffset: number
 }
 
+/** What every log can do, of this process or of a cluster. */
 export interface Log {
   /** Unique within the database, never reused. */
   readonly id: number
@@ -247,8 +253,11 @@ export interface LocalLog extends Log {
   read(offset: number, options?: ReadOptions): LogSlice
   /** As `read`, with asynchronous file reads: for data that is probably not in the page cache. */
   readAsync(offset: number, options?: ReadOptions): Promise<LogSlice>
+  /** As `Log.offsetForTime`, in this turn. */
   offsetForTime(timestamp: number): number | undefined
+  /** As `Log.endOffsetForEpoch`, in this turn. */
   endOffsetForEpoch(epoch: number): EpochEnd | undefined
+  /** As `Log.abortedTransactions`, in this turn. */
   abortedTransactions(from: number, to: number): AbortedTransaction[]
 
   /**
@@ -265,13 +274,19 @@ export interface LocalLog extends Log {
 
 /** Collects writes to several logs; given to the callback of `Committer.commit` and dead after it. */
 export interface Commit {
+  /** Appends records as one batch; see `LocalLog.appendRecords`. */
   appendRecords(log: Log, records: readonly TopicRecord[] | readonly StoreRecord[], options?: Omit<AppendOptions, 'durability'>): void
+  /** Appends ready record batches byte for byte; see `LocalLog.appendBatches`. */
   appendBatches(log: Log, bytes: Uint8Array, options?: Omit<AppendOptions, 'durability'> & { readonly keepOffsets?: boolean }): void
+  /** Drops an unconfirmed suffix; see `LocalLog.truncateSuffix`. */
   truncateSuffix(log: Log, offset: number): void
+  /** Hides everything below an offset; see `LocalLog.trimPrefix`. */
   trimPrefix(log: Log, offset: number): void
+  /** Sets a small durable value beside the log; see `LogMetadata`. */
   setMetadata(log: Log, slot: string, value: Uint8Array | undefined): void
 }
 
+/** Promises of a commit, made when they are looked at. */
 export interface Committed {
   /** Commit sequence after this commit: a snapshot at this number sees it. Larger than that of every earlier commit. */
   readonly sequence: number
@@ -307,6 +322,7 @@ export interface LogDefinition {
   readonly options?: { readonly [name: string]: unknown }
 }
 
+/** A log that is defined. */
 export interface DefinedLog extends LogDefinition {
   readonly id: number
 }
@@ -320,12 +336,15 @@ export interface Definitions {
   define(definitions: readonly LogDefinition[]): Promise<DefinedLog[]>
   /** Replaces the `options` of a defined log. */
   redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog>
+  /** Gives a log another name. NOT_FOUND, EXISTS. Resolves when durable. */
   rename(from: string, to: string): Promise<DefinedLog>
   /** Renames several logs by one edit: all or none. NOT_FOUND, EXISTS. */
   renameAll(pairs: readonly (readonly [from: string, to: string])[]): Promise<DefinedLog[]>
   /** Removes logs with all their records. Unknown names are an error: NOT_FOUND, nothing is dropped. */
   drop(names: readonly string[]): Promise<void>
+  /** The definition of this name; undefined when there is none. */
   get(name: string): DefinedLog | undefined
+  /** All definitions, those of the system aside. */
   list(): DefinedLog[]
 }
 

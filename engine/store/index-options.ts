@@ -9,6 +9,7 @@ import { checkNames, checkObject } from '../log/check-arguments.ts'
 import type { LogDefinition } from '../log/log.ts'
 import { parseFieldPath } from './field-path.ts'
 
+/** An index as it is declared when a store is opened. */
 export interface IndexDeclaration {
   /** Field path of the indexed value: names joined by dots, elements of arrays by number. Several make a compound index, in their order. */
   readonly path: string | readonly string[]

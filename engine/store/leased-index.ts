@@ -24,6 +24,7 @@ export interface LeasedIndexSource {
   readonly table: LeasedTable
 }
 
+/** A secondary index in a lease, read-only; see `LeasedStore.index`. */
 export class LeasedIndex<V = unknown, K extends StoreKey = StoreKey> {
   /** As the store declares it. */
   readonly name: string

@@ -14,6 +14,7 @@ import type { StoreCore } from './store-core.ts'
 import type { StoreIterator } from './store-iterator.ts'
 import { checkRange, checkReadStoreOptions, type RangeOptions, type ReadStoreOptions } from './store-options.ts'
 
+/** A secondary index, for queries by indexed value; see `Store.index`. */
 export class StoreIndex<V = unknown, K extends StoreKey = StoreKey> {
   /** As the store declares it. */
   readonly name: string

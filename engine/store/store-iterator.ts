@@ -37,6 +37,7 @@ export interface IteratorSource {
   readonly isEmpty: boolean
 }
 
+/** One pass over a range at one moment: `for … of`, or `nextBatch` for speed. Close it when it is left early. */
 export class StoreIterator<T> implements IterableIterator<T>, Disposable {
   readonly #source: IteratorSource
   readonly #cursor: StoreCursor

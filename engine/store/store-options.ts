@@ -10,6 +10,7 @@ import type { KeyCodecName, StoreKey } from './key-codec.ts'
 import { assertSnapshotOpen, type Snapshot } from './snapshots.ts'
 import type { CustomValueCodec, ValueCodecName } from './value-codec.ts'
 
+/** Options of `Database.store`. */
 export interface StoreOptions<V> {
   // --- options that change meaning; stored, and compared at reopen (DEFINITION_MISMATCH) -------------------------------------------------
 
@@ -56,16 +57,19 @@ export interface StoredStoreOptions {
   readonly history?: StoredHistory
 }
 
+/** Which moment is read. */
 export interface ReadStoreOptions {
   /** Read this moment instead of the newest. */
   readonly snapshot?: Snapshot | undefined
 }
 
+/** How a write is acknowledged. */
 export interface WriteStoreOptions {
   /** Default: the database's. */
   readonly durability?: Durability | undefined
 }
 
+/** How one entry is put. */
 export interface PutOptions extends WriteStoreOptions {
   /** How long this entry lives, ms; Infinity: for ever, whatever the store says. Default: the store's. */
   readonly ttlMs?: number | undefined

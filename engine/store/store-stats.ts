@@ -7,6 +7,7 @@ import type { KeyBounds } from './store-core.ts'
 import type { CursorTable } from './store-cursor.ts'
 import type { StoreTable } from './store-table.ts'
 
+/** Runs of one level. */
 export interface LevelStats {
   /** 0: as flushed; higher levels are older and larger. */
   readonly level: number
@@ -47,6 +48,7 @@ export interface WrittenBytes {
   readonly compactedOut: number
 }
 
+/** Numbers of `Store.stats`; docs/API.md describes them too. */
 export interface StoreStats {
   /** Records in memtables and runs: an upper bound of the entries. */
   readonly records: number

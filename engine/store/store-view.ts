@@ -14,6 +14,7 @@ import type { RangeOptions } from './store-options.ts'
 /** As `RangeOptions`, of the view's moment. */
 export type ViewRangeOptions<K = StoreKey> = Omit<RangeOptions<K>, 'snapshot'>
 
+/** A store as it was at one moment, read-only; see `Store.asOf`. */
 export class StoreView<V = unknown, K extends StoreKey = StoreKey> implements Disposable {
   readonly #store: Store<V, K>
   readonly #snapshot: Snapshot

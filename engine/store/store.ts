@@ -54,6 +54,7 @@ export function coreOf(store: unknown): StoreCore {
   return core
 }
 
+/** A store: keys to values, in key order; see `Database.store`. */
 export class Store<V = unknown, K extends StoreKey = StoreKey> {
   readonly name: string
   readonly #opened: StoreCore | VarveError
@@ -148,6 +149,7 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     return this.#iterate<K>(range, 'key')
   }
 
+  /** Values alone. */
   values(range: RangeOptions<K> = {}): StoreIterator<V> {
     return this.#iterate<V>(range, 'value')
   }

@@ -15,6 +15,7 @@ import { TransactionIterator } from './transaction-iterator.ts'
 import type { IndexEntry, TransactionPart } from './transaction-part.ts'
 import { checkTransactionRange, type TransactionRangeOptions } from './transaction-range.ts'
 
+/** A secondary index within a transaction; see `TransactionStore.index`. */
 export class TransactionIndex<V = unknown, K extends StoreKey = StoreKey> {
   /** As the store declares it. */
   readonly name: string

@@ -42,6 +42,7 @@ export interface TransactionRange {
   readonly limit: number
 }
 
+/** One pass over a range within a transaction. What it has walked over counts as read. */
 export class TransactionIterator<T> implements IterableIterator<T>, Disposable {
   readonly #source: TransactionSource<T>
   readonly #range: TransactionRange

@@ -14,6 +14,7 @@ import { TransactionIterator } from './transaction-iterator.ts'
 import type { TransactionPart } from './transaction-part.ts'
 import { checkTransactionRange, type TransactionPutOptions, type TransactionRangeOptions } from './transaction-range.ts'
 
+/** A store within a transaction; see `Transaction.store`. */
 export class TransactionStore<V = unknown, K extends StoreKey = StoreKey> {
   readonly name: string
   readonly #part: TransactionPart
@@ -37,6 +38,7 @@ export class TransactionStore<V = unknown, K extends StoreKey = StoreKey> {
     return (keys as readonly K[]).map(key => this.get(key))
   }
 
+  /** Whether the key has a value. */
   has(key: K): boolean {
     this.#part.assertUsable()
     return this.#part.has(key)
@@ -57,6 +59,7 @@ export class TransactionStore<V = unknown, K extends StoreKey = StoreKey> {
     return this.#iterate<K>(range, 'key')
   }
 
+  /** Values alone. */
   values(range: TransactionRangeOptions<K> = {}): TransactionIterator<V> {
     return this.#iterate<V>(range, 'value')
   }

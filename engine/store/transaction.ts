@@ -24,6 +24,7 @@ import { checkWriteOptions } from './store-options.ts'
 import { type PartOwner, TransactionPart } from './transaction-part.ts'
 import { TransactionStore } from './transaction-store.ts'
 
+/** How `Database.transaction` runs. */
 export interface TransactionOptions {
   /** Of the commit. Default: the database's. */
   readonly durability?: Durability | undefined

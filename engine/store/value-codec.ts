@@ -30,7 +30,9 @@ export type ValueCodecName = 'msgpack' | 'json' | 'string' | 'bytes'
 export interface CustomValueCodec<V = unknown> {
   /** Not empty, not one of the built-in names; compared when the store is opened again. */
   readonly name: string
+  /** The value as bytes; the store copies them at once. */
   encode(value: V): Uint8Array
+  /** The value of these bytes, which are of the codec’s own. */
   decode(bytes: Uint8Array): V
 }
 

@@ -6,6 +6,7 @@ import { openDatabase } from '../database.ts'
 import { VarveError } from '../errors.ts'
 import { type Folder, listFolder, resolveEnvironment, type ToolOptions, withFolder } from './folder.ts'
 
+/** How `compact` runs. */
 export interface CompactOptions extends ToolOptions {
   /** Names of the logs to compact. Default: every store, and every topic defined with `cleanup: 'compact'`. */
   readonly logs?: readonly string[] | undefined
@@ -13,6 +14,7 @@ export interface CompactOptions extends ToolOptions {
   readonly onProgress?: ((progress: { readonly done: number; readonly total: number; readonly step: string }) => void) | undefined
 }
 
+/** What `compact` gave back. */
 export interface CompactReport {
   readonly path: string
   /** Names of the logs that were compacted. */

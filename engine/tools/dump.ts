@@ -19,6 +19,7 @@ import { catalogDataName, catalogFolderName, resolveEnvironment, type ToolOption
 
 export type { DumpItem }
 
+/** What `dump` shows. */
 export interface DumpOptions extends ToolOptions {
   /** At most this many items. Default: all. */
   readonly limit?: number | undefined

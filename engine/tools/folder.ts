@@ -41,6 +41,7 @@ export interface Folder {
   readonly fileCount: number
 }
 
+/** What all tools take. */
 export interface ToolOptions {
   /** Where files, time and locks come from. Default: Node. */
   readonly environment?: Environment | undefined

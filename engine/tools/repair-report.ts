@@ -1,11 +1,13 @@
 /** What `repair` tells: what it did (or would do), and everything that is lost, by file, byte, log and offset. */
 
+/** A change that `repair` makes, or would make. */
 export interface RepairAction {
   readonly action: 'set-aside' | 'rewrite-header' | 'cut' | 'append' | 'write-catalog'
   readonly file: string
   readonly message: string
 }
 
+/** What `repair` could not find any more. */
 export interface RepairLoss {
   /**
    * 'offsets': records of a log that no file holds any more. 'part': a log's share of a segment. 'segment': a whole segment of which nothing is
@@ -23,6 +25,7 @@ export interface RepairLoss {
   readonly message: string
 }
 
+/** What `repair` found and did. */
 export interface RepairReport {
   readonly path: string
   /** True: nothing was written, the report says what a repair would do. */

@@ -15,6 +15,7 @@ import { listSteps, performRepair } from './repair-perform.ts'
 import { planRepair } from './repair-plan.ts'
 import type { RepairReport } from './repair-report.ts'
 
+/** How `repair` runs. */
 export interface RepairOptions extends ToolOptions {
   /** Only say what would be done. Default false. */
   readonly dryRun?: boolean | undefined

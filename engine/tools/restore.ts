@@ -7,11 +7,13 @@ import { typedError, VarveError } from '../errors.ts'
 import { catalogDataName, type Folder, type ProgressListener, resolveEnvironment, type ToolOptions, withFolder } from './folder.ts'
 import { verify } from './verify.ts'
 
+/** How `restore` runs. */
 export interface RestoreOptions extends ToolOptions {
   /** Bytes of checking and of copying: `total` is twice the size of the backup. */
   readonly onProgress?: ProgressListener | undefined
 }
 
+/** What `restore` copied. */
 export interface RestoreReport {
   /** The new folder. */
   readonly path: string

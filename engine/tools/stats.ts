@@ -14,11 +14,13 @@ import { type NumberedFile, type ToolOptions, withFolder } from './folder.ts'
 import { replayChain } from './replay.ts'
 import { lostSlot, type OffsetRange, unpackRanges } from './system-log.ts'
 
+/** Files of one kind. */
 export interface FileStats {
   readonly count: number
   readonly bytes: number
 }
 
+/** A log in the files of a closed database. */
 export interface LogStats {
   readonly id: number
   readonly name: string
@@ -56,6 +58,7 @@ export interface StoreFileStats {
   readonly spaceAmplification: number
 }
 
+/** What `stats` says of a closed database. */
 export interface StatsReport {
   readonly path: string
   /** Hex. */

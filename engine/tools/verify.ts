@@ -24,6 +24,7 @@ import { editsOfChain, editsOfSegments, foldEdits, orderSystemLog } from './syst
 import { findUnnamed } from './verify-files.ts'
 import { verifyLogs } from './verify-logs.ts'
 
+/** Something that `verify` did not find as it should be. */
 export interface VerifyFinding {
   /** 'error': data or its description is damaged. 'warning': a known loss, or something that could not be checked. 'info': worth knowing. */
   readonly severity: 'error' | 'warning' | 'info'
@@ -33,6 +34,7 @@ export interface VerifyFinding {
   readonly message: string
 }
 
+/** What `verify` read and found. */
 export interface VerifyReport {
   readonly path: string
   /** True when no finding is an error. */
@@ -50,6 +52,7 @@ export interface VerifyReport {
   readonly findings: readonly VerifyFinding[]
 }
 
+/** How `verify` runs. */
 export interface VerifyOptions extends ToolOptions {
   /** Called as bytes are checked. */
   readonly onProgress?: ProgressListener | undefined

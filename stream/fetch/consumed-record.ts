@@ -18,6 +18,7 @@ export interface RecordSource<V = unknown, K = unknown> {
 const notDecoded: unique symbol = Symbol('not decoded')
 export const noHeaders: readonly RecordHeader[] = Object.freeze([])
 
+/** One record as a consumer gets it. */
 export class ConsumedRecord<V = unknown, K = unknown> {
   /** Position in its partition. */
   readonly offset: number
@@ -54,9 +55,11 @@ export class ConsumedRecord<V = unknown, K = unknown> {
     this.#valueSize = valueSize
   }
 
+  /** Name of the topic. */
   get topic(): string {
     return this.#source.topic
   }
+  /** Number of the partition, from 0. */
   get partition(): number {
     return this.#source.partition
   }

@@ -82,6 +82,7 @@ export type FenceReason = 'session-timeout' | 'max-poll-interval' | 'rebalance-t
 /** Why a group rebalances; of several causes the first. */
 export type RebalanceReason = 'join' | 'leave' | 'fenced' | 'subscription' | 'topics'
 
+/** A member of a group, as `describe` tells of it. */
 export interface MemberDescription {
   readonly memberId: string
   readonly instanceId: string | undefined
@@ -97,6 +98,7 @@ export interface MemberDescription {
   readonly away: boolean
 }
 
+/** A group, as `describe` tells of it. */
 export interface GroupDescription {
   readonly group: string
   readonly state: GroupState

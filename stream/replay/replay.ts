@@ -15,6 +15,7 @@ import { Topic } from '../topic.ts'
 import type { TopicCore } from '../topic-core.ts'
 import { type ReplayTarget, targetOf } from './targets.ts'
 
+/** What is read again, and where it goes. */
 export interface ReplayOptions<V = unknown, K = unknown> {
   // --- changes meaning -----------------------------------------------------------------------------------------------------------------
   /** Where records go. */
@@ -44,6 +45,7 @@ export interface ReplayOptions<V = unknown, K = unknown> {
   readonly batch?: number | undefined
 }
 
+/** How far a replay has come. */
 export interface ReplayProgress {
   /** Offsets done and to do, over all partitions; what compaction took counts too. */
   readonly done: number
@@ -53,6 +55,7 @@ export interface ReplayProgress {
   readonly written: number
 }
 
+/** What a replay has read and written. */
 export interface ReplayReport {
   readonly read: number
   readonly written: number

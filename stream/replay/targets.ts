@@ -12,6 +12,7 @@ import type { TopicCore } from '../topic-core.ts'
 /** Called with the records of one partition, in order; a promise is awaited before the next call. */
 export type ReplayFunction<V, K> = (records: readonly ConsumedRecord<V, K>[]) => void | PromiseLike<void>
 
+/** Where a replay writes. */
 export type ReplayTarget<V, K> = Topic<V, K> | Store<V, StoreKey> | ReplayFunction<V, K>
 
 export interface Target<V, K> {
