@@ -11,7 +11,7 @@
  *   … --start 5000                              from this seed on (default 1000)
  *   … --workers 4                               processes (default: one per core)
  *
- * Each failure is printed with its seed and the end of its trace; `VARVE_SEED=<seed> npx vitest run test/model/model` (store-model, log-history, or
+ * Each failure is printed with its seed and the end of its trace; `VARVE_SEED=<seed> npx vitest run test/model/model` (store-model, topic-history, log-history, or
  * test/crash/crash, store-crash) replays it. A seed that runs longer than a minute counts as a failure too: something waits for ever.
  */
 import { fork, spawnSync } from 'node:child_process'
@@ -40,7 +40,9 @@ const kinds = {
   },
   stream: async () => {
     const { checkLogHistory } = await load('test/model/log-history.js')
-    return async seed => (await checkLogHistory(seed)) && 1
+    const { checkTopicHistory } = await load('test/model/topic-history.js')
+    // Every third seed goes to the logs below the topics.
+    return async seed => (await (seed % 3 === 0 ? checkLogHistory(seed) : checkTopicHistory(seed))) && 1
   },
   crash: async () => {
     const { runCrashPoints } = await load('test/crash/crash-points.js')

@@ -10,7 +10,7 @@ import type { Faults } from '../support/history/log-clients.ts'
 import { checkLogHistory, runLogHistory } from './log-history.ts'
 
 const only = process.env.VARVE_SEED
-const groups = 2
+const groups = 1
 const seedsPerGroup = 6
 
 describe('histories of topic logs', () => {

@@ -35,8 +35,9 @@ export interface Faults {
   readonly tears?: boolean
 }
 
+/** The log of a partition: of a topic, or defined under that very name. */
 export function partitionLog(database: Database, partition: Partition): LocalLog {
-  return database.log(partition)
+  return database.log(database.get(partition) === undefined ? `topic/${partition}` : partition)
 }
 
 export interface LogSend {

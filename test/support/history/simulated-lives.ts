@@ -5,9 +5,10 @@
  * Completions count only while the process lives that reports them: what a dying process still says nobody hears.
  */
 import { createSimEnvironment, SimDisk, type SimEnvironment, SimRandom, SimStopped } from '../../../engine/env/index.ts'
-import { type Database, openDatabase } from '../../../engine/index.ts'
+import type { Durability } from '../../../engine/log/log.ts'
 import { taskRunners } from '../../../engine/maintenance/tasks.ts'
 import type { OpenOptions } from '../../../engine/options.ts'
+import { type Database, open } from '../../../index.ts'
 import { folder } from '../machine.ts'
 import type { HistoryEvent } from './history.ts'
 import { HistoryRecorder } from './recorder.ts'
@@ -34,10 +35,11 @@ export class SimulatedLives {
   readonly #events: HistoryEvent[] = []
   #environment: SimEnvironment
 
-  constructor(seed: number) {
+  /** `words`: the databases' durability words, drawn from. */
+  constructor(seed: number, words: readonly Durability[] = ['sync']) {
     this.random = new SimRandom(seed)
     this.#disk = new SimDisk({ seed: this.random.uint32() })
-    this.options = drawOptions(this.random)
+    this.options = drawOptions(this.random, words)
     this.#environment = this.#newEnvironment()
     this.recorder = new HistoryRecorder(
       () => this.#environment.scheduler.nowMs,
@@ -74,7 +76,7 @@ export class SimulatedLives {
     let failure: unknown
     try {
       await environment.drive(async () => {
-        const database = await openDatabase(folder, { ...this.options, environment })
+        const database = await open(folder, { ...this.options, environment })
         const life: Life = {
           random: random.fork(),
           recorder,
@@ -105,7 +107,7 @@ export class SimulatedLives {
 }
 
 /** Small files, so that flushes, merges and recycling happen all the time. */
-function drawOptions(random: SimRandom): OpenOptions {
+function drawOptions(random: SimRandom, words: readonly Durability[]): OpenOptions {
   const pick = <T>(...values: readonly T[]): T => values[random.below(values.length)] as T
   return {
     commitLogFileBytes: pick(16, 32) * KiB,
@@ -114,5 +116,6 @@ function drawOptions(random: SimRandom): OpenOptions {
     ownSegmentBytes: pick(1, 4, 16) * KiB,
     closeTailBytesMax: pick(0, 4096) * KiB,
     sync: random.chance(0.3) ? 'inline' : 'group',
+    durability: pick(...words),
   }
 }

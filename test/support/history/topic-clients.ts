@@ -1,0 +1,231 @@
+/**
+ * The recorder around the clients of `stream/`: what a topic's producers and consumers do goes into a history. A record is known again by its value, a tombstone
+ * by its header `id`.
+ */
+import { isVarveError } from '../../../engine/errors.ts'
+import type { ConsumedBatch, ConsumedRecord, ConsumeFrom, Consumer, Database, Outgoing, Sent, Topic } from '../../../index.ts'
+import type { Partition, Polled, PollResult, SendCall } from './history.ts'
+import type { HistoryRecorder, PendingOperation } from './recorder.ts'
+
+/** A topic of texts, whose keys are texts. */
+export type TextTopic = Topic<string, string>
+
+export function partitionName(topic: string, partition: number): Partition {
+  return `${topic}/${partition}`
+}
+
+export function nameOfRecord(record: ConsumedRecord<string, string>): string {
+  return record.value ?? record.header('id') ?? 'nothing'
+}
+
+/** What is sent: `value` is its name in the history. */
+export interface RecordedSend {
+  readonly value: string
+  readonly key?: string
+  readonly isTombstone?: boolean
+  readonly partition?: number
+}
+
+export function outgoingOf({ value, key, isTombstone, partition }: RecordedSend): Outgoing<string, string> {
+  const common = { ...(key === undefined ? {} : { key }), ...(partition === undefined ? {} : { partition }) }
+  return isTombstone === true ? { value: null, headers: { id: value }, ...common } : { value, ...common }
+}
+
+export class RecordedProducer {
+  readonly #recorder: HistoryRecorder
+  readonly #process: string
+  readonly #durability: NonNullable<SendCall['durability']>
+
+  /** `durability`: the database's word. */
+  constructor(recorder: HistoryRecorder, process: string, durability: NonNullable<SendCall['durability']>) {
+    this.#recorder = recorder
+    this.#process = process
+    this.#durability = durability
+  }
+
+  /** The call is recorded; `settle` records the answer. */
+  begin(topic: string, { value, key, isTombstone, partition }: RecordedSend, transaction?: string): PendingOperation {
+    return this.#recorder.invoke(this.#process, {
+      kind: 'send',
+      value,
+      durability: this.#durability,
+      ...(partition === undefined ? {} : { partition: partitionName(topic, partition) }),
+      ...(key === undefined ? {} : { key }),
+      ...(isTombstone === true ? { isTombstone } : {}),
+      ...(transaction === undefined ? {} : { transaction }),
+    })
+  }
+
+  async send(topic: TextTopic, sent: RecordedSend): Promise<void> {
+    const pending = this.begin(topic.name, sent)
+    await settle(pending, topic.send(outgoingOf(sent)), ({ partition, offset }) => ({
+      partition: partitionName(topic.name, partition),
+      offset,
+    }))
+  }
+
+  /** All or nothing, so it is a transaction of the history. */
+  async sendBatch(topic: TextTopic, all: readonly RecordedSend[], transaction: string): Promise<void> {
+    const pendings = all.map(sent => this.begin(topic.name, sent, transaction))
+    const commit = this.#recorder.invoke(this.#process, { kind: 'commit', transaction, durability: this.#durability })
+    let sent: Sent[]
+    try {
+      sent = await topic.sendBatch(all.map(outgoingOf))
+    } catch (error) {
+      if (!isVarveError(error, 'BUSY')) throw error
+      commit.fail()
+      return
+    }
+    for (const [i, { partition, offset }] of sent.entries()) pendings[i]!.ok({ partition: partitionName(topic.name, partition), offset })
+    commit.ok()
+  }
+
+  /** Several topics, and whatever else `body` writes, in one commit; false when it was aborted. */
+  async transact(
+    database: Database,
+    transaction: string,
+    sends: readonly (readonly [TextTopic, RecordedSend])[],
+    body: (tx: Parameters<Parameters<Database['transaction']>[0]>[0]) => boolean,
+  ): Promise<boolean> {
+    const pendings = sends.map(([topic, sent]) => this.begin(topic.name, sent, transaction))
+    for (const pending of pendings) pending.ok()
+    const commit = this.#recorder.invoke(this.#process, { kind: 'commit', transaction, durability: this.#durability })
+    let isCommitted = false
+    try {
+      isCommitted = await database.transaction(tx => {
+        for (const [topic, sent] of sends) tx.topic(topic).send(outgoingOf(sent))
+        const wanted = body(tx)
+        if (!wanted) tx.abort()
+        return wanted
+      })
+    } catch (error) {
+      if (!isVarveError(error, 'BUSY') && !isVarveError(error, 'CONFLICT')) throw error
+    }
+    if (isCommitted) commit.ok()
+    else commit.fail()
+    return isCommitted
+  }
+}
+
+async function settle(
+  pending: PendingOperation,
+  promise: Promise<Sent>,
+  resultOf: (sent: Sent) => { partition: Partition; offset: number },
+): Promise<void> {
+  try {
+    pending.ok(resultOf(await promise))
+  } catch (error) {
+    if (!isVarveError(error, 'BUSY')) throw error
+    pending.fail()
+  }
+}
+
+/** One answer of a consumer, not yet processed. */
+export interface RecordedBatch {
+  readonly pending: PendingOperation
+  readonly result: PollResult
+  /** Offset to read on from. */
+  readonly nextOffset: number
+  readonly partition: number
+}
+
+export interface RecordedConsumerOptions {
+  readonly isolation: 'committed' | 'uncommitted'
+  readonly from: ConsumeFrom
+  readonly partitions: readonly number[]
+  readonly maxRecords: number
+  readonly group?: string
+  readonly until?: 'end'
+}
+
+type Batch = ConsumedBatch<string, string>
+
+/** A consumer without a group, of one topic, read batch by batch. */
+export class RecordedConsumer {
+  readonly consumer: Consumer<string, string>
+  readonly #topic: TextTopic
+  readonly #recorder: HistoryRecorder
+  readonly #process: string
+  readonly #options: RecordedConsumerOptions
+  readonly #iterator: AsyncIterator<Batch>
+  isClosed = false
+
+  constructor(topic: TextTopic, recorder: HistoryRecorder, process: string, options: RecordedConsumerOptions) {
+    const { isolation, from, partitions, maxRecords, until } = options
+    this.#topic = topic
+    this.#recorder = recorder
+    this.#process = process
+    this.#options = options
+    this.consumer = topic.consume({
+      isolation: isolation === 'committed' ? 'read_committed' : 'read_uncommitted',
+      from,
+      partitions,
+      maxRecords,
+      ...(until === undefined ? {} : { until }),
+    })
+    const starts = partitions.map(partition => [partitionName(topic.name, partition), this.consumer.position(partition)] as const)
+    recorder.note(process, { kind: 'assign', partitions: starts.map(([name]) => name), from: Object.fromEntries(starts) })
+    this.#iterator = this.consumer[Symbol.asyncIterator]()
+  }
+
+  /** The next batch; undefined when the consumer has ended. What was trimmed ends it too. */
+  async next(): Promise<RecordedBatch | undefined> {
+    const { isolation, group } = this.#options
+    const pending = this.#recorder.invoke(this.#process, { kind: 'poll', isolation, ...(group === undefined ? {} : { group }) })
+    let next: IteratorResult<Batch>
+    try {
+      next = await this.#iterator.next()
+    } catch (error) {
+      if (!isVarveError(error, 'OFFSET_OUT_OF_RANGE')) throw error
+      pending.fail()
+      return undefined
+    }
+    if (next.done === true) {
+      pending.fail()
+      return undefined
+    }
+    const { partition, nextOffset, records } = next.value
+    const name = partitionName(this.#topic.name, partition)
+    const isAtEnd = nextOffset >= this.#topic.partition(partition).highWatermark
+    const polled = records.map((record): Polled => [record.offset, nameOfRecord(record)])
+    return { pending, partition, nextOffset, result: { records: { [name]: polled }, ...(isAtEnd ? { reachedEnd: [name] } : {}) } }
+  }
+
+  seek(partition: number, offset: number): void {
+    this.consumer.seek(partition, offset)
+    this.#recorder.note(this.#process, { kind: 'seek', partition: partitionName(this.#topic.name, partition), offset })
+  }
+
+  close(): Promise<void> {
+    this.isClosed = true
+    return this.consumer.close()
+  }
+}
+
+/** Reads a quiet topic from the beginning to its end, as one reader. */
+export async function readWhole(
+  topic: TextTopic,
+  recorder: HistoryRecorder,
+  process: string,
+  isolation: 'committed' | 'uncommitted',
+): Promise<void> {
+  const partitions = Array.from({ length: topic.partitionCount }, (_, partition) => partition)
+  const names = partitions.map(partition => partitionName(topic.name, partition))
+  recorder.note(process, { kind: 'assign', partitions: names, from: Object.fromEntries(names.map(name => [name, 0])) })
+  const consumer = topic.consume({ isolation: isolation === 'committed' ? 'read_committed' : 'read_uncommitted', until: 'end' })
+  for await (const { partition, records } of consumer) {
+    const name = partitionName(topic.name, partition)
+    recorder
+      .invoke(process, { kind: 'poll', isolation })
+      .ok({ records: { [name]: records.map((record): Polled => [record.offset, nameOfRecord(record)]) } })
+  }
+  // It ended, so it stood at the end of each: what open transactions held back would be behind it.
+  const reachedEnd = partitions.filter(partition => {
+    const { lastStableOffset, highWatermark } = topic.partition(partition)
+    return lastStableOffset === highWatermark
+  })
+  recorder.invoke(process, { kind: 'poll', isolation }).ok({
+    records: {},
+    reachedEnd: reachedEnd.map(partition => partitionName(topic.name, partition)),
+  })
+}
