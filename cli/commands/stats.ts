@@ -32,11 +32,12 @@ function describe({ path, bytes, databaseId, createdMs, files, segments, commitL
   ])
   text += `\n${table([head, ...rows])}`
   if (stores.length === 0) return text
-  const storeHead = ['store', 'keys', 'values', 'about entries', 'bytes', 'space', 'runs by level']
-  const storeRows = stores.map(({ name, keys, value, entriesEstimate, bytes: size, spaceAmplification, levels }) => [
+  const storeHead = ['store', 'keys', 'values', 'compression', 'about entries', 'bytes', 'space', 'runs by level']
+  const storeRows = stores.map(({ name, keys, value, compression, entriesEstimate, bytes: size, spaceAmplification, levels }) => [
     name,
     keys,
     value,
+    compression,
     entriesEstimate,
     formatBytes(size),
     `${spaceAmplification.toFixed(1)} x`,

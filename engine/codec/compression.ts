@@ -49,6 +49,8 @@ interface NodeZstdPackage {
 }
 
 const codecs: (Codec | undefined)[] = []
+/** Whether each codec could be loaded, as far as somebody asked. */
+const installed: (boolean | undefined)[] = []
 
 export function codecIdOf(name: CompressionName): number {
   const id = compressionNames.indexOf(name)
@@ -61,9 +63,24 @@ export function codecNameOf(id: number): CompressionName | undefined {
   return compressionNames[id]
 }
 
-/** Throws CODEC_MISSING now if this process could not write with the codec; called when a log or store is defined. */
-export function assertCodecWritable(id: number): void {
-  compress(id, Uint8Array.of(1, 2, 3))
+/** Throws CODEC_MISSING now if this process could not write or read with the codec; called when a store is defined or opened. */
+export function assertCodecInstalled(id: number): void {
+  decompress(id, compress(id, Uint8Array.of(1, 2, 3)), 3)
+}
+
+/** Whether `assertCodecInstalled` would pass. */
+export function isCodecInstalled(id: number): boolean {
+  return (installed[id] ??= findCodec(id))
+}
+
+function findCodec(id: number): boolean {
+  try {
+    assertCodecInstalled(id)
+    return true
+  } catch (error) {
+    if (error instanceof VarveError && error.code === 'CODEC_MISSING') return false
+    throw error
+  }
 }
 
 /** The bytes as the codec's format, in memory of their own; `none` returns the input itself. */

@@ -318,7 +318,10 @@ export interface LogDefinition {
   readonly versioned?: boolean
   /** Store logs: also keep the batches in offset order when they are flushed, so that the log stays readable (change feed, Raft body). Default false. */
   readonly body?: boolean
-  /** Anything msgpack can carry; compared on `define` by the layer that owns it. */
+  /**
+   * Anything msgpack can carry; compared on `define` by the layer that owns it. The engine itself reads one of them, of store logs: `compression`, the name
+   * of the codec that blocks of runs are written with from now on.
+   */
   readonly options?: { readonly [name: string]: unknown }
 }
 

@@ -223,7 +223,7 @@ export class Consolidator {
     const groups: MergeGroup[] = []
     for (const id of [...ids].sort((a, b) => a - b)) {
       const log = this.#host.logs.get(id)
-      if (log === undefined) continue
+      if (log === undefined || !this.runs.canRead(log)) continue
       for (const type of new Set(log.parts.map(part => part.type))) {
         if (type === PART_RUN) {
           groups.push(

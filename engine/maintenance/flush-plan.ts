@@ -3,12 +3,15 @@
  * that the owner's thread would have to clone.
  */
 import { kindNumbers } from '../log/batch-kinds.ts'
+import { blockCodecOf } from '../log/block-codec.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import { PART_TOPIC } from '../segment/format.ts'
 
 const flagVersioned = 4
 const flagBody = 8
 const kindMask = 3
+/** The codec's id stands above it. */
+const codecShift = 4
 const nameSeparator = '\u0000'
 
 /** What the worker needs to know of one log. */
@@ -19,6 +22,8 @@ export interface FlushLog {
   readonly kind: number
   readonly versioned: boolean
   readonly body: boolean
+  /** Id of the codec of a run's blocks. */
+  readonly codec: number
   /** Batches that end above it stay (carried elsewhere). */
   readonly limit: number
 }
@@ -56,7 +61,12 @@ export class FlushPlan {
     const { versioned, body } = log.definition
     this.#ids.push(log.id)
     this.#limits.push(limit)
-    this.#flags.push(kindNumbers[log.kind] | (versioned === true ? flagVersioned : 0) | (body === true ? flagBody : 0))
+    this.#flags.push(
+      kindNumbers[log.kind] |
+        (versioned === true ? flagVersioned : 0) |
+        (body === true ? flagBody : 0) |
+        (blockCodecOf(log.definition) << codecShift),
+    )
     this.#names.push(log.name)
     const producers = log.producersAtFlushedEnd()
     if (producers === null) return
@@ -89,6 +99,7 @@ export function unpackFlushLogs(packed: PackedFlushLogs): FlushLog[] {
       kind: flags & kindMask,
       versioned: (flags & flagVersioned) !== 0,
       body: (flags & flagBody) !== 0,
+      codec: flags >>> codecShift,
       limit: packed.limits[i] as number,
     }
   })

@@ -271,6 +271,7 @@ function writeRunPart(writer: SegmentWriter, group: LogBatches): void {
     kind: log.kind,
     type: PART_RUN,
     versioned: log.versioned,
+    codec: log.codec,
     firstOffset: first.baseOffset,
     endOffset: last.endOffset,
   })

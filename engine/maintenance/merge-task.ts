@@ -5,6 +5,7 @@
  * A group is the parts of one log and type that become one part, or pieces of a store's bottom level; groups arrive sorted by (log, type, offset).
  * Small groups share an output, large ones get their own, and each further piece its own.
  */
+import { CODEC_NONE } from '../codec/compression.ts'
 import { loadChecksums } from '../codec/xxh64.ts'
 import type { File, TaskPlace } from '../env/environment.ts'
 import { assert } from '../errors.ts'
@@ -53,6 +54,8 @@ export interface MergeGroup {
   readonly runs?: RunMergeOptions
   /** Runs: level of the result. */
   readonly level?: number
+  /** Runs: id of the codec that the result's blocks are written with. Default: none. */
+  readonly codec?: number
   /** Pieces of the bottom level: the keys that are merged; the result says so. */
   readonly range?: KeyRange
   /** Pieces of the bottom level: a piece of this size is cut, and the next one goes into a file of its own. Default: never. */
@@ -222,7 +225,7 @@ function writeGroup(
     endOffset,
   }
   if (type === PART_RUN) {
-    writeRun(outputs, group, sources, { ...start, level: group.level ?? 0 })
+    writeRun(outputs, group, sources, { ...start, level: group.level ?? 0, codec: group.codec ?? CODEC_NONE })
     return
   }
   if (group.compact === undefined) {

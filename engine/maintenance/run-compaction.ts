@@ -15,8 +15,10 @@ import { StoreRecordCursor } from '../batch/store-record.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { LogTable } from '../catalog/log-table.ts'
 import type { Manifest } from '../catalog/manifest.ts'
+import { CODEC_NONE, isCodecInstalled } from '../codec/compression.ts'
 import { assert } from '../errors.ts'
 import { kindNumbers } from '../log/batch-kinds.ts'
+import { blockCodecOf } from '../log/block-codec.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import type { PartRef } from '../log/parts.ts'
 import { SegmentDirectory } from '../segment/directory.ts'
@@ -101,7 +103,7 @@ export class RunCompaction {
     let sharedBytes = 0
     for (const id of ordered) {
       const log = this.#host.logs.get(id)
-      if (log === undefined || this.#settled.get(log) === log.parts) continue
+      if (log === undefined || this.#settled.get(log) === log.parts || !this.canRead(log)) continue
       const dropped = this.#dropsOf(log)
       if (dropped.length > 0) {
         groups.push(...dropped)
@@ -122,6 +124,12 @@ export class RunCompaction {
       groups.push(group)
     }
     return groups.sort((a, b) => a.logId - b.logId || a.firstOffset - b.firstOffset)
+  }
+
+  /** False for a log whose codec is not installed: its runs stay as they are, and those of other logs are merged. */
+  canRead(log: LogicalLog): boolean {
+    const codec = blockCodecOf(log.definition)
+    return codec === CODEC_NONE || isCodecInstalled(codec)
   }
 
   /**
@@ -233,6 +241,7 @@ export class RunCompaction {
       kind: kindNumbers[log.kind],
       type: PART_RUN,
       level,
+      codec: blockCodecOf(log.definition),
       versioned: log.definition.versioned === true,
       firstOffset,
       endOffset,
@@ -409,7 +418,8 @@ export class RunCompaction {
     const index = indexOf(run)
     const { puts, deletes, rangeDeletes, pointers } = index.facts()
     const keys = index.filter?.keyCount ?? 0
-    return keys < puts + deletes + pointers || deletes > 0 || rangeDeletes > 0 || this.#expiredOf(log, run, index) > 0
+    if (keys < puts + deletes + pointers || deletes > 0 || rangeDeletes > 0 || this.#expiredOf(log, run, index) > 0) return true
+    return isOtherwiseCompressed(index, blockCodecOf(log.definition))
   }
 }
 
@@ -429,6 +439,12 @@ function sumOf(parts: readonly { readonly bytes: number }[]): number {
 /** The bottom by its directories alone. */
 function roughly(pieces: readonly PartRef[]): RegionFacts {
   return { bytes: sumOf(pieces), records: pieces.reduce((sum, { recordCount }) => sum + recordCount, 0), expired: 0, endOffset: 0 }
+}
+
+/** Whether the run was written with another codec than its log has now. */
+function isOtherwiseCompressed(index: RunIndex, codec: number): boolean {
+  if (index.codecs.some(id => id !== codec)) return true
+  return codec !== CODEC_NONE && !index.isCompressed && index.blockCount > 0
 }
 
 function isSame(left: PartRef | undefined, right: PartRef | undefined): boolean {

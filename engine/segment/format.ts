@@ -6,6 +6,7 @@
  *   body             := block*                                           one per part, in the order in which parts were written
  *   block            := batch+                                           topic and body parts: whole batches, about 64 KB
  *                     | record+ recordPosition:u32* count:u32            run parts: about 4 KB, positions count from the block's start
+ *                     | the same, compressed                           a run that was written with a codec; see TABLE_BLOCK_CODECS
  *   index            := batchIndex | runIndex                            one per part, in the same order; its checksum is in the directory
  *   batchIndex       := blockCount:u32 zero:u32 batchBlockEntry* tables
  *   runIndex         := blockCount:u32 keysBytes:u32 runBlockEntry* keys tables
@@ -136,6 +137,19 @@ export const TABLE_LARGEST_KEY = 10
 export const TABLE_FILTER = 12
 /** Run: copies of the range delete records, in their order. */
 export const TABLE_RANGE_DELETES = 14
+/** Run that was written with a codec: how each block is stored. Odd: nobody may read blocks without it. */
+export const TABLE_BLOCK_CODECS = 15
+
+/** Entry of TABLE_BLOCK_CODECS, one a block. */
+export const BLOCK_CODEC_ENTRY_BYTES = 8
+/** u32: bytes of the block when it is not compressed. */
+export const BLOCK_CODEC_CONTENT_BYTES = 0
+/** u8: as in a store batch; 0: the block is stored as it is. */
+export const BLOCK_CODEC_ID = 4
+/** 3 zero bytes. */
+export const BLOCK_CODEC_ZEROS = 5
+/** Content of a compressed block: a record of the largest size, and room. */
+export const BLOCK_CONTENT_LIMIT: number = 0x4000_0000 + 0x10_0000
 /** The level of runs that hold the oldest data of their store: pieces, each of a range of keys of its own. */
 export const LEVEL_BOTTOM = 7
 
@@ -201,3 +215,5 @@ export const TRAILER_MAGIC = 32
 /** Where blocks are cut: a batch or record that would make its block larger begins the next one. */
 export const BATCH_BLOCK_BYTES_AIM: number = 64 * 1024
 export const RUN_BLOCK_BYTES_AIM: number = 4 * 1024
+/** The same for a run that is compressed, before compression: small blocks compress badly. */
+export const RUN_BLOCK_BYTES_AIM_COMPRESSED: number = 16 * 1024

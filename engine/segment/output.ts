@@ -56,6 +56,19 @@ export class SegmentOutput {
     return this.#held < 0 ? 0 : this.#used - this.#held
   }
 
+  /** What is held; a view, valid until the next call. */
+  held(): Uint8Array {
+    assert(this.#held >= 0, 'something is held')
+    return this.#buffer.subarray(this.#held, this.#used)
+  }
+
+  /** Puts other bytes in the place of what is held, and holds these. */
+  replaceHeld(bytes: Uint8Array): void {
+    assert(this.#held >= 0 && bytes.length <= this.#used - this.#held, 'what is held becomes smaller', bytes.length)
+    this.#buffer.set(bytes, this.#held)
+    this.#used = this.#held + bytes.length
+  }
+
   /** Ends the hold and writes the checksum of what was held to `target[at]`. */
   release(target: Uint8Array, at: number): void {
     assert(this.#held >= 0, 'something is held')

@@ -7,9 +7,10 @@
  */
 import { type Extension, readExtensions } from '../batch/extension.ts'
 import { compareKeys } from '../batch/store-keys.ts'
+import { CODEC_NONE, codecNameOf } from '../codec/compression.ts'
 import { damagedBytes } from '../codec/damage.ts'
 import { readI32LE, readI64LE, readU16LE, readU32LE, readU48LE } from '../codec/fixed-width.ts'
-import { assert } from '../errors.ts'
+import { assert, VarveError } from '../errors.ts'
 import { Filter } from './filter.ts'
 import {
   ABORTED_ENTRY_BYTES,
@@ -21,6 +22,11 @@ import {
   BATCH_BLOCK_ENTRY_BYTES,
   BATCH_BLOCK_MAX_TIMESTAMP,
   BATCH_BLOCK_POSITION,
+  BLOCK_CODEC_CONTENT_BYTES,
+  BLOCK_CODEC_ENTRY_BYTES,
+  BLOCK_CODEC_ID,
+  BLOCK_CODEC_ZEROS,
+  BLOCK_CONTENT_LIMIT,
   EPOCH_ENTRY_BYTES,
   INDEX_HEADER_BYTES,
   RUN_BLOCK_BYTES,
@@ -42,6 +48,7 @@ import {
   STATISTICS_RANGE_DELETES,
   STATISTICS_VERSIONED,
   TABLE_ABORTED,
+  TABLE_BLOCK_CODECS,
   TABLE_EPOCHS,
   TABLE_FILTER,
   TABLE_KEY_FROM,
@@ -58,9 +65,16 @@ export interface BlockIndex {
   /** The section's bytes; checksums of blocks lie in them. */
   readonly bytes: Uint8Array
   readonly blockCount: number
-  /** From the beginning of the body. */
+  /** Whether blocks may be compressed. If not, their content is what is stored. */
+  readonly isCompressed: boolean
+  /** As stored, from the beginning of the body. */
   position(block: number): number
+  /** As stored. */
   byteCount(block: number): number
+  /** Where the block would begin if no block were compressed; for `blockCount`, where the last one would end. */
+  contentPosition(block: number): number
+  /** Id of the block's codec; 0: stored as it is. */
+  codec(block: number): number
   /** Where in `bytes` the block's checksum lies. */
   checksumAt(block: number): number
 }
@@ -96,13 +110,16 @@ function checkCount(bytes: Uint8Array, blockCount: number, entryBytes: number): 
 export class BatchIndex implements BlockIndex {
   readonly bytes: Uint8Array
   readonly blockCount: number
+  readonly isCompressed: boolean = false
   readonly #tables: readonly Extension[]
+  readonly #bodyBytes: number
 
   constructor(bytes: Uint8Array, blockCount: number, bodyBytes: number) {
     checkCount(bytes, blockCount, BATCH_BLOCK_ENTRY_BYTES)
     if (readU32LE(bytes, 4) !== 0) throw damagedBytes('batch index has keys', 4)
     this.bytes = bytes
     this.blockCount = blockCount
+    this.#bodyBytes = bodyBytes
     this.#tables = readExtensions(bytes, INDEX_HEADER_BYTES + blockCount * BATCH_BLOCK_ENTRY_BYTES, bytes.length)
     checkBlocks(this, bodyBytes, BATCH_BLOCK_ENTRY_BYTES)
     this.#checkOrder()
@@ -135,6 +152,14 @@ export class BatchIndex implements BlockIndex {
 
   byteCount(block: number): number {
     return readU32LE(this.bytes, this.#at(block) + BATCH_BLOCK_BYTES)
+  }
+
+  contentPosition(block: number): number {
+    return block === this.blockCount ? this.#bodyBytes : this.position(block)
+  }
+
+  codec(): number {
+    return CODEC_NONE
   }
 
   batchCount(block: number): number {
@@ -270,6 +295,50 @@ function makeFences(index: RunIndex): Fences {
   return { common, prefixes }
 }
 
+/** Odd tags of a run's tables that this version understands. */
+const runTables: ReadonlySet<number> = new Set([TABLE_BLOCK_CODECS])
+const noCodecs: readonly number[] = []
+
+/** How the blocks of a run are stored. */
+class BlockCodecs {
+  /** Where contents would begin if they lay back to back; one more than there are blocks. */
+  readonly positions: Float64Array
+  readonly used: readonly number[]
+  readonly #table: Uint8Array
+
+  constructor(table: Uint8Array, index: BlockIndex) {
+    const { blockCount } = index
+    if (table.length !== blockCount * BLOCK_CODEC_ENTRY_BYTES) {
+      throw damagedBytes('table of block codecs has another size', 0, { expected: blockCount, actual: table.length })
+    }
+    this.#table = table
+    this.positions = new Float64Array(blockCount + 1)
+    const used = new Set<number>()
+    for (let block = 0; block < blockCount; block++) {
+      const at = block * BLOCK_CODEC_ENTRY_BYTES
+      const id = this.id(block)
+      const content = readU32LE(table, at + BLOCK_CODEC_CONTENT_BYTES)
+      const stored = index.byteCount(block)
+      for (let zero = BLOCK_CODEC_ZEROS; zero < BLOCK_CODEC_ENTRY_BYTES; zero++) {
+        if (table[at + zero] !== 0) throw damagedBytes('entry of a block codec has bytes that are not zero', 0, { block })
+      }
+      if (codecNameOf(id) === undefined) {
+        throw new VarveError('NEWER_FORMAT', `block codec ${id} is not known to this version`, { details: { block, actual: id } })
+      }
+      if (id === CODEC_NONE ? content !== stored : content <= stored || content > BLOCK_CONTENT_LIMIT) {
+        throw damagedBytes('block has an impossible size of its content', 0, { block, expected: stored, actual: content })
+      }
+      if (id !== CODEC_NONE) used.add(id)
+      this.positions[block + 1] = (this.positions[block] as number) + content
+    }
+    this.used = [...used]
+  }
+
+  id(block: number): number {
+    return this.#table[block * BLOCK_CODEC_ENTRY_BYTES + BLOCK_CODEC_ID] as number
+  }
+}
+
 export class RunIndex implements BlockIndex {
   readonly bytes: Uint8Array
   readonly blockCount: number
@@ -286,6 +355,8 @@ export class RunIndex implements BlockIndex {
   readonly #statistics: Uint8Array
   /** Where the fence keys begin in `bytes`. */
   readonly #keys: number
+  readonly #bodyBytes: number
+  readonly #codecs: BlockCodecs | undefined
   #fences: Fences | undefined
 
   constructor(bytes: Uint8Array, blockCount: number, bodyBytes: number) {
@@ -295,8 +366,11 @@ export class RunIndex implements BlockIndex {
     this.blockCount = blockCount
     this.#keys = INDEX_HEADER_BYTES + blockCount * RUN_BLOCK_ENTRY_BYTES
     if (this.#keys + keysBytes > bytes.length) throw damagedBytes('fence keys are cut off', 4, { actual: keysBytes })
-    const tables = readExtensions(bytes, this.#keys + keysBytes, bytes.length)
+    this.#bodyBytes = bodyBytes
+    const tables = readExtensions(bytes, this.#keys + keysBytes, bytes.length, runTables)
     checkBlocks(this, bodyBytes, RUN_BLOCK_ENTRY_BYTES)
+    const codecs = tableOf(tables, TABLE_BLOCK_CODECS)
+    this.#codecs = codecs === undefined ? undefined : new BlockCodecs(codecs, this)
     for (let block = 0; block < blockCount; block++) {
       const end = this.keyStart(block) - this.#keys + this.keyBytes(block)
       if (end > keysBytes) throw damagedBytes('fence key lies outside', this.#at(block), { expected: keysBytes, actual: end })
@@ -318,6 +392,32 @@ export class RunIndex implements BlockIndex {
 
   byteCount(block: number): number {
     return readU32LE(this.bytes, this.#at(block) + RUN_BLOCK_BYTES)
+  }
+
+  /** The run was written with a codec, whether or not any block became smaller. */
+  get isCompressed(): boolean {
+    return this.#codecs !== undefined
+  }
+
+  /** Codecs of its blocks, each once, `none` left out. */
+  get codecs(): readonly number[] {
+    return this.#codecs?.used ?? noCodecs
+  }
+
+  codec(block: number): number {
+    return this.#codecs === undefined ? CODEC_NONE : this.#codecs.id(block)
+  }
+
+  contentPosition(block: number): number {
+    if (this.#codecs !== undefined) return this.#codecs.positions[block] as number
+    return block === this.blockCount ? this.#bodyBytes : this.position(block)
+  }
+
+  /** Bytes of the block when it is not compressed. */
+  contentBytes(block: number): number {
+    const codecs = this.#codecs
+    if (codecs === undefined) return this.byteCount(block)
+    return (codecs.positions[block + 1] as number) - (codecs.positions[block] as number)
   }
 
   recordCount(block: number): number {

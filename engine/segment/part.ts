@@ -15,6 +15,8 @@ export interface PartStart {
   readonly level?: number
   /** Runs: records of one key are in version order. Default false. */
   readonly versioned?: boolean
+  /** Runs: id of the codec that blocks are compressed with. Default 0, none. */
+  readonly codec?: number
   /**
    * The range of offsets that the part stands for. Runs: required. Topic and body: default from the first batch to the end of the last one;
    * a wider range says that compaction left nothing there. A first batch that begins before `firstOffset` moves it down.

@@ -11,6 +11,7 @@ import { placeDamage } from '../codec/damage.ts'
 import { xxh64Equals } from '../codec/xxh64.ts'
 import type { File, Files } from '../env/environment.ts'
 import { assert, corrupt, ioError, VarveError } from '../errors.ts'
+import { blockContent } from './block-content.ts'
 import { SegmentDirectory } from './directory.ts'
 import { decodeFooter, decodeTrailer, directoryBytes, type Footer, type ReplacedPart, type SegmentName, type Trailer } from './footer.ts'
 import { PART_RUN, SEGMENT_HEADER_BYTES, TRAILER_BYTES } from './format.ts'
@@ -23,7 +24,7 @@ export interface SegmentExpectation {
   readonly footerChecksum: Uint8Array
 }
 
-/** Adjacent blocks in one array: block `first + i` starts at `index.position(first + i) - index.position(first)`. */
+/** Adjacent blocks in one array, not compressed: block `first + i` starts at `index.contentPosition(first + i) - index.contentPosition(first)`. */
 export interface BlockRange {
   readonly bytes: Uint8Array
   readonly first: number
@@ -176,7 +177,7 @@ export class SegmentReader {
     return index
   }
 
-  /** Whole blocks from `from` on, as many as `bytesMax` holds but at least one. */
+  /** Whole blocks from `from` on, not compressed, as many as `bytesMax` holds but at least one. CODEC_MISSING for a codec that is not installed. */
   readBlocks(part: number, from: number, bytesMax: number, options: ReadBlocksOptions = {}): BlockRange {
     const index = this.index(part)
     const end = blocksWithin(index, from, bytesMax)
@@ -184,10 +185,10 @@ export class SegmentReader {
     const size = index.position(end - 1) + index.byteCount(end - 1) - start
     const filePosition = this.directory.position(part) + start
     const { into } = options
-    const target = into !== undefined && into.length >= size ? into.subarray(0, size) : undefined
+    const target = !index.isCompressed && into !== undefined && into.length >= size ? into.subarray(0, size) : undefined
     const bytes = readRange(this.#file, filePosition, size, target)
     if (options.verify !== false) this.#verify(index, from, end, bytes, filePosition)
-    return { bytes, first: from, end }
+    return { bytes: index.isCompressed ? this.#contents(index, from, end, bytes, filePosition, into) : bytes, first: from, end }
   }
 
   /** As `readBlocks`, without blocking the thread while the disk is read. */
@@ -198,7 +199,7 @@ export class SegmentReader {
     const size = index.position(end - 1) + index.byteCount(end - 1) - start
     const filePosition = this.directory.position(part) + start
     const { into } = options
-    const bytes = into !== undefined && into.length >= size ? into.subarray(0, size) : new Uint8Array(size)
+    const bytes = !index.isCompressed && into !== undefined && into.length >= size ? into.subarray(0, size) : new Uint8Array(size)
     let count: number
     if (this.#closed) throw new VarveError('CLOSED', `${this.path}: the segment was closed`)
     this.#reading++
@@ -212,7 +213,7 @@ export class SegmentReader {
     }
     if (count !== size) throw corrupt('file ends early', this.path, filePosition + count, { expected: size, actual: count })
     if (options.verify !== false) this.#verify(index, from, end, bytes, filePosition)
-    return { bytes, first: from, end }
+    return { bytes: index.isCompressed ? this.#contents(index, from, end, bytes, filePosition, into) : bytes, first: from, end }
   }
 
   /** Any bytes of the file, unchecked; for `verifySegment` and tools. */
@@ -225,6 +226,29 @@ export class SegmentReader {
     if (this.#closed) return
     this.#closed = true
     if (this.#reading === 0) this.#file.closeSync()
+  }
+
+  /** What the stored blocks `[from, end)` hold, back to back, in memory of exactly that size or in `into`. */
+  #contents(
+    index: BlockIndex,
+    from: number,
+    end: number,
+    stored: Uint8Array,
+    filePosition: number,
+    into: Uint8Array | undefined,
+  ): Uint8Array {
+    const base = index.position(from)
+    const contentBase = index.contentPosition(from)
+    const size = index.contentPosition(end) - contentBase
+    const bytes = into !== undefined && into.length >= size ? into.subarray(0, size) : new Uint8Array(size)
+    for (let block = from; block < end; block++) {
+      const at = index.position(block) - base
+      const content = placed(this.path, filePosition + at, () =>
+        blockContent(index, block, stored.subarray(at, at + index.byteCount(block))),
+      )
+      bytes.set(content, index.contentPosition(block) - contentBase)
+    }
+    return bytes
   }
 
   #verify(index: BlockIndex, from: number, end: number, bytes: Uint8Array, filePosition: number): void {
@@ -240,9 +264,9 @@ export class SegmentReader {
 
 function blocksWithin(index: BlockIndex, from: number, bytesMax: number): number {
   assert(from >= 0 && from < index.blockCount, 'a block of this part', from, index.blockCount)
-  const start = index.position(from)
+  const start = index.contentPosition(from)
   let end = from + 1
-  while (end < index.blockCount && index.position(end) + index.byteCount(end) - start <= bytesMax) end++
+  while (end < index.blockCount && index.contentPosition(end + 1) - start <= bytesMax) end++
   return end
 }
 

@@ -211,7 +211,7 @@ export class RunCursor {
   }
 
   #start(block: number): number {
-    return this.index.position(block) - this.index.position(this.#first)
+    return this.index.contentPosition(block) - this.index.contentPosition(this.#first)
   }
 
   #readCurrent(): void {
@@ -227,7 +227,7 @@ export class RunCursor {
     if (block < this.#first || block >= this.#end) this.#load(block, direction)
     this.#block = block
     const start = this.#start(block)
-    const end = start + this.index.byteCount(block)
+    const end = start + this.index.contentBytes(block)
     this.#table = runBlockTable(this.#bytes, start, end)
     this.#count = (end - 4 - this.#table) >>> 2
     if (this.#table <= start || this.#count === 0) throw this.#damaged()
@@ -246,11 +246,11 @@ export class RunCursor {
     let from = block
     let bytesMax = this.#ahead
     if (direction < 0) {
-      const end = this.index.position(block) + this.index.byteCount(block)
-      while (from > 0 && end - this.index.position(from - 1) <= this.#ahead) from--
-      bytesMax = end - this.index.position(from)
+      const end = this.index.contentPosition(block + 1)
+      while (from > 0 && end - this.index.contentPosition(from - 1) <= this.#ahead) from--
+      bytesMax = end - this.index.contentPosition(from)
     }
-    const need = Math.max(bytesMax, this.index.byteCount(block))
+    const need = Math.max(bytesMax, this.index.contentBytes(block))
     if (this.#into.length < need) this.#into = new Uint8Array(need)
     const range = this.#reader.readBlocks(this.#part, from, bytesMax, { into: this.#into })
     this.#bytes = range.bytes

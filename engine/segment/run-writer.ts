@@ -1,6 +1,6 @@
 /**
  * Writes the body of one run part: a store's records in order of (key, newest first), byte for byte, cut into blocks of about 4 KB that end
- * with an offset table.
+ * with an offset table. With a codec blocks are larger, and each is compressed by itself if that makes it an eighth smaller.
  *
  * Made and driven by `SegmentWriter`. Invariants: records arrive in order (asserted); a block holds at least one record and never cuts one;
  * the filter knows every key that has a point record.
@@ -8,13 +8,18 @@
 import { STORE_DELETE, STORE_POINTER, STORE_PUT, STORE_RANGE_DELETE, STORE_RECORD_VERSION_BYTES } from '../batch/store-format.ts'
 import { compareKeys } from '../batch/store-keys.ts'
 import { compareNewestFirst, StoreRecordCursor } from '../batch/store-record.ts'
+import { CODEC_NONE, compress } from '../codec/compression.ts'
 import { write32LE, writeI64LE, writeU16LE, writeU48LE } from '../codec/fixed-width.ts'
-import { assert } from '../errors.ts'
+import { assert, isVarveError } from '../errors.ts'
 import { FilterBuilder } from './filter.ts'
 import {
+  BLOCK_CODEC_CONTENT_BYTES,
+  BLOCK_CODEC_ENTRY_BYTES,
+  BLOCK_CODEC_ID,
   INDEX_HEADER_BYTES,
   RUN_BLOCK_BYTES,
   RUN_BLOCK_BYTES_AIM,
+  RUN_BLOCK_BYTES_AIM_COMPRESSED,
   RUN_BLOCK_CHECKSUM,
   RUN_BLOCK_ENTRY_BYTES,
   RUN_BLOCK_KEY_BYTES,
@@ -32,6 +37,7 @@ import {
   STATISTICS_PUTS,
   STATISTICS_RANGE_DELETES,
   STATISTICS_VERSIONED,
+  TABLE_BLOCK_CODECS,
   TABLE_FILTER,
   TABLE_KEY_FROM,
   TABLE_KEY_TO,
@@ -139,12 +145,21 @@ export class RunPartWriter {
   #positions: Uint32Array = new Uint32Array(1024)
   #blockBytes = 0
   #blockPosition = 0
+  /** By block: how it is stored; undefined without a codec. */
+  readonly #codecs: ByteBuilder | undefined
+  /** CODEC_NONE as soon as the codec turns out not to be installed. */
+  #codec: number
+  /** Where blocks are cut. */
+  readonly #blockBytesAim: number
 
   constructor(output: SegmentOutput, start: PartStart) {
     this.#output = output
     this.#start = start
     this.#versioned = start.versioned ?? false
     this.#bodyPosition = output.position
+    this.#codec = start.codec ?? CODEC_NONE
+    this.#codecs = this.#codec === CODEC_NONE ? undefined : new ByteBuilder()
+    this.#blockBytesAim = this.#codec === CODEC_NONE ? RUN_BLOCK_BYTES_AIM : RUN_BLOCK_BYTES_AIM_COMPRESSED
     this.#entries.reserve(INDEX_HEADER_BYTES)
   }
 
@@ -169,7 +184,7 @@ export class RunPartWriter {
     const { buffer, start, end } = record
     const size = end - start
     const sameKey = this.#checkOrder(record)
-    if (this.#blockRecords > 0 && this.#blockBytes + size + 4 * (this.#blockRecords + 2) > RUN_BLOCK_BYTES_AIM) this.#closeBlock()
+    if (this.#blockRecords > 0 && this.#blockBytes + size + 4 * (this.#blockRecords + 2) > this.#blockBytesAim) this.#closeBlock()
     if (this.#blockRecords === 0) this.#openBlock(record)
     if (this.#blockRecords === this.#positions.length) {
       const larger = new Uint32Array(this.#positions.length * 2)
@@ -211,6 +226,7 @@ export class RunPartWriter {
     }
     if (this.#filter.keyCount > 0) tables.push({ tag: TABLE_FILTER, bytes: this.#filter.finish() })
     if (this.#rangeDeletes.used > 0) tables.push({ tag: TABLE_RANGE_DELETES, bytes: this.#rangeDeletes.view() })
+    if (this.#codecs !== undefined) tables.push({ tag: TABLE_BLOCK_CODECS, bytes: this.#codecs.view() })
     const { from, to } = this.#keyRange
     if (from !== undefined) tables.push({ tag: TABLE_KEY_FROM, bytes: from })
     if (to !== undefined) tables.push({ tag: TABLE_KEY_TO, bytes: to })
@@ -280,13 +296,42 @@ export class RunPartWriter {
     for (let i = 0; i < count; i++) write32LE(table, i * 4, this.#positions[i]!)
     write32LE(table, count * 4, count)
     this.#output.append(table)
+    const stored = this.#codecs === undefined ? this.#blockBytes + tableBytes : this.#compressBlock(this.#codecs)
     const entry = this.#entries.used - RUN_BLOCK_ENTRY_BYTES
     const { bytes } = this.#entries
     writeI64LE(bytes, entry + RUN_BLOCK_POSITION, this.#blockPosition - this.#bodyPosition)
-    write32LE(bytes, entry + RUN_BLOCK_BYTES, this.#blockBytes + tableBytes)
+    write32LE(bytes, entry + RUN_BLOCK_BYTES, stored)
     write32LE(bytes, entry + RUN_BLOCK_RECORD_COUNT, count)
     this.#output.release(bytes, entry + RUN_BLOCK_CHECKSUM)
     this.#blockCount++
     this.#blockRecords = 0
+  }
+
+  /** Compresses the block that is held, if that is worth it, and notes how it is stored; the bytes that it takes. */
+  #compressBlock(codecs: ByteBuilder): number {
+    const content = this.#output.held()
+    const size = content.length
+    const packed = this.#pack(content)
+    const entry = codecs.reserve(BLOCK_CODEC_ENTRY_BYTES)
+    codecs.bytes.fill(0, entry, entry + BLOCK_CODEC_ENTRY_BYTES)
+    write32LE(codecs.bytes, entry + BLOCK_CODEC_CONTENT_BYTES, size)
+    if (packed === undefined) return size
+    codecs.bytes[entry + BLOCK_CODEC_ID] = this.#codec
+    this.#output.replaceHeld(packed)
+    return packed.length
+  }
+
+  /** Undefined for a block that would not become an eighth smaller: reading it would cost more than it saves. */
+  #pack(content: Uint8Array): Uint8Array | undefined {
+    if (this.#codec === CODEC_NONE) return undefined
+    try {
+      const packed = compress(this.#codec, content)
+      return packed.length <= content.length - (content.length >>> 3) ? packed : undefined
+    } catch (error) {
+      // The store cannot be opened here, but what was committed to it must still come to the disk.
+      if (!isVarveError(error, 'CODEC_MISSING')) throw error
+      this.#codec = CODEC_NONE
+      return undefined
+    }
   }
 }

@@ -5,6 +5,7 @@
 import { STORE_RANGE_DELETE } from '../batch/store-format.ts'
 import { compareKeys, createKeyHash, hashKey } from '../batch/store-keys.ts'
 import { compareNewestFirst, StoreRecordCursor } from '../batch/store-record.ts'
+import { CODEC_NONE } from '../codec/compression.ts'
 import { readU32LE } from '../codec/fixed-width.ts'
 import { compareBytes } from './key-range.ts'
 import { ByteBuilder } from './output.ts'
@@ -55,6 +56,12 @@ class RunVerifier {
       return
     }
     const { bytes, filePosition } = read
+    this.#context.positionMax = this.#index.codec(block) === CODEC_NONE ? Number.POSITIVE_INFINITY : filePosition
+    this.#verifyContent(block, bytes, filePosition)
+    this.#context.positionMax = Number.POSITIVE_INFINITY
+  }
+
+  #verifyContent(block: number, bytes: Uint8Array, filePosition: number): void {
     const table = bytes.length < 8 ? -1 : runBlockTable(bytes, 0, bytes.length)
     const count = table <= 0 ? 0 : readU32LE(bytes, bytes.length - 4)
     if (count === 0 || table + (count + 1) * 4 !== bytes.length) {

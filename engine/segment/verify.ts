@@ -29,7 +29,7 @@ export interface VerifyReport {
   readonly blocks: number
   readonly batches: number
   readonly records: number
-  /** Batches whose records were not looked at, because their codec is not installed here. */
+  /** Batches and blocks of runs whose records were not looked at, because their codec is not installed here. */
   readonly unchecked: number
 }
 
@@ -41,6 +41,8 @@ export class VerifyContext {
   batches = 0
   records = 0
   unchecked = 0
+  /** Findings behind it are put there: what lies in a compressed block has no position of its own. */
+  positionMax: number = Number.POSITIVE_INFINITY
 
   constructor(file: string) {
     this.file = file
@@ -52,13 +54,13 @@ export class VerifyContext {
   }
 
   add(position: number, message: string): void {
-    if (!this.full) this.findings.push({ file: this.file, position, message })
+    if (!this.full) this.findings.push({ file: this.file, position: Math.min(position, this.positionMax), message })
   }
 
-  /** Turns what a decoder threw into a finding; `start` is where its bytes begin in the file. */
+  /** Turns what a decoder threw into a finding; CODEC_MISSING is none and is thrown on; `start` is where its bytes begin in the file. */
   addError(error: unknown, start: number): void {
     const placedError = placeDamage(error, this.file, start)
-    if (!(placedError instanceof VarveError)) throw error
+    if (!(placedError instanceof VarveError) || placedError.code === 'CODEC_MISSING') throw error
     this.add(placedError.details.position ?? start, placedError.message)
   }
 

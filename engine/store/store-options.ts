@@ -1,6 +1,7 @@
 /**
  * Options of a store: what is stored with its definition and compared when it is opened again, and the arguments of its verbs, checked by name.
  */
+import { type CompressionName, compressionNames } from '../codec/compression.ts'
 import { VarveError } from '../errors.ts'
 import { checkNames, checkObject } from '../log/check-arguments.ts'
 import type { Durability } from '../log/log.ts'
@@ -39,6 +40,12 @@ export interface StoreOptions<V> {
    * Default for a new store: none.
    */
   readonly history?: HistoryOptions | false | undefined
+  /**
+   * Codec of the blocks that the store's records are written to disk in: 'none', 'gzip', 'snappy', 'lz4' or 'zstd'. It is kept with the store: left out, it
+   * stays as it is; another one counts for blocks that are written from then on, and compaction brings it to the older ones. CODEC_MISSING when its
+   * package is not installed. Default for a new store: 'none'.
+   */
+  readonly compression?: CompressionName | undefined
   /**
    * Secondary indexes by name. One that is new is built in the background (see `Store.ready`); one that is there must be declared as it was
    * (DEFINITION_MISMATCH); one that is not named stays until `Store.dropIndex`. Only for values with fields: msgpack, json or a codec of your own.
@@ -91,7 +98,7 @@ export interface RangeOptions<K = StoreKey> extends ReadStoreOptions {
   readonly limit?: number | undefined
 }
 
-const storeOptionNames: ReadonlySet<string> = new Set(['keys', 'value', 'changes', 'ttlMs', 'history', 'indexes'])
+const storeOptionNames: ReadonlySet<string> = new Set(['keys', 'value', 'changes', 'ttlMs', 'history', 'compression', 'indexes'])
 const putOptionNames: ReadonlySet<string> = new Set(['durability', 'ttlMs', 'expiresAt'])
 const writeOptionNames: ReadonlySet<string> = new Set(['durability'])
 const readOptionNames: ReadonlySet<string> = new Set(['snapshot'])
@@ -102,7 +109,7 @@ const durabilities: readonly unknown[] = ['sync', 'buffered', 'none']
 export function checkStoreOptions(options: StoreOptions<never>): void {
   checkObject(options, 'options')
   checkNames(options, storeOptionNames)
-  const { keys, ttlMs, value, indexes } = options
+  const { keys, ttlMs, value, compression, indexes } = options
   if (keys !== undefined && !keyCodecNames.includes(keys)) {
     throw new TypeError(`keys must be ${keyCodecNames.map(name => `'${name}'`).join(' or ')}, got ${String(keys)}`)
   }
@@ -111,6 +118,9 @@ export function checkStoreOptions(options: StoreOptions<never>): void {
     if (ttlMs === Number.POSITIVE_INFINITY) throw new RangeError('ttlMs of a store must be finite; false: entries live for ever')
   }
   checkFeatureOptions(options.changes, options.history)
+  if (compression !== undefined && !compressionNames.includes(compression)) {
+    throw new TypeError(`compression must be ${compressionNames.map(name => `'${name}'`).join(' or ')}, got ${String(compression)}`)
+  }
   if (indexes === undefined) return
   resolveIndexes(indexes)
   if (typeof value === 'string') checkIndexable(value)

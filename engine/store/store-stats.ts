@@ -13,6 +13,7 @@ export interface LevelStats {
   readonly level: number
   /** Of the last level: pieces, each of a range of keys of its own. */
   readonly runs: number
+  /** As stored. */
   readonly bytes: number
   /** Superseded versions and deletes included. */
   readonly records: number
@@ -55,8 +56,10 @@ export interface StoreStats {
   readonly memtables: { readonly count: number; readonly records: number }
   /** Ascending by level. */
   readonly levels: readonly LevelStats[]
-  /** Of all runs on disk. */
+  /** Of all runs on disk, as stored. */
   readonly bytes: number
+  /** The same without compression. */
+  readonly rawBytes: number
   /** Memory of memtables' indexes, filters and fence keys. */
   readonly indexBytes: number
   /** How many places a missing key is looked for in, filters aside. */
@@ -94,6 +97,7 @@ export function statsOf({ table, flushed, compactedIn, compactedOut, indexes }: 
     memtables: { count: memtables.length, records: inMemory },
     levels: levelsOf(parts),
     bytes: bytesOf(parts),
+    rawBytes: table.pieces.reduce((sum, { index }) => sum + index.contentPosition(index.blockCount), 0),
     indexBytes: table.indexBytes,
     readAmplification: memtables.length + runs.length,
     spaceAmplification: spaceAmplificationOf(parts),

@@ -6,11 +6,13 @@
  *
  * Invariant: one `StoreCore` and one table a log, however many handles there are.
  */
+import { assertCodecInstalled, type CompressionName, codecIdOf } from '../codec/compression.ts'
 import type { Timers } from '../env/environment.ts'
 import { isVarveError, VarveError } from '../errors.ts'
 import { checkString } from '../log/check-arguments.ts'
 import type { DefinedLog, LogDefinition } from '../log/log.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
+import { PART_RUN } from '../segment/format.ts'
 import { BlockCache } from './block-cache.ts'
 import { checkSameChanges, type StoredChanges, storedChanges } from './change-options.ts'
 import { ChangeRetention } from './change-retention.ts'
@@ -196,11 +198,13 @@ export class Stores {
     let ready: Promise<void> = Promise.resolve()
     if (definition === undefined) {
       const stored = storedOptions(options ?? {})
+      const compression = options?.compression ?? 'none'
+      assertInstalled(name, codecIdOf(compression))
       ready = this.#host.define({
         name: logName,
         kind: 'store',
         ...(stored.changes === undefined ? {} : { body: true }),
-        options: { store: stored },
+        options: { store: stored, ...compressionOption(compression) },
       })
       ready.catch(() => undefined) // told by `ready()`, and by every write
       definition = this.#host.definition(logName) as DefinedLog
@@ -214,10 +218,14 @@ export class Stores {
       checkSameStore(name, stored, { ...stored, ...explicitOptions(options) })
       checkSameChanges(name, definition.body === true, options.changes)
     }
+    const { compression: oldCompression = 'none', ...otherOptions } = definition.options as { compression?: CompressionName }
+    const compression = options?.compression ?? oldCompression
+    assertInstalled(name, codecIdOf(compression))
     const core = this.#coreOf(definition, stored, options)
     const changed = options === undefined ? undefined : changedOptions(stored, options)
-    if (changed !== undefined) {
-      ready = this.#host.redefine(logName, { ...definition.options, store: changed }).then(() => undefined)
+    if (changed !== undefined || compression !== oldCompression) {
+      const all = { ...otherOptions, store: changed ?? stored, ...compressionOption(compression) }
+      ready = this.#host.redefine(logName, all).then(() => undefined)
       ready.catch(() => undefined) // as above
       // In force in this turn, unless it was refused.
       const inForce = this.#host.definition(logName)?.options?.store as StoredStoreOptions | undefined
@@ -237,6 +245,11 @@ export class Stores {
     if (known !== undefined && !known.log.dropped) return known
     const log = this.#host.log(definition.name)
     const codecs = { keys: keyCodecOf(stored.keys), values: valueCodecOf(options?.value ?? storedCodec(stored.value)) }
+    for (const { type, reader, part } of log.parts) {
+      // Blocks from before the option was changed may have other codecs.
+      if (type !== PART_RUN) continue
+      for (const id of reader.runIndex(part).codecs) assertInstalled(definition.name.slice(storeLogPrefix.length), id)
+    }
     const core = new StoreCore(this.#host, log, new StoreTable(log, this.cache), codecs, stored.ttlMs, this.histories)
     this.#indexes.open(core)
     this.#cores.set(definition.id, core)
@@ -249,6 +262,20 @@ function lookAt(log: LogicalLog, cache: BlockCache): readonly Memtable[] {
   const { memtables } = new StoreTable(log, cache)
   log.listener = undefined
   return memtables
+}
+
+/** CODEC_MISSING that names the package and the store, before a write or a read needs the codec. */
+function assertInstalled(name: string, codec: number): void {
+  try {
+    assertCodecInstalled(codec)
+  } catch (cause) {
+    if (!isVarveError(cause, 'CODEC_MISSING')) throw cause
+    throw new VarveError('CODEC_MISSING', `store ${name}: ${cause.message}`, { cause, details: { ...cause.details, store: name } })
+  }
+}
+
+function compressionOption(compression: CompressionName): { readonly compression?: CompressionName } {
+  return compression === 'none' ? {} : { compression }
 }
 
 function checkStoreName(name: unknown, option: string = 'name'): void {

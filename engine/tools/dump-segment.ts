@@ -3,9 +3,11 @@
  * records. Where the footer cannot be read, the file is searched for batches that check; runs cannot be found that way.
  */
 import { StoreRecordCursor } from '../batch/store-record.ts'
+import { CODEC_NONE, codecNameOf } from '../codec/compression.ts'
 import { readU32LE } from '../codec/fixed-width.ts'
 import { xxh64Equals } from '../codec/xxh64.ts'
 import type { Files } from '../env/environment.ts'
+import { blockContent } from '../segment/block-content.ts'
 import { decodeHeader } from '../segment/footer.ts'
 import { PART_BODY, PART_RUN, PART_TOPIC, SEGMENT_HEADER_BYTES } from '../segment/format.ts'
 import type { BatchIndex, BlockIndex, RunIndex } from '../segment/part-index.ts'
@@ -127,10 +129,14 @@ function* dumpBlock(reader: SegmentReader, part: number, index: BlockIndex, bloc
   try {
     const bytes = reader.readRaw(position, size)
     const right = xxh64Equals(bytes, 0, size, index.bytes, index.checksumAt(block))
-    yield { type: 'block', position, block, bytes: size, checksum: right ? 'right' : 'wrong' }
+    const codec = index.codec(block)
+    const content = index.contentPosition(block + 1) - index.contentPosition(block)
+    const packed = codec === CODEC_NONE ? {} : { codec: codecNameOf(codec), contentBytes: content }
+    yield { type: 'block', position, block, bytes: size, ...packed, checksum: right ? 'right' : 'wrong' }
     if (!right)
       yield { type: 'damage', position, bytes: size, code: 'CORRUPT', message: `checksum of block ${block} of part ${part} differs` }
-    if (reader.directory.type(part) === PART_RUN) yield* dumpRunBlock(bytes, position, details)
+    if (reader.directory.type(part) === PART_RUN)
+      yield* dumpRunBlock(blockContent(index, block, bytes), position, codec === CODEC_NONE, details)
     else yield* batchesOf(reader, part, bytes, position, details)
   } catch (error) {
     yield damage(error, position, size)
@@ -149,7 +155,8 @@ function batchesOf(
   return dumpBatches(bytes, 0, bytes.byteLength, { kind, filePosition, system, checksumOpen: false }, details)
 }
 
-function* dumpRunBlock(bytes: Uint8Array, filePosition: number, details: DumpDetails): Generator<DumpItem> {
+/** Records of a compressed block have no position of their own: they get the block's. */
+function* dumpRunBlock(bytes: Uint8Array, filePosition: number, isPlain: boolean, details: DumpDetails): Generator<DumpItem> {
   const table = bytes.length < 8 ? -1 : runBlockTable(bytes, 0, bytes.length)
   if (table <= 0 || table > bytes.length) {
     yield { type: 'damage', position: filePosition, bytes: bytes.length, code: 'CORRUPT', message: 'block has an impossible offset table' }
@@ -161,15 +168,16 @@ function* dumpRunBlock(bytes: Uint8Array, filePosition: number, details: DumpDet
   for (let i = 0; i < count; i++) {
     // Each record by its place in the table, so that one that cannot be read does not hide the others.
     const at = readU32LE(bytes, table + i * 4)
+    const position = isPlain ? filePosition + at : filePosition
     try {
       record.readAt(bytes, at, table)
       if (record.sequence < details.from && details.from > 0) continue
     } catch (error) {
-      if (failed < 0) yield damage(error, filePosition + at)
+      if (failed < 0) yield damage(error, position)
       failed = at
       continue
     }
-    yield storeRecordItem(record, filePosition + at, details, {})
+    yield storeRecordItem(record, position, details, {})
   }
 }
 

@@ -3,7 +3,9 @@
  * Reads the catalog, the footers and the commit log, not the bodies of segments. An open database answers with `database.stats()`.
  */
 import { Manifest } from '../catalog/manifest.ts'
+import { codecNameOf } from '../codec/compression.ts'
 import { corrupt } from '../errors.ts'
+import { blockCodecOf } from '../log/block-codec.ts'
 import { PART_BODY } from '../segment/format.ts'
 import type { StoredStoreOptions } from '../store/store-options.ts'
 import { type LevelStats, levelsOf, spaceAmplificationOf } from '../store/store-stats.ts'
@@ -46,9 +48,11 @@ export interface StoreFileStats {
   /** How keys and values become bytes. */
   readonly keys: string
   readonly value: string
+  /** Codec that blocks are written with; older ones may have another. */
+  readonly compression: string
   /** Records in runs and in the tail: superseded versions and deletes count until compaction. */
   readonly entriesEstimate: number
-  /** Of all runs. */
+  /** Of all runs, as stored. */
   readonly bytes: number
   /** Ascending; level 0 is as flushed. */
   readonly levels: readonly LevelStats[]
@@ -166,6 +170,7 @@ export function stats(path: string, options: ToolOptions = {}): Promise<StatsRep
               name: name.slice(storeLogPrefix.length),
               keys: stored?.keys ?? '',
               value: stored?.value ?? '',
+              compression: codecNameOf(blockCodecOf({ options: defined ?? {} })) ?? 'none',
               entriesEstimate: runs.reduce((sum, run) => sum + run.recordCount, 0) + (log?.endOffset ?? 0) - (log?.flushedEnd ?? 0),
               bytes: runs.reduce((sum, run) => sum + run.bytes, 0),
               levels: levelsOf(runs),

@@ -7,7 +7,7 @@ import { isIn, type Range } from '../support/store-content.ts'
 
 export const storeName = 'shop'
 export const storeLog = 'store/shop'
-export const storeOptions = { indexes: { n: 'n' }, changes: true } as const
+export const storeOptions = { indexes: { n: 'n' }, changes: true, compression: 'snappy' } as const
 
 export interface Item {
   readonly n: number

@@ -4,7 +4,7 @@
  */
 import type { SimDisk, SimRandom } from '../../engine/env/index.ts'
 import { isVarveError } from '../../engine/errors.ts'
-import type { Durability } from '../../engine/log/log.ts'
+import type { CompressionName, Durability } from '../../engine/log/log.ts'
 import type { OpenOptions } from '../../engine/options.ts'
 import type { StoreKey } from '../../engine/store/key-codec.ts'
 import { compareStoreKeys } from '../../engine/store/key-codec.ts'
@@ -31,6 +31,8 @@ export interface StoreSwarm extends Drawing {
   readonly options: OpenOptions
   readonly durabilities: readonly Durability[]
   readonly keyCodec: 'string' | 'tuple'
+  /** Codecs of the first store: another one with each opening. */
+  readonly compressions: readonly CompressionName[]
   /** Of 1: how often a step is maintenance, and a transaction. */
   readonly upkeep: number
   readonly transactions: number
@@ -53,6 +55,7 @@ export function drawStoreSwarm(random: SimRandom): StoreSwarm {
     },
     durabilities: pick<readonly Durability[]>(['sync'], ['sync', 'buffered'], ['sync', 'buffered', 'none'], ['none', 'sync']),
     keyCodec: pick('string', 'tuple'),
+    compressions: pick<readonly CompressionName[]>(['none'], ['snappy'], ['none', 'gzip', 'snappy', 'lz4']),
     keys: pick(12, 40, 80),
     padMax: pick(10, 120, 400),
     expiring: pick(0, 0.1, 0.4),
@@ -122,8 +125,9 @@ export class StoreWorld extends Machine<StoreState, StoreSwarm> {
   }
 
   openStores(): void {
-    const { database, swarm } = this
-    this.main = database.store('main', { keys: swarm.keyCodec, indexes: declared, changes: true })
+    const { database, swarm, random } = this
+    const compression = swarm.compressions[random.below(swarm.compressions.length)]
+    this.main = database.store('main', { keys: swarm.keyCodec, indexes: declared, changes: true, compression })
     this.other = database.store('other', { keys: 'string', value: 'string' })
   }
 

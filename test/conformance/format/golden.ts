@@ -3,7 +3,7 @@
  * anew, which is allowed while version 1 is a draft and is done by UPDATE_FORMAT=1 (see test/golden/README.md).
  *
  * The folder is what a killed process left: segments of a flush and of a consolidation, carried batches, a staged commit, a reset, a trim; a store with
- * indexes, a change feed, range deletes and entries that expire. `expected.json` holds what the engine saw in it: bounds, counts and a hash of the
+ * indexes, a change feed, compressed blocks, range deletes and entries that expire. `expected.json` holds what the engine saw in it: bounds, counts and a hash of the
  * records of each log, and the store as its users see it.
  */
 import { createHash } from 'node:crypto'
@@ -38,6 +38,7 @@ const storeOptions = {
   indexes: { email: { path: 'email', unique: true }, place: ['city', 'age'], tag: { path: 'tags', multi: true } },
   changes: true,
   history: { retentionMs: 1e12 },
+  compression: 'gzip',
 } as const satisfies StoreOptions<Person>
 
 /** Puts, overwrites, deletes, range deletes, entries that expire in 2096 and one that has, tuple keys of several kinds, a transaction, a trimmed feed. */

@@ -8,7 +8,7 @@
 import { writeTransactionMarker } from '../../../engine/batch/control-batch.ts'
 import { encodeRecordBatch } from '../../../engine/batch/record-batch-codec.ts'
 import { StoreBatchWriter } from '../../../engine/batch/store-batch.ts'
-import { assertCodecWritable, codecIdOf } from '../../../engine/codec/compression.ts'
+import { assertCodecInstalled, codecIdOf } from '../../../engine/codec/compression.ts'
 import type { Database } from '../../../engine/database.ts'
 import type { CompressionName, StoreRecord } from '../../../engine/log/log.ts'
 
@@ -23,9 +23,9 @@ export async function define(database: Database): Promise<void> {
     { name: 'transactions', kind: 'topic' },
     { name: 'compacted', kind: 'topic', cleanup: 'compact' },
     { name: 'raft', kind: 'topic', highWatermark: 'owner' },
-    { name: 'users', kind: 'store' },
+    { name: 'users', kind: 'store', options: { compression: 'lz4' } },
     { name: 'bodies', kind: 'store', body: true },
-    { name: 'versions', kind: 'store', versioned: true, body: true },
+    { name: 'versions', kind: 'store', versioned: true, body: true, options: { compression: 'snappy' } },
     { name: 'replica', kind: 'store', highWatermark: 'owner', body: true },
     { name: 'dropped', kind: 'topic' },
     { name: 'renamed before', kind: 'topic' },
@@ -34,7 +34,7 @@ export async function define(database: Database): Promise<void> {
 
 function canWrite(codec: CompressionName): boolean {
   try {
-    assertCodecWritable(codecIdOf(codec))
+    assertCodecInstalled(codecIdOf(codec))
     return true
   } catch {
     return false

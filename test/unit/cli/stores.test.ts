@@ -177,7 +177,7 @@ describe('stores and stats', () => {
         spaceAmplification: 1,
       },
     ])
-    expect((await varve('stats', copy)).stdout).toMatch(/\ns +tuple +msgpack +2 .* 1\.0 x +L0: 1 \(/)
+    expect((await varve('stats', copy)).stdout).toMatch(/\ns +tuple +msgpack +none +2 .* 1\.0 x +L0: 1 \(/)
   })
 })
 

@@ -1,5 +1,6 @@
 /** Segments: docs/FORMAT.md, section 7. Reads a whole file and checks every checksum, order and sum on the way. */
 import { Cursor, check, checksum, extensions, Newer, sameBytes } from './bytes.ts'
+import { decompress } from './codecs.ts'
 import { type Filter, readFilter } from './filter.ts'
 import {
   newestFirst,
@@ -214,7 +215,11 @@ function rows<T>(table: Buffer | undefined, size: number, read: (cursor: Cursor)
 function readRun(body: Buffer, cursor: Cursor, { part, blockCount }: Entry, keysSize: number): Part {
   const run: StoreRecord[] = []
   const rangeDeletes: Buffer[] = []
-  const keys = cursor.bytes.subarray(cursor.at + blockCount * 32, cursor.at + blockCount * 32 + keysSize)
+  const keysAt = cursor.at + blockCount * 32
+  const keys = cursor.bytes.subarray(keysAt, keysAt + keysSize)
+  const tables = extensions(cursor.bytes, keysAt + keysSize, cursor.end, [15])
+  const codecs = rows(tables.get(15), 8, readBlockCodec)
+  check(tables.get(15) === undefined || codecs.length === blockCount, 'the number of block codecs')
   let at = 0
   for (let i = 0; i < blockCount; i++) {
     const [position, size, count] = [cursor.u64(), cursor.u32(), cursor.u32()]
@@ -222,25 +227,25 @@ function readRun(body: Buffer, cursor: Cursor, { part, blockCount }: Entry, keys
     const keyAt = cursor.u32()
     const firstKey = keys.subarray(keyAt, keyAt + cursor.u32())
     check(position === at && sameBytes(sum, checksum(body.subarray(at, at + size))), 'the checksum of a run block')
-    const tableAt = at + size - 4 - count * 4
-    check(count > 0 && body.readUInt32LE(at + size - 4) === count, 'the count of a run block')
-    const records = new Cursor(body, at, tableAt)
+    const content = blockContent(body.subarray(at, at + size), codecs[i])
+    const tableAt = content.length - 4 - count * 4
+    check(count > 0 && content.readUInt32LE(content.length - 4) === count, 'the count of a run block')
+    const records = new Cursor(content, 0, tableAt)
     for (let j = 0; j < count; j++) {
       const start = records.at
-      check(body.readUInt32LE(tableAt + j * 4) === start - at, 'the record positions of a run block')
+      check(content.readUInt32LE(tableAt + j * 4) === start, 'the record positions of a run block')
       const record = readStoreRecord(records)
       if (j === 0) check(sameBytes(record.key, firstKey), 'the first key of a run block')
       const before = run.at(-1)
       const order = before === undefined ? -1 : Buffer.compare(before.key, record.key)
       check(before === undefined || order < 0 || (order === 0 && newestFirst(before, record, part.isVersioned) < 0), 'the order of a run')
-      if (record.kind === 2) rangeDeletes.push(body.subarray(start, records.at))
+      if (record.kind === 2) rangeDeletes.push(content.subarray(start, records.at))
       run.push(record)
     }
     check(records.done, 'bytes behind the records of a run block')
     at += size
   }
   check(at === body.length, 'a run differs from its directory entry')
-  const tables = extensions(cursor.bytes, cursor.at + keysSize, cursor.end)
   checkStatistics(tables.get(8), run, part)
   check(sameBytes(tables.get(10) ?? Buffer.alloc(0), run.at(-1)?.key ?? Buffer.alloc(0)), 'the largest key of a run')
   check(sameBytes(tables.get(14) ?? Buffer.alloc(0), Buffer.concat(rangeDeletes)), 'the range deletes of a run')
@@ -254,6 +259,27 @@ function readRun(body: Buffer, cursor: Cursor, { part, blockCount }: Entry, keys
   for (const { key } of points) check(filter?.mayContain(key) === true, 'a key that the filter does not know')
   const none = { topicBatches: [], storeBatches: [], epochs: [], aborted: [], producerState: undefined }
   return { ...part, ...none, recordCount: run.length, run, filter }
+}
+
+interface BlockCodec {
+  readonly size: number
+  readonly codec: number
+}
+
+function readBlockCodec(cursor: Cursor): BlockCodec {
+  const size = cursor.u32()
+  const codec = cursor.u8()
+  cursor.zeros(3)
+  if (codec > 4) throw new Newer(`block codec ${codec}`)
+  return { size, codec }
+}
+
+function blockContent(stored: Buffer, how: BlockCodec | undefined): Buffer {
+  if (how === undefined) return stored
+  check(how.codec === 0 ? how.size === stored.length : how.size > stored.length, 'the content size of a run block')
+  const content = decompress(how.codec, stored)
+  check(content.length === how.size, 'the size of a decompressed run block')
+  return content
 }
 
 function checkStatistics(table: Buffer | undefined, run: readonly StoreRecord[], part: Entry['part']): void {

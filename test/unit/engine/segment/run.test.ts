@@ -2,6 +2,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import { STORE_DELETE, STORE_POINTER, STORE_PUT, STORE_RANGE_DELETE } from '../../../../engine/batch/store-format.ts'
 import { StoreRecordCursor } from '../../../../engine/batch/store-record.ts'
+import { CODEC_LZ4, CODEC_NONE, CODEC_SNAPPY } from '../../../../engine/codec/compression.ts'
 import { loadChecksums } from '../../../../engine/codec/xxh64.ts'
 import { PART_RUN } from '../../../../engine/segment/format.ts'
 import { RunCursor, RunReader } from '../../../../engine/segment/run-reader.ts'
@@ -11,6 +12,9 @@ import { type PlainRecord, plain, storeRecord, textOf, utf8, withReader, writeSe
 import { MemoryFiles } from './memory-files.ts'
 
 beforeAll(loadChecksums)
+
+/** Half of the runs are plain. */
+const codecs = [CODEC_NONE, CODEC_NONE, CODEC_SNAPPY, CODEC_LZ4]
 
 /** Records in order of (key, newest first). */
 function randomRun(random: Random, keys: number): PlainRecord[] {
@@ -33,9 +37,9 @@ function randomRun(random: Random, keys: number): PlainRecord[] {
   return records
 }
 
-function writeRun(files: MemoryFiles, records: readonly PlainRecord[], versioned = false): void {
+function writeRun(files: MemoryFiles, records: readonly PlainRecord[], versioned = false, codec = CODEC_NONE): void {
   writeSegment(files, 's', writer => {
-    writer.beginPart({ logId: 1, name: 'run', kind: 2, type: PART_RUN, firstOffset: 0, endOffset: 10, versioned })
+    writer.beginPart({ logId: 1, name: 'run', kind: 2, type: PART_RUN, firstOffset: 0, endOffset: 10, versioned, codec })
     for (const record of records) {
       const bytes = storeRecord(record)
       writer.addRecord(bytes, 0, bytes.length)
@@ -49,7 +53,7 @@ test('get finds what a search of the records finds, at every sequence', async ()
     for (let round = 0; round < 6; round++) {
       const records = randomRun(random, 1 + random.below(400))
       const files = new MemoryFiles()
-      writeRun(files, records)
+      writeRun(files, records, false, random.pick(codecs))
       expect(verifySegment(files, 's').findings).toEqual([])
       withReader(files, 's', reader => {
         const run = new RunReader(reader, 0)
@@ -75,7 +79,7 @@ test('a cursor walks both ways and seeks as an index into the array does', async
     for (let round = 0; round < 6; round++) {
       const records = randomRun(random, 1 + random.below(300))
       const files = new MemoryFiles()
-      writeRun(files, records)
+      writeRun(files, records, false, random.pick(codecs))
       withReader(files, 's', reader => {
         const cursor = new RunCursor(reader, 0, { bytesMax: random.pick([1, 40_000, 1_000_000]) })
         let at = -1
