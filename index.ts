@@ -7,6 +7,8 @@ import {
   type GroupConsumeOptions,
   type GroupConsumer,
   type GroupReport,
+  type Producer,
+  type ProducerOptions,
   type ResetTo,
   type Topic,
   type TopicOptions,
@@ -71,6 +73,7 @@ export type {
   OwnedLease,
   PoisonMessage,
   ProducerIdentity,
+  ProducerMessage,
   ProgressListener,
   PutOptions,
   RangeOptions,
@@ -133,6 +136,7 @@ export {
   verify,
 } from './engine/index.ts'
 export {
+  type AppendedBatch,
   type AssignorName,
   type AutoOffsetReset,
   type ChangeableTopicOptions,
@@ -161,6 +165,10 @@ export {
   type PartitionDescription,
   type Partitioner,
   type PartitionsListener,
+  Producer,
+  type ProducerEpoch,
+  type ProducerOptions,
+  ProducerTransaction,
   type RawBatch,
   type RawSlice,
   type ReplayFunction,
@@ -169,6 +177,7 @@ export {
   type ReplayReport,
   type ReplayTarget,
   type ResetTo,
+  type SendOptions,
   type Sent,
   type StoredTopicOptions,
   Topic,
@@ -178,6 +187,7 @@ export {
   type TopicOptions,
   type TopicPartition,
   type TopicPartitions,
+  TopicProducer,
   type TopicRetention,
   type TopicTransaction as Transaction,
   type TransactionTopic,
@@ -188,7 +198,14 @@ export function open(folder: string, options?: OpenOptions): Promise<Database>
 /** Opens a new database in memory. */
 export function open(options: OpenOptions & { readonly storage: 'memory' }): Promise<Database>
 export async function open(path: string | OpenOptions, options: OpenOptions = {}): Promise<Database> {
-  return await openDatabaseAs(Database as unknown as Parameters<typeof openDatabaseAs<Database>>[0], path, options)
+  const database = await openDatabaseAs(Database as unknown as Parameters<typeof openDatabaseAs<Database>>[0], path, options)
+  try {
+    await topicsOf(database).recover()
+  } catch (error) {
+    await database.close().catch(() => undefined) // the first error is the one to tell
+    throw error
+  }
+  return database
 }
 
 /** Options of `Database.consumer`. */
@@ -198,9 +215,13 @@ export interface ConsumerOptions extends GroupConsumeOptions {
   /** All topics whose names match, those that are made later included. */
   readonly pattern?: RegExp | undefined
 }
+let topicsOf: (database: Database) => Topics
 
 /** A folder of stores, topics and logs, as `open` returns it: the engine's database with topics. */
 export class Database extends EngineDatabase {
+  static {
+    topicsOf = database => database.#topics
+  }
   readonly #topics: Topics = new Topics(this)
   #closing: Promise<void> | undefined
 
@@ -270,7 +291,30 @@ export class Database extends EngineDatabase {
     await this.#topics.groups.transport.delete(group)
   }
 
-  /** As the engine's; consumers leave their groups first, and their loops end. */
+  // --- producers -------------------------------------------------------------------------------------------------------------------------
+
+  /**
+   * A producer with bounds of its own (linger, batch size, commits in flight) and, if asked for, an identity: idempotent, named (`id`), or of transactions
+   * (`transactionalId`). Closed with the database. TypeError, RangeError; one with an identity writes: BUSY, POISONED and the like.
+   */
+  producer(options?: ProducerOptions): Producer {
+    this.assertOpen()
+    return this.#topics.producers.producer(options)
+  }
+
+  /** Names (`id`) of producers that were opened and not forgotten, sorted. */
+  producerNames(): string[] {
+    this.assertOpen()
+    return this.#topics.producers.registry.names()
+  }
+
+  /** Forgets a named producer with its sequences, and fences whoever has it open. NOT_FOUND. Resolves when durable. */
+  async forgetProducer(id: string): Promise<void> {
+    this.assertOpen()
+    await this.#topics.producers.registry.forgetName(id)
+  }
+
+  /** As the engine's; before it consumers leave their groups and their loops end, producers are flushed and their open transactions aborted. */
   override close(): Promise<void> {
     this.#closing ??= this.#topics.close()?.then(() => super.close()) ?? super.close()
     return this.#closing

@@ -98,6 +98,18 @@ export interface GroupMessage {
   readonly places?: readonly { readonly topic: string; readonly partition: number }[] | undefined
 }
 
+/** A producer was shut out: another was opened with its name, or its transaction took too long and was aborted. */
+export interface ProducerMessage {
+  /** Path of the database. */
+  readonly database: string
+  readonly type: 'fenced' | 'timeout'
+  /** The option `id` or `transactionalId`. */
+  readonly id: string
+  readonly producerId: number
+  /** Of the one that was shut out. */
+  readonly epoch: number
+}
+
 /** Names of the channels, with what is published there. */
 export interface DiagnosticMessages {
   readonly 'varve:flush': FlushMessage
@@ -106,6 +118,7 @@ export interface DiagnosticMessages {
   readonly 'varve:recovery': RecoveryMessage
   readonly 'varve:poison': PoisonMessage
   readonly 'varve:group': GroupMessage
+  readonly 'varve:producer': ProducerMessage
 }
 
 /** One channel. */
@@ -126,3 +139,4 @@ export const recoveryChannel: DiagnosticChannel<RecoveryMessage> = channelOf('va
 export const poisonChannel: DiagnosticChannel<PoisonMessage> = channelOf('varve:poison')
 /** Where rebalances of consumer groups are told. */
 export const groupChannel: DiagnosticChannel<GroupMessage> = channelOf('varve:group')
+export const producerChannel: DiagnosticChannel<ProducerMessage> = channelOf('varve:producer')

@@ -43,6 +43,8 @@ export const errorCodes = {
   STALE_EPOCH: 'older epoch',
   /** The producer's epoch is older than the newest one seen for its id. */
   PRODUCER_FENCED: 'a newer producer with this id is active',
+  /** The transaction is not in a state that allows the call: it has ended, or a record of it could not be sent; `details.state`. */
+  INVALID_TRANSACTION_STATE: 'the transaction does not allow this now',
   /** A producer's batch does not follow its last one. */
   OUT_OF_ORDER_SEQUENCE: 'producer sequence out of order',
   /** A definition with this name exists with another value of an option that cannot change; `details.option`, `expected`, `actual`. */

@@ -1,6 +1,7 @@
 /** The engine's only door: what other folders and `varve/engine` may use. */
 
 export type { BackupOptions, BackupReport } from './backup/backup.ts'
+export { TRANSACTION_MARKER_BYTES, type TransactionMarker, writeTransactionMarker } from './batch/control-batch.ts'
 export {
   batchBaseOffset,
   batchLastOffset,
@@ -27,10 +28,11 @@ export type {
   FlushMessage,
   GroupMessage,
   PoisonMessage,
+  ProducerMessage,
   RecoveryMessage,
   StallMessage,
 } from './diagnostics.ts'
-export { groupChannel } from './diagnostics.ts'
+export { groupChannel, producerChannel } from './diagnostics.ts'
 export type { Environment, Random } from './env/index.ts'
 export type { ErrorCode, ErrorDetails, VarveErrorOptions } from './errors.ts'
 export { assert, errorCodes, isVarveError, VarveError } from './errors.ts'

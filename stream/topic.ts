@@ -5,6 +5,8 @@ import type { GroupConsumeOptions } from './group-consume-options.ts'
 import type { GroupConsumer } from './group-consumer.ts'
 import { StickyPartition } from './partition/partitioner.ts'
 import type { Outgoing, Sent } from './produce/outgoing.ts'
+import type { TopicProducer } from './produce/producer.ts'
+import type { ProducerOptions } from './produce/producer-options.ts'
 import { sendBatch } from './produce/send-batch.ts'
 import { type ReplayOptions, type ReplayReport, replay } from './replay/replay.ts'
 import { TopicCore } from './topic-core.ts'
@@ -76,6 +78,12 @@ export class Topic<V = unknown, K = string> {
   /** Appends many records as one commit, in the turn of the call: all or nothing. Resolves in their order. Errors as `send`. */
   async sendBatch(records: readonly (V | Outgoing<V, K>)[]): Promise<Sent[]> {
     return await sendBatch(this.#opened(), records, this.#sticky, this.#topics.accumulator)
+  }
+
+  /** A producer of this topic with bounds of its own, and with an identity if asked for; see `ProducerOptions`. Closed with the database. */
+  producer(options?: ProducerOptions): TopicProducer<V, K> {
+    this.#opened()
+    return this.#topics.producers.topicProducer(this, options)
   }
 
   /** Reads the topic together with the other consumers of a group; see `GroupConsumeOptions`. */

@@ -10,6 +10,7 @@ import { type DefinedLog, isVarveError, type LogDefinition, VarveError } from '.
 import type { StreamHost } from './host.ts'
 import { checkTopicName, isInternalTopic, partitionLogName, topicLogName, topicOfLogName } from './names.ts'
 import { Accumulator } from './produce/accumulator.ts'
+import { producerStateTopic } from './produce/producer-registry.ts'
 import { Topic } from './topic.ts'
 import { TopicCore } from './topic-core.ts'
 import { TopicGroups } from './topic-groups.ts'
@@ -25,6 +26,7 @@ import {
   storedTopicOptions,
   type TopicOptions,
 } from './topic-options.ts'
+import { hasTransactionState, TopicProducers } from './topic-producers.ts'
 
 /** A topic as `describe` tells it. */
 export interface TopicDescription {
@@ -54,6 +56,7 @@ export class Topics {
   /** By topic id. */
   readonly #cores = new Map<number, TopicCore>()
   #groups: TopicGroups | undefined
+  #producers: TopicProducers | undefined
 
   constructor(host: StreamHost) {
     this.host = host
@@ -66,9 +69,21 @@ export class Topics {
     return this.#groups
   }
 
-  /** Ends what runs over the topics before the database is closed: consumers leave their groups. undefined when nothing runs. */
+  /** Ends what runs over the topics before the database is closed: consumers leave their groups, then producers are closed. undefined when nothing runs. */
   close(): Promise<void> | undefined {
-    return this.#groups?.close()
+    const left = this.#groups?.close()
+    return left === undefined ? this.#producers?.close() : left.then(() => this.#producers?.close())
+  }
+
+  /** Producers; made when they are first asked for. */
+  get producers(): TopicProducers {
+    this.#producers ??= new TopicProducers(this)
+    return this.#producers
+  }
+
+  /** Ends transactions that an earlier process has left: what was decided is completed, the others are aborted. Resolves when durable. */
+  async recover(): Promise<void> {
+    if (hasTransactionState(this.host)) await this.producers.coordinator.recover()
   }
 
   /** See `Database.topic`. */
@@ -164,6 +179,7 @@ export class Topics {
     }
     await dropped
     await this.#groups?.forgetTopic(core.id)
+    if (this.host.get(topicLogName(producerStateTopic)) !== undefined) await this.producers.registry.forgetTopic(core.id)
   }
 
   /** More partitions, behind those that are there. RangeError for fewer. Resolves when durable. */

@@ -26,8 +26,8 @@ export interface Random {
 
 /** What `setTimeout` and `setImmediate` are elsewhere. */
 export interface Timers {
-  /** Calls `run` once after at least `delayMs`; the returned function cancels it. Never keeps the process alive. */
-  after(delayMs: number, run: () => void): () => void
+  /** Calls `run` once after at least `delayMs`; the returned function cancels it. Keeps the process alive only when told to. */
+  after(delayMs: number, run: () => void, keepsAlive?: boolean): () => void
   /** Calls `run` in a later turn, after what I/O is ready now. Unlike `after` it keeps the process alive until then. */
   soon(run: () => void): void
 }

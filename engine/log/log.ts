@@ -259,6 +259,8 @@ export interface LocalLog extends Log {
   endOffsetForEpoch(epoch: number): EpochEnd | undefined
   /** As `Log.abortedTransactions`, in this turn. */
   abortedTransactions(from: number, to: number): AbortedTransaction[]
+  /** First offset of the open transaction of a producer; undefined when it has none here. */
+  openTransaction(producerId: number): number | undefined
 
   /**
    * Attaches the log's state machine: restores it, applies what is released and durable, and goes on with that until the database is closed. One

@@ -459,6 +459,8 @@ export class LogicalLog implements LocalLog {
     this.#ackedIndex = Math.max(0, this.#ackedIndex - count)
     if (this.#tailAborted.length > 0) this.#tailAborted = this.#tailAborted.filter(entry => entry.lastOffset >= this.#flushedEnd)
     this.#flushedProducers = producers
+    // The flush has forgotten producers that were silent for long: the state is built from what it stored.
+    this.#producers = undefined
     this.listener?.partsChanged()
   }
 
@@ -599,6 +601,12 @@ export class LogicalLog implements LocalLog {
     return found
       .sort((a, b) => a.firstOffset - b.firstOffset)
       .map(({ producerId, firstOffset, lastOffset }) => ({ producerId, firstOffset, lastOffset }))
+  }
+
+  openTransaction(producerId: number): number | undefined {
+    this.#host.assertOpen()
+    this.#assertNotDropped()
+    return this.kind === 'topic' ? this.producers.openSince(producerId) : undefined
   }
 
   /** Aborted transactions whose markers are not in parts yet: compaction needs them for data that is. */

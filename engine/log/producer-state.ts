@@ -42,11 +42,17 @@ interface Producer {
   epoch: number
   /** Newest last. */
   batches: KeptBatch[]
-  /** Timestamp of the newest batch, for expiry. */
+  /** Timestamp of the newest batch, or of the flush that took it if that is later; for expiry. */
   lastTimestamp: number
   /** First offset of the open transaction; -1 when none is open. */
   transactionOffset: number
 }
+
+/**
+ * A producer of which no flush has seen anything for this long is forgotten with the next flush of its log, ms: Kafka's `producer.id.expiration.ms`. Counted
+ * from the flush, not from the records' own times, which may lie far back.
+ */
+export const producerExpiryMs: number = 24 * 60 * 60 * 1000
 
 /** An aborted transaction with the last stable offset at its marker, as the footer stores it. */
 export interface AbortedEntry extends AbortedTransaction {
@@ -157,6 +163,12 @@ export class ProducerState {
       if (producer.transactionOffset >= 0 && (first === undefined || producer.transactionOffset < first)) first = producer.transactionOffset
     }
     return first
+  }
+
+  /** A flush takes a batch of this producer at `now` (ms). */
+  touch(producerId: number, now: number): void {
+    const producer = this.#producers.get(producerId)
+    if (producer !== undefined && producer.lastTimestamp < now) producer.lastTimestamp = now
   }
 
   /** Forgets producers without an open transaction that were silent since `before` (ms). */

@@ -8,7 +8,7 @@
  * Checksums of batches born here are filled now. Input is shared memory that the owner no longer changes, except for batches that it truncates,
  * which it does not offer (`limits`).
  */
-import { fillCrc } from '../batch/record-batch.ts'
+import { batchProducerId, fillCrc } from '../batch/record-batch.ts'
 import { fillStoreBatchChecksum, openStoreBatch } from '../batch/store-batch.ts'
 import { StoreRecordCursor } from '../batch/store-record.ts'
 import { loadChecksums } from '../codec/xxh64.ts'
@@ -26,7 +26,7 @@ import {
 } from '../commit-log/arena.ts'
 import type { Files, TaskPlace } from '../env/environment.ts'
 import { assert } from '../errors.ts'
-import { type AbortedEntry, ProducerState } from '../log/producer-state.ts'
+import { type AbortedEntry, ProducerState, producerExpiryMs } from '../log/producer-state.ts'
 import { PART_BODY, PART_RUN, PART_TOPIC } from '../segment/format.ts'
 import { SegmentReader } from '../segment/reader.ts'
 import { type SegmentSummary, SegmentWriter } from '../segment/writer.ts'
@@ -178,7 +178,7 @@ function writeSegment(
     const writer = new SegmentWriter(file, { segmentId, databaseId: input.databaseId, editId: input.editId, createdMs })
     for (const group of groups) {
       if (group.log.kind === 1) {
-        const state = writeTopicPart(writer, group, producerStateOf(files, producersBefore.get(group.log.id)))
+        const state = writeTopicPart(writer, group, producerStateOf(files, producersBefore.get(group.log.id)), createdMs)
         if (state !== undefined) producers.push({ logId: group.log.id, bytes: state })
       } else {
         if (group.log.body) writeBodyPart(writer, group)
@@ -204,7 +204,7 @@ function producerStateOf(files: Files, source: FlushProducers | undefined): Prod
   }
 }
 
-function writeTopicPart(writer: SegmentWriter, group: LogBatches, before: ProducerState | undefined): Uint8Array | undefined {
+function writeTopicPart(writer: SegmentWriter, group: LogBatches, before: ProducerState | undefined, now: number): Uint8Array | undefined {
   const { log, batches } = group
   writer.beginPart({ logId: log.id, name: log.name, kind: log.kind, type: PART_TOPIC })
   let state = before
@@ -213,6 +213,7 @@ function writeTopicPart(writer: SegmentWriter, group: LogBatches, before: Produc
     if (state !== undefined || hasProducer(arena.bytes, position)) {
       state ??= new ProducerState()
       const entry = state.applyBatch(arena.bytes, position)
+      state.touch(batchProducerId(arena.bytes, position), now)
       if (entry !== undefined) aborted.push(entry)
     }
     if ((bits & STATE_CHECKSUM_OPEN) === 0) {
@@ -223,6 +224,7 @@ function writeTopicPart(writer: SegmentWriter, group: LogBatches, before: Produc
       writer.addBatches(scratch, start, start + bytes)
     }
   }
+  state?.expire(now - producerExpiryMs)
   const bytes = state === undefined || state.isEmpty ? undefined : state.toBytes()
   writer.setPartTables({ ...(aborted.length > 0 ? { aborted } : {}), ...(bytes === undefined ? {} : { producerState: bytes }) })
   writer.endPart()

@@ -38,6 +38,8 @@ export interface TransactionOptions {
 export interface TransactionLog {
   /** Appends when the transaction commits; the records' offsets are known only then. */
   appendRecords(records: readonly TopicRecord[], options?: Omit<AppendOptions, 'durability'>): void
+  /** As `appendRecords`, for batches that are encoded already: markers of transactions, and what a client sent. */
+  appendBatches(bytes: Uint8Array): void
 }
 
 /** What the body of a transaction gets; dead after it. */
@@ -59,7 +61,8 @@ export interface Transaction {
 
 interface PendingAppend {
   readonly log: Log
-  readonly records: readonly TopicRecord[]
+  /** Records to encode, or batches that are. */
+  readonly records: readonly TopicRecord[] | Uint8Array
   readonly options: Omit<AppendOptions, 'durability'>
 }
 
@@ -119,11 +122,19 @@ class ActiveTransaction implements Transaction, PartOwner {
     this.assertActive()
     if (!(log instanceof LogicalLog)) throw new TypeError('log must be a log of this database')
     if (log.kind !== 'topic') throw new TypeError('log must be a topic log: write to a store through tx.store')
+    const assertUsable = (): void => {
+      this.assertActive()
+      this.#host.assertOpen()
+      if (log.dropped) throw new VarveError('NOT_FOUND', `log ${log.name} was dropped`, { details: { log: log.name } })
+    }
     return {
+      appendBatches: bytes => {
+        assertUsable()
+        if (!(bytes instanceof Uint8Array)) throw new TypeError('bytes must be a Uint8Array of whole batches')
+        this.#appends.push({ log, records: bytes, options: {} })
+      },
       appendRecords: (records, options = {}) => {
-        this.assertActive()
-        this.#host.assertOpen()
-        if (log.dropped) throw new VarveError('NOT_FOUND', `log ${log.name} was dropped`, { details: { log: log.name } })
+        assertUsable()
         checkRecords(records)
         checkOptions(options)
         if ((options as AppendOptions).durability !== undefined)
@@ -192,7 +203,10 @@ class ActiveTransaction implements Transaction, PartOwner {
       if (this.#appends.length === 0 && used.every(({ writes }) => writes.count === 0)) return Promise.resolve()
       const committed = this.#host.commit(commit => {
         for (const { core, writes } of used) if (writes.count > 0) core.append(commit, writes)
-        for (const { log, records, options } of this.#appends) commit.appendRecords(log, records, options)
+        for (const { log, records, options } of this.#appends) {
+          if (records instanceof Uint8Array) commit.appendBatches(log, records)
+          else commit.appendRecords(log, records, options)
+        }
       }, durability)
       for (const effect of this.#effects) effect(committed)
       return committed.acknowledged

@@ -33,3 +33,8 @@ export async function readAll<V, K>(
     for (const { partition, offset, key, value } of records) all.push({ partition, offset, key, value })
   return all
 }
+
+/** Lets so much of the simulated time pass. */
+export function sleep(environment: SimEnvironment, ms: number): Promise<void> {
+  return new Promise(resolve => void environment.timers.after(ms, resolve))
+}

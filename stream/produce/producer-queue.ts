@@ -1,0 +1,233 @@
+/**
+ * What a producer has been given and has not appended yet: by partition, appended together as one commit when the linger time is over, a batch is full, or
+ * somebody asks (`flush`). Made by `producer.ts` and `transactions/producer-transaction.ts`, which say how batches are written.
+ *
+ * At most `inFlightMax` commits wait for the disk; what comes meanwhile gathers, and so does what the engine has no room for (BUSY). Nothing is refused below
+ * `bufferedBytesMax`. Invariant: records are appended in the order of `add`, in commits that take all that was gathered; so what is durable is a prefix of
+ * what was sent, but for batches that were refused by themselves (a topic that was deleted).
+ */
+import { isVarveError, type LocalLog, type TopicRecord, VarveError } from '../../engine/index.ts'
+import type { StreamHost } from '../host.ts'
+import type { TopicCore } from '../topic-core.ts'
+import type { Sent } from './outgoing.ts'
+
+interface Waiter {
+  resolve(sent: Sent): void
+  reject(error: unknown): void
+}
+
+/** Records of one partition, to be appended as one batch. */
+export interface QueuedBatch {
+  readonly core: TopicCore
+  readonly log: LocalLog
+  readonly partition: number
+  readonly records: TopicRecord[]
+  /** Of named producers: of each record; undefined: to be given when it is appended. */
+  readonly sequences: (number | undefined)[]
+  readonly waiters: Waiter[]
+  bytes: number
+}
+
+/** Batches that were committed: where each record went, and when that is durable. */
+export interface WrittenBatches {
+  readonly sent: readonly (readonly Sent[])[]
+  readonly acknowledged: Promise<void>
+}
+
+export interface QueueLimits {
+  readonly lingerMs: number
+  readonly batchBytes: number
+  readonly inFlightMax: number
+  readonly bufferedBytesMax: number
+}
+
+export class ProducerQueue {
+  readonly #host: StreamHost
+  readonly #limits: QueueLimits
+  /** Commits the batches now, all or none; throws when they are refused. */
+  readonly #write: (batches: readonly QueuedBatch[]) => WrittenBatches
+  /** Newest batch of each partition, not yet appended. */
+  readonly #open = new Map<LocalLog, QueuedBatch>()
+  #queue: QueuedBatch[] = []
+  /** Bytes gathered, and bytes that wait for the disk. */
+  #bytes = 0
+  /** Commits that wait for the disk. */
+  #inFlight = 0
+  /** Ends the wait for the linger time; undefined when none is under way. */
+  #cancelLinger: (() => void) | undefined
+  #isBlocked = false
+  /** More was to be appended than may be in flight: it is when a commit has ended. */
+  #isHeld = false
+  /** Batches of which some record was neither durable nor refused yet. */
+  readonly #outstanding = new Set<QueuedBatch>()
+  /** Calls of `flush`, with what they wait for. */
+  #flushes: { readonly batches: Set<QueuedBatch>; resolve(): void }[] = []
+
+  constructor(host: StreamHost, limits: QueueLimits, write: (batches: readonly QueuedBatch[]) => WrittenBatches) {
+    this.#host = host
+    this.#limits = limits
+    this.#write = write
+  }
+
+  /** Bytes of keys and values that are gathered or wait for the disk. */
+  get bufferedBytes(): number {
+    return this.#bytes
+  }
+
+  /** Takes a record; resolves when it is durable by the database's word. BUSY above `bufferedBytesMax`. */
+  add(core: TopicCore, partition: number, record: TopicRecord, sequence: number | undefined): Promise<Sent> {
+    const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0)
+    const { bufferedBytesMax, batchBytes } = this.#limits
+    if (this.#bytes > 0 && this.#bytes + bytes > bufferedBytesMax) {
+      const message = `the producer holds ${this.#bytes} bytes, and no more than ${bufferedBytesMax} may wait: await what was sent`
+      return Promise.reject(new VarveError('BUSY', message, { details: { limit: 'bufferedBytesMax' } }))
+    }
+    const log = core.partition(partition)
+    let batch = this.#open.get(log)
+    if (batch === undefined || batch.bytes + bytes > batchBytes) {
+      batch = { core, log, partition, records: [], sequences: [], waiters: [], bytes: 0 }
+      this.#open.set(log, batch)
+      this.#queue.push(batch)
+      this.#outstanding.add(batch)
+    }
+    batch.records.push(record)
+    batch.sequences.push(sequence)
+    batch.bytes += bytes
+    this.#bytes += bytes
+    const { waiters } = batch
+    const promise = new Promise<Sent>((resolve, reject) => void waiters.push({ resolve, reject }))
+    if (batch.bytes >= batchBytes) this.append()
+    else this.#schedule()
+    return promise
+  }
+
+  /** Appends what is gathered, as far as the bounds allow, and resolves when all that was given before is durable or was refused. */
+  flush(): Promise<void> {
+    this.append()
+    if (this.#outstanding.size === 0) return Promise.resolve()
+    const batches = new Set(this.#outstanding)
+    return new Promise(resolve => void this.#flushes.push({ batches, resolve }))
+  }
+
+  /** Forgets what is gathered: it is not appended, and its promises reject. */
+  discard(error: unknown): void {
+    this.#refuse(this.#take(), error)
+  }
+
+  /** Appends what is gathered now, unless a bound holds it back. */
+  append(): void {
+    this.#cancelLinger?.()
+    this.#cancelLinger = undefined
+    if (this.#queue.length === 0 || this.#isBlocked) return
+    this.#isHeld = this.#inFlight >= this.#limits.inFlightMax
+    if (this.#isHeld) return
+    const batches = this.#take()
+    try {
+      this.#written(batches, this.#write(batches))
+    } catch (error) {
+      if (isVarveError(error, 'BUSY')) this.#waitForRoom(batches)
+      else if (batches.length === 1 || isEndOfAll(error)) this.#refuse(batches, error)
+      else this.#appendEach(batches)
+    }
+  }
+
+  /** One of the batches was refused: the others must not suffer. */
+  #appendEach(batches: readonly QueuedBatch[]): void {
+    for (const [index, batch] of batches.entries()) {
+      try {
+        this.#written([batch], this.#write([batch]))
+      } catch (error) {
+        if (isVarveError(error, 'BUSY')) {
+          this.#waitForRoom(batches.slice(index))
+          return
+        }
+        this.#refuse([batch], error)
+      }
+    }
+  }
+
+  #take(): QueuedBatch[] {
+    const batches = this.#queue
+    this.#queue = []
+    this.#open.clear()
+    return batches
+  }
+
+  #written(batches: readonly QueuedBatch[], { sent, acknowledged }: WrittenBatches): void {
+    this.#inFlight++
+    const ended = (settle: () => void): void => {
+      this.#inFlight--
+      settle()
+      if (this.#isHeld) this.append()
+    }
+    const resolve = (): void => {
+      for (const [index, { waiters, bytes }] of batches.entries()) {
+        this.#bytes -= bytes
+        const places = sent[index] as readonly Sent[]
+        for (let i = 0; i < waiters.length; i++) (waiters[i] as Waiter).resolve(places[i] as Sent)
+      }
+      this.#settled(batches)
+    }
+    acknowledged.then(
+      () => ended(resolve),
+      error => ended(() => this.#refuse(batches, error)),
+    )
+  }
+
+  #refuse(batches: readonly QueuedBatch[], error: unknown): void {
+    for (const { waiters, bytes } of batches) {
+      this.#bytes -= bytes
+      for (const waiter of waiters) waiter.reject(error)
+    }
+    this.#settled(batches)
+  }
+
+  #waitForRoom(batches: readonly QueuedBatch[]): void {
+    // They are closed: what comes now goes behind them.
+    this.#queue = [...batches, ...this.#queue]
+    this.#isBlocked = true
+    this.#host
+      .drain()
+      .catch(() => undefined) // the next attempt meets the same error and tells those who wait
+      .then(() => {
+        this.#isBlocked = false
+        this.append()
+      })
+  }
+
+  #schedule(): void {
+    if (this.#cancelLinger !== undefined || this.#isBlocked) return
+    const { lingerMs } = this.#limits
+    if (lingerMs > 0) {
+      this.#cancelLinger = this.#host.environment.timers.after(lingerMs, () => this.append(), true)
+      return
+    }
+    let isCancelled = false
+    this.#cancelLinger = () => {
+      isCancelled = true
+    }
+    queueMicrotask(() => {
+      if (!isCancelled) this.append()
+    })
+  }
+
+  #settled(batches: readonly QueuedBatch[]): void {
+    for (const batch of batches) {
+      this.#outstanding.delete(batch)
+      for (const flush of this.#flushes) flush.batches.delete(batch)
+    }
+    if (this.#flushes.length === 0) return
+    for (const { batches: left, resolve } of this.#flushes) if (left.size === 0) resolve()
+    this.#flushes = this.#flushes.filter(({ batches: left }) => left.size > 0)
+  }
+}
+
+/** Errors that would meet every other batch too. */
+function isEndOfAll(error: unknown): boolean {
+  return (
+    isVarveError(error, 'POISONED') ||
+    isVarveError(error, 'CLOSED') ||
+    isVarveError(error, 'PRODUCER_FENCED') ||
+    isVarveError(error, 'INVALID_TRANSACTION_STATE')
+  )
+}
