@@ -7,6 +7,7 @@ import { runRepair } from './commands/repair.ts'
 import { runStats } from './commands/stats.ts'
 import { runVerify } from './commands/verify.ts'
 import { addStoreVerbs } from './store-verbs.ts'
+import { addTopicVerbs } from './topic-verbs.ts'
 import { toCount, verb } from './verb.ts'
 
 const helpWidth = 100
@@ -66,5 +67,6 @@ export function createProgram(done: (exitCode: number) => void): Command {
       done(await runCompact(path, { json: options.json === true, logs: options.logs })),
     )
   addStoreVerbs(program, done)
+  addTopicVerbs(program, done)
   return program
 }

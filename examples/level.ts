@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Pattern, Quadstore } from 'quadstore'
+import { type Pattern, Quadstore, type StoreOpts } from 'quadstore'
 import { DataFactory } from 'rdf-data-factory'
 import { VarveLevel } from 'varve/level'
 
@@ -16,7 +16,7 @@ const name = (word: string): ReturnType<typeof rdf.namedNode> => rdf.namedNode(b
 const folder = mkdtempSync(join(tmpdir(), 'varve-level-'))
 try {
   const db = new VarveLevel(folder)
-  const graph = new Quadstore({ backend: db, dataFactory: rdf })
+  const graph = new Quadstore({ backend: db as unknown as StoreOpts['backend'], dataFactory: rdf }) // its types want optional fields looser than ours
   await graph.open()
 
   const flights = [

@@ -1,0 +1,65 @@
+/** Goal: the verbs on topics and groups do on a real folder what the library does, print JSON when asked, and refuse bad input with the documented exit codes. */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { exitCodes } from '../../../cli/exit-codes.ts'
+import { open } from '../../../index.ts'
+
+const main = resolve('dist/cli/main.js')
+let folder: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'varve-cli-topics-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+function varve(args: readonly string[], input?: string): { status: number | null; stdout: string; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], { cwd: folder, encoding: 'utf8', input })
+  return { status, stdout, stderr }
+}
+
+test('a topic is made, filled from stdin, read by a group, replayed, and its group reset', async () => {
+  expect(varve(['topics', 'data', 'orders', '--create', '--partitions', '2', '--key', 'customer', '--json']).status).toBe(0)
+  const lines = ['ada', 'bob', 'ada'].map((customer, n) => JSON.stringify({ customer, n })).join('\n')
+  expect(varve(['produce', 'data', 'orders', '--json'], `${lines}\n`)).toMatchObject({
+    status: 0,
+    stdout: expect.stringContaining('"sent": 3'),
+  })
+  const consumed = varve(['consume', 'data', 'orders', '--group', 'g', '--json'])
+  const records = consumed.stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as { key: string; value: { n: number } })
+  expect(records.filter(({ key }) => key === 'ada').map(({ value }) => value.n)).toEqual([0, 2])
+  expect(varve(['consume', 'data', 'orders', '--group', 'g'])).toMatchObject({ status: 0, stdout: '' })
+  const replayed = varve(['replay', 'data', 'orders', '--to-store', 'latest', '--key', 'ada', '--json'])
+  expect(JSON.parse(replayed.stdout)).toMatchObject({ read: 3, written: 2 })
+  const groups = varve(['groups', 'data', 'g', '--topic', 'orders', '--to-earliest', '--json'])
+  expect(JSON.parse(groups.stdout)).toMatchObject({ group: 'g', lag: 3, members: [] })
+  const db = await open(join(folder, 'data'))
+  expect(db.store('latest').get('ada')).toEqual({ customer: 'ada', n: 2 })
+  expect(db.describeGroup('g').lag).toBe(3)
+  await db.close()
+})
+
+test('what cannot be done ends with its exit code and one line', () => {
+  varve(['topics', 'data', 't', '--create', '--value', 'string'])
+  const cases: [readonly string[], number, RegExp, string?][] = [
+    [['consume', 'data', 'nope'], exitCodes.io, /no topic is named nope/],
+    [['topics', 'data', 't', '--delete', '--rename-to', 'x'], exitCodes.usage, /exclude each other/],
+    [['produce', 'data', 't', '--records'], exitCodes.badInput, /line 2: a record must be an object/, '{"value":"x"}\n5\n'],
+    [['consume', 'data', 't', '--from-time', 'yesterday-ish'], exitCodes.usage, /--from-time must be a date/],
+    [['replay', 'data', 't', '--pace', '-1'], exitCodes.usage, /number above 0/],
+    [['groups', 'data', 'g', '--to-latest'], exitCodes.usage, /a reset needs a group and --topic/],
+    [['groups', 'data', 'g', '--topic', 't', '--to-latest', '--shift', '-1'], exitCodes.usage, /exclude each other/],
+    [['topics', 'nowhere'], exitCodes.io, /nowhere/],
+  ]
+  for (const [args, status, message, input] of cases) {
+    const outcome = varve(args, input)
+    expect([args.join(' '), outcome.status]).toEqual([args.join(' '), status])
+    expect(outcome.stderr).toMatch(message)
+    expect(outcome.stderr.trim().split('\n').length).toBeLessThan(3)
+  }
+})
