@@ -139,4 +139,5 @@ export const recoveryChannel: DiagnosticChannel<RecoveryMessage> = channelOf('va
 export const poisonChannel: DiagnosticChannel<PoisonMessage> = channelOf('varve:poison')
 /** Where rebalances of consumer groups are told. */
 export const groupChannel: DiagnosticChannel<GroupMessage> = channelOf('varve:group')
+/** Where producers are told of. */
 export const producerChannel: DiagnosticChannel<ProducerMessage> = channelOf('varve:producer')

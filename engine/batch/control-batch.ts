@@ -25,6 +25,7 @@ export const CONTROL_COMMIT: number = 1
 /** What `writeTransactionMarker` writes for any timestamp: the header, and a record whose deltas are 0. */
 export const TRANSACTION_MARKER_BYTES: number = RECORD_BATCH_HEADER_BYTES + 17
 
+/** What a control batch says of a producer's transaction. */
 export interface TransactionMarker {
   readonly type: 'abort' | 'commit'
   readonly producerId: number

@@ -41,6 +41,7 @@ export interface AppendedBatch {
   readonly duplicate: boolean
 }
 
+/** Sends records to topics, several as one batch; see `ProducerOptions` for what it promises. */
 export class Producer {
   readonly #producers: TopicProducers
   readonly #options: ResolvedProducerOptions

@@ -18,6 +18,7 @@ import type { TopicProducers } from '../topic-producers.ts'
 import type { OffsetSource } from '../topic-transaction.ts'
 import type { OpenTransaction, TransactionOutcome } from './coordinator.ts'
 
+/** A transaction of a producer over several sends. */
 export class ProducerTransaction {
   readonly #producers: TopicProducers
   readonly #open: OpenTransaction
