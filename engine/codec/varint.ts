@@ -57,6 +57,13 @@ export function readVarint(source: Uint8Array, position: number, end: number = s
       varintEnd = position + 2
       return (first & 0x7f) | (second << 7)
     }
+    if (position + 2 < end && first >= 0x80) {
+      const third = source[position + 2] as number
+      if (third < 0x80) {
+        varintEnd = position + 3
+        return (first & 0x7f) | ((second & 0x7f) << 7) | (third << 14)
+      }
+    }
   }
   return readLongVarint(source, position, end)
 }

@@ -2,9 +2,10 @@
  * Reading runs: `RunReader` looks up one key, `RunCursor` walks records in order, both ways.
  *
  * Neither makes an object per record: both put the record they found under `record`, a `StoreRecordCursor` whose fields and buffer hold until
- * the next call. `RunReader` takes whole blocks from a source that may cache them; `RunCursor` reads several at once into an array that it
- * reuses, and reads further ahead the longer it goes one way. What expiry, deletes and range deletes mean is decided above.
+ * the next call. `RunReader` takes whole blocks from a source that may cache them; `RunCursor` reads several at once, into an array that it
+ * reuses unless there is a source, and reads further ahead the longer it goes one way. What expiry, deletes and range deletes mean is decided above.
  */
+import { RecordsText } from '../batch/records-text.ts'
 import { STORE_RANGE_DELETE } from '../batch/store-format.ts'
 import { compareKeys, createKeyHash, hashKey, type KeyHash } from '../batch/store-keys.ts'
 import { compareRecordKey, StoreRecordCursor } from '../batch/store-record.ts'
@@ -19,6 +20,8 @@ export interface RunBlockSource {
   block(block: number): Uint8Array
   /** The block if it is at hand, without reading or keeping it. */
   peek?(block: number): Uint8Array | undefined
+  /** A block that a walk has read, in memory that stays as it is: to be kept if that costs nothing. */
+  offer?(block: number, bytes: Uint8Array): void
   /** Numbers for the keys of a block that `block` gave just now, if it is worth having them. */
   keys?(block: number): BlockKeys | undefined
 }
@@ -103,15 +106,21 @@ export class RunReader {
   }
 }
 
+/** A short range is likely to be read again: so many blocks are taken from the source, one by one, before a cursor reads ahead. */
+const nearBlocks = 8
+
 export interface RunCursorOptions {
   /** How many bytes are read ahead at most; the first read takes one block. Default 256 KiB. */
   readonly bytesMax?: number
-  /** Blocks that a jump leads to come from here, and those behind it that are at hand; the others are read ahead and not kept. */
+  /**
+   * The blocks that a jump leads to and the first ones behind it come from here, and later ones that are at hand; the others are read ahead and
+   * not kept. With a source, the bytes under `record` stay as they are for ever, and `record.text` is set.
+   */
   readonly source?: RunBlockSource
 }
 
 export class RunCursor {
-  /** The current record. Its buffer is reused by the next move: copy what is kept. */
+  /** The current record. Without a source its buffer is reused by the next move: copy what is kept. */
   readonly record: StoreRecordCursor = new StoreRecordCursor()
   readonly index: RunIndex
   readonly #reader: SegmentReader
@@ -125,6 +134,8 @@ export class RunCursor {
   #into: Uint8Array = new Uint8Array(0)
   /** How many bytes the next read in the same direction takes. */
   #ahead = 0
+  /** Blocks taken from the source since the last jump. */
+  #near = 0
   /** Current block and record in it; -1 and `blockCount` when before the first and behind the last. */
   #block = -1
   #at = 0
@@ -231,11 +242,14 @@ export class RunCursor {
     this.#table = runBlockTable(this.#bytes, start, end)
     this.#count = (end - 4 - this.#table) >>> 2
     if (this.#table <= start || this.#count === 0) throw this.#damaged()
+    if (this.#source !== undefined) this.record.text = new RecordsText(this.#bytes, start, this.#table)
   }
 
   #load(block: number, direction: number): void {
-    const near = direction === 0 ? this.#source?.block(block) : this.#source?.peek?.(block)
+    if (direction === 0) this.#near = 0
+    const near = this.#near < nearBlocks ? this.#source?.block(block) : this.#source?.peek?.(block)
     if (near !== undefined) {
+      this.#near++
       if (direction === 0) this.#ahead = 0
       this.#bytes = near
       this.#first = block
@@ -251,11 +265,19 @@ export class RunCursor {
       bytesMax = end - this.index.contentPosition(from)
     }
     const need = Math.max(bytesMax, this.index.contentBytes(block))
-    if (this.#into.length < need) this.#into = new Uint8Array(need)
+    if (this.#source !== undefined || this.#into.length < need) this.#into = new Uint8Array(need)
     const range = this.#reader.readBlocks(this.#part, from, bytesMax, { into: this.#into })
     this.#bytes = range.bytes
     this.#first = range.first
     this.#end = range.end
+    if (this.#source?.offer !== undefined) this.#offer(this.#source.offer)
+  }
+
+  #offer(offer: (block: number, bytes: Uint8Array) => void): void {
+    for (let block = this.#first; block < this.#end; block++) {
+      const start = this.#start(block)
+      offer(block, this.#bytes.subarray(start, start + this.index.contentBytes(block)))
+    }
   }
 
   #damaged(): Error {

@@ -59,6 +59,11 @@ export class CachedBlocks {
     this.#used[block] = 0
   }
 
+  /** As `put` of a block that a scan passes: only where there is room, in the place of nothing. */
+  offer(block: number, bytes: Uint8Array): void {
+    if (this.#blocks[block] === undefined && this.#cache.hasRoom(bytes.byteLength)) this.put(block, bytes)
+  }
+
   /** The run is gone. */
   clear(): void {
     for (let block = 0; block < this.#blocks.length; block++) this.drop(block)
@@ -102,6 +107,10 @@ export class BlockCache {
 
   blocksOf(blockCount: number): CachedBlocks {
     return new CachedBlocks(this, blockCount)
+  }
+
+  hasRoom(size: number): boolean {
+    return this.bytes + size <= this.bytesMax
   }
 
   /** Makes room for a block and gives it a place in the ring; false when it alone is larger than an eighth of the cache. */

@@ -13,7 +13,7 @@ import { damagedBytes } from '../codec/damage.ts'
 import { decodeKey } from './key-decoder.ts'
 import { KeyEncoder } from './key-encoder.ts'
 import { copyOf, readText } from './key-text.ts'
-import { KEY_MORE, KEY_SIZE_MAX, type StoreKey } from './tuple-format.ts'
+import { KEY_MORE, KEY_SIZE_MAX, KEY_STRING, type StoreKey } from './tuple-format.ts'
 
 export { decodeKey } from './key-decoder.ts'
 export { encodeKey, KeyEncoder } from './key-encoder.ts'
@@ -36,6 +36,8 @@ export interface KeyCodec {
   encodeInto(encoder: KeyEncoder, key: StoreKey): number
   /** The key in `bytes[start, end)`, referring to none of them; `CORRUPT` when they are no key of this encoding. */
   decode(bytes: Uint8Array, start: number, end: number): StoreKey
+  /** As `decode`, of ASCII bytes that are characters `[start, end)` of `text`; undefined for a key that is no text, which `decode` reads. */
+  decodeAscii?(text: string, start: number, end: number): StoreKey | undefined
   /**
    * Exactly the keys that begin with `prefix`. A tuple: all tuples whose first elements equal its own. A string or bytes: all strings or bytes that begin with it.
    * TypeError naming `prefix` for any other type.
@@ -69,6 +71,8 @@ const tuple: KeyCodec = {
   name: 'tuple',
   encodeInto: (encoder, key) => encoder.encode(key),
   decode: decodeKey,
+  decodeAscii: (text, start, end) =>
+    text.charCodeAt(start) === KEY_STRING && end - start <= KEY_SIZE_MAX ? text.substring(start + 1, end) : undefined,
   prefixRange(prefix) {
     if (Array.isArray(prefix)) {
       // The next byte of a tuple that goes on is a tag; FF would belong to the last element of the prefix and make it another one.
@@ -95,6 +99,7 @@ const string: KeyCodec = {
     checkSize(start, end)
     return readText(bytes, start, end)
   },
+  decodeAscii: (text, start, end) => (end - start <= KEY_SIZE_MAX ? text.substring(start, end) : undefined),
   prefixRange(prefix) {
     if (typeof prefix !== 'string') throw new TypeError("prefix must be a string, since the store's keys are 'string'")
     const start = prefixBytes(string, prefix)

@@ -82,6 +82,7 @@ export class Run implements SortedRun {
         return bytes
       },
       peek: block => blocks.peek(block),
+      offer: (block, bytes) => blocks.offer(block, bytes),
       keys: block => blocks.keys(block),
     }
     this.#reader = new RunReader(reader, part.part, this.#source)

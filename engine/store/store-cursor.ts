@@ -4,9 +4,10 @@
  *
  * 1. Every memtable and run gives an ordered cursor; a heap has the one with the first key (backwards: the last) on top.
  * 2. Forwards the newest record of a key comes first, so the first one that the moment sees decides; the others of the key are skipped.
- *    Backwards it comes last: candidates are copied, since moving a run's cursor may overwrite them.
+ *    Backwards it comes last: the candidate is remembered by its positions while the sources move on.
  * 3. When memtables or runs went meanwhile (`StoreTable.version`), the cursor finds its place anew behind the last key. It pins nothing between
- *    two calls; who keeps it over turns registers its sequence as a snapshot, so that compaction leaves what it may still show.
+ *    two calls; who keeps it over turns registers its sequence as a snapshot, so that compaction leaves what it may still show. So the last key is
+ *    copied where it lies in an arena, which may be used again; blocks of runs stay as they are (`RunCursor` with a source).
  *
  * No object per record: `record` stands on the entry until the next call.
  */
@@ -53,13 +54,15 @@ export class StoreCursor {
   /** Binary heap of sources that stand on a record. */
   readonly #heap: Source[] = []
   readonly #copy = new StoreRecordCursor()
-  #copyBytes: Uint8Array = new Uint8Array(0)
   #version = -1
   #runDeletes: RangeDeletes | undefined
   #memtablesWithDeletes: Memtable[] = []
-  /** The last key that was decided; `#lastBytes` -1 before any. */
-  #last: Uint8Array = new Uint8Array(64)
+  /** The last key that was decided, in `#last[#lastStart, +#lastBytes)`; `#lastBytes` -1 before any. */
+  #last: Uint8Array = emptyKey
+  #lastStart = 0
   #lastBytes = -1
+  /** Where the last key is copied to when it lies in an arena. */
+  #lastCopy: Uint8Array = new Uint8Array(64)
   /** Forwards: records of the last key may still lie on top. */
   #mustSkip = false
   /** Backwards: not all records of the last key were looked at. */
@@ -110,7 +113,7 @@ export class StoreCursor {
   #failed(): void {
     this.#version = -1
     if (!this.#isUndecided) return
-    this.#target = this.#last.slice(0, this.#lastBytes)
+    this.#target = this.#last.slice(this.#lastStart, this.#lastStart + this.#lastBytes)
     this.#lastBytes = -1
     this.#isUndecided = false
   }
@@ -140,14 +143,17 @@ export class StoreCursor {
   /** Takes the last key's other records off the top. */
   #skipLast(): void {
     const heap = this.#heap
-    const last = this.#last
-    const size = this.#lastBytes
     this.#mustSkip = false
-    for (let top = heap[0]; top !== undefined; top = heap[0]) {
-      const { record } = top
-      if (record.keyBytes !== size || compareKeys(record.buffer, record.keyStart, size, last, 0, size) !== 0) return
-      this.#advanceTop()
-    }
+    for (let top = heap[0]; top !== undefined && this.#isLast(top.record); top = heap[0]) this.#advanceTop()
+  }
+
+  /** Neighbours differ at their ends, mostly. */
+  #isLast({ buffer, keyStart, keyBytes }: StoreRecordCursor): boolean {
+    if (keyBytes !== this.#lastBytes) return false
+    const last = this.#last
+    const lastStart = this.#lastStart
+    for (let i = keyBytes - 1; i >= 0; i--) if (buffer[keyStart + i] !== last[lastStart + i]) return false
+    return true
   }
 
   #nextBackward(): boolean {
@@ -163,10 +169,10 @@ export class StoreCursor {
       let found = false
       for (let top = heap[0]; top !== undefined; top = heap[0]) {
         const { record } = top
-        if (compareKeys(record.buffer, record.keyStart, record.keyBytes, this.#last, 0, this.#lastBytes) !== 0) break
+        if (!this.#isLast(record)) break
         // Oldest first: the last one that the moment sees is the newest.
         if (record.sequence <= this.#sequenceMax && record.kind !== STORE_RANGE_DELETE) {
-          this.#keep(record)
+          this.#copy.copyFrom(record)
           found = true
         }
         this.#advanceTop()
@@ -193,17 +199,17 @@ export class StoreCursor {
 
   #remember(record: StoreRecordCursor): void {
     const { buffer, keyStart, keyBytes } = record
-    if (keyBytes > this.#last.length) this.#last = new Uint8Array(keyBytes * 2)
-    const last = this.#last
-    for (let i = 0; i < keyBytes; i++) last[i] = buffer[keyStart + i]!
     this.#lastBytes = keyBytes
-  }
-
-  #keep(record: StoreRecordCursor): void {
-    const size = record.end - record.start
-    if (this.#copyBytes.length < size) this.#copyBytes = new Uint8Array(size * 2)
-    this.#copyBytes.set(record.buffer.subarray(record.start, record.end))
-    this.#copy.readAt(this.#copyBytes, 0, size)
+    if (record.text !== undefined) {
+      this.#last = buffer
+      this.#lastStart = keyStart
+      return
+    }
+    if (keyBytes > this.#lastCopy.length) this.#lastCopy = new Uint8Array(keyBytes * 2)
+    const copy = this.#lastCopy
+    for (let i = 0; i < keyBytes; i++) copy[i] = buffer[keyStart + i]!
+    this.#last = copy
+    this.#lastStart = 0
   }
 
   // --- opening -------------------------------------------------------------------------------------------------------------------------
@@ -243,8 +249,8 @@ export class StoreCursor {
   #placeForward(source: Source): boolean {
     if (this.#lastBytes >= 0) {
       // Behind the last key: its own records may be there still.
-      let stands = source.seek(this.#last, 0, this.#lastBytes)
-      while (stands && isKey(source.record, this.#last, this.#lastBytes)) stands = source.next()
+      let stands = source.seek(this.#last, this.#lastStart, this.#lastBytes)
+      while (stands && this.#isLast(source.record)) stands = source.next()
       return stands
     }
     const from = later(this.#start, this.#target)
@@ -252,22 +258,22 @@ export class StoreCursor {
   }
 
   #placeBackward(source: Source): boolean {
-    if (this.#lastBytes >= 0) return this.#before(source, this.#last, this.#lastBytes)
+    if (this.#lastBytes >= 0) return this.#before(source, this.#last, this.#lastStart, this.#lastBytes)
     const { length } = this.#target ?? emptyKey
     if (this.#target !== undefined) {
       // At the target or before it, but before the end.
       if (this.#end === undefined || compareKeys(this.#target, 0, length, this.#end, 0, this.#end.length) < 0) {
         const behind = new Uint8Array(length + 1)
         behind.set(this.#target)
-        return this.#before(source, behind, length + 1)
+        return this.#before(source, behind, 0, length + 1)
       }
     }
-    return this.#end === undefined ? source.last() : this.#before(source, this.#end, this.#end.length)
+    return this.#end === undefined ? source.last() : this.#before(source, this.#end, 0, this.#end.length)
   }
 
   /** The last record before the key. */
-  #before(source: Source, key: Uint8Array, size: number): boolean {
-    source.seek(key, 0, size)
+  #before(source: Source, key: Uint8Array, start: number, size: number): boolean {
+    source.seek(key, start, size)
     return source.previous()
   }
 
@@ -297,7 +303,11 @@ export class StoreCursor {
     const heap = this.#heap
     const top = heap[0] as Source
     if (this.#reverse ? top.previous() : top.next()) {
-      if (heap.length > 1) this.#siftDown(top)
+      if (heap.length > 2) this.#siftDown(top)
+      else if (heap.length === 2 && this.#precedes(heap[1] as Source, top)) {
+        heap[0] = heap[1] as Source
+        heap[1] = top
+      }
       return
     }
     const last = heap.pop() as Source
@@ -322,10 +332,6 @@ export class StoreCursor {
 }
 
 const emptyKey = new Uint8Array(0)
-
-function isKey(record: StoreRecordCursor, key: Uint8Array, size: number): boolean {
-  return record.keyBytes === size && compareKeys(record.buffer, record.keyStart, size, key, 0, size) === 0
-}
 
 function later(left: Uint8Array | undefined, right: Uint8Array | undefined): Uint8Array | undefined {
   if (left === undefined) return right

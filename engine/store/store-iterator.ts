@@ -13,6 +13,8 @@ import type { ValueCodec } from './value-codec.ts'
 
 const batchFirst = 16
 const batchMax = 1024
+/** So many entries at once are cut out of the texts of whole blocks; for fewer that would cost more than it saves. */
+const textEntriesMin = 12
 
 /** What an iterator gives for each entry. */
 export type IteratorShape = 'entry' | 'key' | 'value'
@@ -158,11 +160,12 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     const cursor = this.#cursor
     const found: T[] = []
     let left = Math.min(count, this.#left)
+    const isLong = left >= textEntriesMin
     let isMoved = false
     try {
       while (left > 0 && cursor.next()) {
         isMoved = true
-        found.push(this.#decode(cursor.record))
+        found.push(this.#decode(cursor.record, isLong))
         isMoved = false
         left--
       }
@@ -179,10 +182,33 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     return found
   }
 
-  #decode({ buffer, keyStart, keyBytes, valueStart, valueBytes }: StoreRecordCursor): T {
-    const { keys, values, shape } = this.#source
-    if (shape === 'key') return keys.decode(buffer, keyStart, keyStart + keyBytes) as T
-    if (shape === 'value') return values.decode(buffer, valueStart, valueStart + valueBytes) as T
-    return [keys.decode(buffer, keyStart, keyStart + keyBytes), values.decode(buffer, valueStart, valueStart + valueBytes)] as T
+  #decode(record: StoreRecordCursor, isLong: boolean): T {
+    const { shape } = this.#source
+    const { keyStart, keyBytes } = record
+    // Keys alone are not cut out: they would keep the values in memory.
+    if (shape === 'key') return this.#source.keys.decode(record.buffer, keyStart, keyStart + keyBytes) as T
+    const text = (isLong && record.text?.ascii) || false
+    const value = this.#value(record, text)
+    return (shape === 'value' ? value : [this.#key(record, text), value]) as T
+  }
+
+  #key({ buffer, keyStart, keyBytes, text: lines }: StoreRecordCursor, text: string | false): StoreKey {
+    const { keys } = this.#source
+    if (text !== false && lines !== undefined && keys.decodeAscii !== undefined) {
+      const start = keyStart - lines.start
+      const key = keys.decodeAscii(text, start, start + keyBytes)
+      if (key !== undefined) return key
+    }
+    return keys.decode(buffer, keyStart, keyStart + keyBytes)
+  }
+
+  #value({ buffer, valueStart, valueBytes, text: lines }: StoreRecordCursor, text: string | false): unknown {
+    const { values } = this.#source
+    if (text !== false && lines !== undefined && values.decodeAscii !== undefined) {
+      const start = valueStart - lines.start
+      const value = values.decodeAscii(text, start, start + valueBytes)
+      if (value !== undefined) return value
+    }
+    return values.decode(buffer, valueStart, valueStart + valueBytes)
   }
 }

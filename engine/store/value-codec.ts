@@ -2,7 +2,7 @@
  * How a store's values become bytes: the built-in codecs by name, or the user's own, chosen by the store's option `value` and kept, by name, in its definition.
  *
  * The store encodes once per put and copies the result into its batch at once; it decodes whatever a reader asks for.
- * Invariants: `undefined` is never a value, since a reader says it for "absent"; a decoded value neither pins nor exposes the bytes it came from; bytes that a built-in
+ * Invariants: `undefined` is never a value, since a reader says it for "absent"; a decoded value neither pins nor exposes the bytes it came from (texts of a scan pin the text of a block, `decodeAscii`); bytes that a built-in
  * codec could not have written are `CORRUPT` with the cause.
  */
 
@@ -21,6 +21,11 @@ export interface ValueCodec<V = unknown> {
   encode(value: V): Uint8Array
   /** The value in `bytes[start, end)`, independent of them. */
   decode(bytes: Uint8Array, start: number, end: number): V
+  /**
+   * As `decode`, of ASCII bytes that are characters `[start, end)` of `text`; undefined for what `decode` must read. The value may keep the text in
+   * memory. Missing: the codec is none of texts.
+   */
+  decodeAscii?(text: string, start: number, end: number): V | undefined
 }
 
 /** The codecs that the option `value` can name. */
@@ -73,6 +78,13 @@ const json: ValueCodec = {
       throw damagedBytes('value is not JSON', start, {}, cause)
     }
   },
+  decodeAscii(text, start, end) {
+    try {
+      return JSON.parse(text.substring(start, end))
+    } catch {
+      return undefined // `decode` says where
+    }
+  },
 }
 
 const string: ValueCodec<string> = {
@@ -83,6 +95,7 @@ const string: ValueCodec<string> = {
     return encodeText(value)
   },
   decode: readText,
+  decodeAscii: (text, start, end) => text.substring(start, end),
 }
 
 const bytes: ValueCodec<Uint8Array> = {

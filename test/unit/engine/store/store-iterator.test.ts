@@ -1,5 +1,6 @@
 /** Goal: single steps, batches and seeking of one iterator agree on where it stands and how much of its limit is left. */
 import { expect, test } from 'vitest'
+import { SimRandom } from '../../../../engine/env/index.ts'
 import { newEnvironment, openSim } from '../../../probes/support.ts'
 
 test('seeking after single steps gives up what was read ahead, and not the limit', async () => {
@@ -18,6 +19,46 @@ test('seeking after single steps gives up what was read ahead, and not the limit
     expect(() => iterator.seek('0')).toThrow(expect.objectContaining({ code: 'CLOSED' }))
     expect(iterator.nextBatch(10)).toEqual([])
     iterator.close()
+    await db.close()
+  })
+})
+
+/** Goal: batches read from blocks of runs, whole and in pieces, say what single gets say: whatever is in the keys and values, both ways. */
+test.each(['string', 'tuple'] as const)('batches over runs and a memtable give what was put, %s keys', async codec => {
+  const environment = newEnvironment(2)
+  await environment.drive(async () => {
+    const db = await openSim(environment)
+    const random = new SimRandom(codec === 'string' ? 5 : 6)
+    const store = db.store<string, string>('s', { keys: codec, value: 'string' })
+    const model = new Map<string, string>()
+    for (let round = 0; round < 5; round++) {
+      for (let i = 0; i < 60; i++) {
+        // Blocks with and without other characters, and values larger than a block.
+        const key = `k${String(random.below(400)).padStart(4, '0')}${random.chance(0.02) ? 'ü' : ''}`
+        const value = (random.chance(0.01) ? '€' : 'v').repeat(random.chance(0.02) ? 9000 : random.below(200))
+        if (random.chance(0.1)) {
+          model.delete(key)
+          await store.del(key)
+        } else {
+          model.set(key, value)
+          await store.put(key, value)
+        }
+      }
+      if (round < 4) await db.seal()
+      const sorted = [...model].sort(([left], [right]) => Buffer.compare(Buffer.from(left), Buffer.from(right)))
+      for (const reverse of [false, true]) {
+        const wanted = reverse ? sorted.toReversed() : sorted
+        for (const size of [5, 100, 1000]) {
+          const iterator = store.iterator({ reverse })
+          const found: [string, string][] = []
+          for (let batch = iterator.nextBatch(size); batch.length > 0; batch = iterator.nextBatch(size)) found.push(...batch)
+          iterator.close()
+          expect(found).toEqual(wanted)
+        }
+        expect([...store.entries({ reverse })]).toEqual(wanted)
+        expect([...store.values({ reverse })]).toEqual(wanted.map(([, value]) => value))
+      }
+    }
     await db.close()
   })
 })
