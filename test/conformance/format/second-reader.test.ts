@@ -52,9 +52,13 @@ function producerTables(log: ReadLog | undefined): { readonly expected: unknown[
     const aborted = part.topicBatches.map(batch => foldProducers(producers, batch)).filter(row => row !== undefined)
     return structuredClone({ aborted, producers: [...producers.values()].sort((left, right) => left.id - right.id) })
   })
-  const found = parts.map(part => ({
+  const found = parts.map((part, index) => ({
     aborted: part.aborted,
-    producers: part.producerState === undefined ? [] : readProducerState(part.producerState),
+    // The time of the flush counts too, and no batch tells it: at least the newest batch's it must be.
+    producers: (part.producerState === undefined ? [] : readProducerState(part.producerState)).map(producer => {
+      const newest = expected[index]?.producers.find(({ id }) => id === producer.id)?.newestTime ?? Number.POSITIVE_INFINITY
+      return { ...producer, newestTime: producer.newestTime >= newest ? newest : producer.newestTime }
+    }),
   }))
   return { expected, found }
 }
