@@ -5,15 +5,16 @@
  * A failure prints its seed: VARVE_SEED=<seed> npx vitest run test/model/topic-history runs that seed alone. `npm run soak:stream` runs as many as asked.
  */
 import { describe, expect, it } from 'vitest'
-import { Database, type Transaction } from '../../index.ts'
+import { Database, GroupConsumer, type Transaction } from '../../index.ts'
 import { PartitionFetcher } from '../../stream/fetch/partition-fetcher.ts'
+import { Groups } from '../../stream/groups/groups.ts'
 import type { AnomalyKind } from '../support/history/anomaly.ts'
 import type { TextTopic } from '../support/history/topic-clients.ts'
 import { checkTopicHistory, runTopicHistory } from './topic-history.ts'
 
 const only = process.env.VARVE_SEED
 const groups = 1
-const seedsPerGroup = 6
+const seedsPerGroup = 4
 
 describe('histories of topics', () => {
   if (only !== undefined) {
@@ -110,6 +111,27 @@ describe.skipIf(only !== undefined)('what is broken is found', () => {
           return commit.call(this, write, { durability: 'none' })
         },
       () => expectFound('unseen'),
+    ))
+
+  it('a group that fences nobody: group-duplicate', () =>
+    patched(
+      Groups.prototype,
+      'checkCommit',
+      () => () => undefined,
+      () => expectFound('group-duplicate'),
+    ))
+
+  it('commits of what is handed out while it is processed: group-lost', () =>
+    patched(
+      GroupConsumer.prototype,
+      'poll',
+      poll =>
+        async function (this: GroupConsumer, options) {
+          const batch = await poll.call(this, options)
+          await batch?.commit().catch(() => undefined)
+          return batch
+        },
+      () => expectFound('group-lost'),
     ))
 
   it('sends of a transaction that do not wait for its end: G1a', () =>

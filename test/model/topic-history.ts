@@ -5,13 +5,15 @@
 import type { Database } from '../../index.ts'
 import { checkHistory, describeFailures, type HistoryReport } from '../support/history/check.ts'
 import type { HistoryEvent, Partition } from '../support/history/history.ts'
-import { type Offsets, offsetKey } from '../support/history/log-clients.ts'
 import { atomicAllows, type HistoryRules } from '../support/history/rules.ts'
 import { type Life, SimulatedLives } from '../support/history/simulated-lives.ts'
 import {
+  isFenced,
   partitionName,
   RecordedConsumer,
-  type RecordedConsumerOptions,
+  type RecordedGroupBatch,
+  RecordedMember,
+  type RecordedMemberOptions,
   RecordedProducer,
   type RecordedSend,
   readWhole,
@@ -33,9 +35,14 @@ const rules: HistoryRules = {
   groups: {
     least: { promise: 'at-least-once', from: 'earliest' },
     most: { promise: 'at-most-once', from: 'earliest' },
+    auto: { promise: 'at-least-once', from: 'earliest' },
     exactly: { promise: 'exactly-once', from: 'earliest' },
   },
 }
+
+/** At least once by hand and by automatic commits, at most once, exactly once. */
+const groupNames = ['least', 'auto', 'most', 'exactly'] as const
+type GroupName = (typeof groupNames)[number]
 
 /** What a process had under way when it died is awaited by nobody; while it lives, somebody does. */
 const dies = (): void => undefined
@@ -47,6 +54,15 @@ export interface TopicHistory {
   readonly events: readonly HistoryEvent[]
   readonly report: HistoryReport
   readonly lives: SimulatedLives['counters']
+}
+
+/** What a recipe needs beside its batch. */
+interface RecipePlace {
+  readonly database: Database
+  readonly topics: OpenTopics
+  readonly life: Life
+  readonly producer: RecordedProducer
+  readonly work: () => Promise<void>
 }
 
 class Program {
@@ -63,7 +79,7 @@ class Program {
     return this.lives.options.durability ?? 'sync'
   }
 
-  async open(database: Database): Promise<{ readonly topics: OpenTopics; readonly offsets: Offsets }> {
+  async open(database: Database): Promise<OpenTopics> {
     const open = (name: TopicName): TextTopic =>
       database.topic<string, string>(name, {
         partitions: topicPartitions[name],
@@ -72,16 +88,15 @@ class Program {
         ...(this.lives.options.sync === 'inline' ? { compression: 'zstd' } : {}),
       })
     const topics = { in: open('in'), out: open('out'), table: open('table') }
-    const offsets = database.store<number, string>('offsets', { keys: 'string' })
-    await Promise.all([...topicNames.map(name => topics[name].ready()), offsets.ready()])
-    return { topics, offsets }
+    await Promise.all(topicNames.map(name => topics[name].ready()))
+    return topics
   }
 
   async life(): Promise<void> {
     const { random } = this.lives
     const diesAt = random.chance(0.8) ? 5 + random.below(140) : undefined
     await this.lives.live(async (database, life) => {
-      const { topics, offsets } = await this.open(database)
+      const topics = await this.open(database)
       let isOver = false
       const producers = [
         this.#producer(topics, life),
@@ -93,10 +108,7 @@ class Program {
       const consumers = [
         this.#reader(topics, life, () => isOver),
         this.#reader(topics, life, () => isOver),
-        this.#stored(topics, life, offsets, 'least', () => isOver),
-        this.#stored(topics, life, offsets, 'most', () => isOver),
-        this.#exactly(database, topics, life, offsets, () => isOver),
-        this.#exactly(database, topics, life, offsets, () => isOver),
+        ...groupNames.map(group => this.#members(database, topics, life, group, () => isOver)),
       ]
       for (const client of [...producers, ...consumers]) client.catch(dies)
       await Promise.all(producers)
@@ -107,8 +119,11 @@ class Program {
 
   /** Nothing fails any more: all that is there is read. */
   async readAll(): Promise<void> {
-    await this.lives.live(async (database, { recorder }) => {
-      const { topics } = await this.open(database)
+    await this.lives.live(async (database, life) => {
+      const { recorder } = life
+      const topics = await this.open(database)
+      // Groups catch up: what they have not processed then they have lost.
+      for (const group of groupNames) await this.#catchUp(database, topics, life, group)
       for (const isolation of ['committed', 'uncommitted'] as const)
         for (const name of topicNames) await readWhole(topics[name], recorder, `final-${isolation}-${name}`, isolation)
     })
@@ -220,60 +235,90 @@ class Program {
     await watching
   }
 
-  #ownConsumer(
-    topic: TextTopic,
-    life: Life,
-    process: string,
-    options: Pick<RecordedConsumerOptions, 'from' | 'partitions' | 'group'>,
-  ): RecordedConsumer {
-    return new RecordedConsumer(topic, life.recorder, process, { isolation: 'committed', maxRecords: 1 + life.random.below(8), ...options })
-  }
-
-  /** At least once: process, then store the offset. At most once: the other way round. One consumer a partition, offsets in a store. */
-  async #stored(topics: OpenTopics, life: Life, offsets: Offsets, group: 'least' | 'most', isOver: () => boolean): Promise<void> {
-    await Promise.all(
-      Array.from({ length: topicPartitions.in }, async (_, partition) => {
-        const process = this.#process(group)
-        const key = offsetKey(group, partitionName('in', partition))
-        while (!isOver()) {
-          const start = Math.max(offsets.get(key) ?? 0, topics.in.partition(partition).startOffset)
-          const consumer = this.#ownConsumer(topics.in, life, process, { from: { offset: start }, partitions: [partition], group })
-          await this.#drain(consumer, life, isOver, async ({ pending, result, nextOffset }) => {
-            if (group === 'most') await offsets.put(key, nextOffset)
-            if (life.random.chance(0.5)) await life.pause(3)
-            pending.ok(result)
-            if (group === 'least') await offsets.put(key, nextOffset)
-            return true
-          })
-        }
-      }),
-    )
-  }
-
-  /** Exactly once: output and offset in one commit; two such consumers work against each other on all partitions. */
-  async #exactly(database: Database, topics: OpenTopics, life: Life, offsets: Offsets, isOver: () => boolean): Promise<void> {
-    const process = this.#process('exactly')
-    const producer = new RecordedProducer(life.recorder, process, this.#durability)
-    while (!isOver()) {
-      const partition = life.random.below(topicPartitions.in)
-      const key = offsetKey('exactly', partitionName('in', partition))
-      let from = offsets.get(key) ?? 0
-      const start = Math.max(from, topics.in.partition(partition).startOffset)
-      const consumer = this.#ownConsumer(topics.in, life, process, { from: { offset: start }, partitions: [partition], group: 'exactly' })
-      await this.#drain(consumer, life, isOver, async ({ pending, result, nextOffset }) => {
-        const transaction = `${process}:${++this.#transactions}`
-        pending.ok({ ...result, transaction })
-        if (life.random.chance(0.5)) await life.pause(3)
-        const sends = Object.values(result.records).flatMap(records => records.map(() => [topics.out, this.#draw(life, 'out')] as const))
-        const isFirst = await producer.transact(database, transaction, sends, tx => {
-          const store = tx.store(offsets)
-          if ((store.get(key) ?? 0) !== from) return false
-          store.put(key, nextOffset)
-          return true
+  /** Members of a group come and go, some too slow for it, until it is over. */
+  async #members(database: Database, topics: OpenTopics, life: Life, group: GroupName, isOver: () => boolean): Promise<void> {
+    const { random } = life
+    const assignor = (['cooperative-sticky', 'range', 'round-robin', 'sticky'] as const)[random.below(4)]!
+    const instances = random.chance(0.3)
+    const live = async (seat: number): Promise<void> => {
+      while (!isOver()) {
+        await life.pause(20)
+        await this.#member(database, topics, life, isOver, {
+          group,
+          assignor,
+          maxRecords: 1 + random.below(8),
+          sessionTimeoutMs: 60,
+          maxPollIntervalMs: 30,
+          ...(instances ? { instanceId: `${group}-${random.chance(0.9) ? seat : 0}` } : {}),
+          ...(group === 'auto' ? { autoCommit: { intervalMs: 1 + random.below(20) } } : {}),
         })
-        from = nextOffset
-        return isFirst && life.random.chance(0.8)
+      }
+    }
+    await Promise.all([live(0), live(1), live(2)])
+  }
+
+  async #member(database: Database, topics: OpenTopics, life: Life, isOver: () => boolean, options: RecordedMemberOptions): Promise<void> {
+    const { random, recorder } = life
+    const group = options.group as GroupName
+    const process = this.#process(group)
+    const member = new RecordedMember(topics.in, recorder, process, options)
+    const producer = new RecordedProducer(recorder, process, this.#durability)
+    for (let rounds = 5 + random.below(30); rounds > 0 && !isOver(); rounds--) {
+      const polled = await member.poll(1 + random.below(10))
+      if (polled === 'over') break
+      if (polled === 'nothing') continue
+      // Now and then longer than the group waits.
+      const work = (): Promise<void> => life.pause(random.chance(0.05) ? 80 : 4)
+      await this.#handle(group, member, polled, { database, topics, life, producer, work })
+    }
+    await member.close()
+  }
+
+  async #catchUp(database: Database, topics: OpenTopics, life: Life, group: GroupName): Promise<void> {
+    const process = this.#process(group)
+    const member = new RecordedMember(topics.in, life.recorder, process, { group, maxRecords: 50 })
+    const producer = new RecordedProducer(life.recorder, process, this.#durability)
+    const { consumer } = member
+    for (;;) {
+      const polled = await member.poll(20)
+      if (polled === 'over') throw new Error(`${process} was fenced, alone in its group`)
+      if (polled !== 'nothing') await this.#handle(group, member, polled, { database, topics, life, producer, work: () => life.pause(2) })
+      else if (consumer.assignment.length === topicPartitions.in && consumer.lag === 0) break
+    }
+    await member.close()
+  }
+
+  /** One batch by the recipe of its group. */
+  async #handle(group: GroupName, member: RecordedMember, polled: RecordedGroupBatch, place: RecipePlace): Promise<void> {
+    const { database, topics, life, producer, work } = place
+    const { pending, result, batch } = polled
+    const commit = async (): Promise<boolean> => {
+      try {
+        await batch.commit()
+        return true
+      } catch (error) {
+        if (!isFenced(error)) throw error
+        return false
+      }
+    }
+    if (group === 'most') {
+      if (!(await commit())) return pending.fail(result)
+      await work()
+      pending.ok(result)
+    } else if (group === 'exactly') {
+      const transaction = `exactly:${++this.#transactions}`
+      pending.ok({ ...result, transaction })
+      await work()
+      const sends = batch.records.map(() => [topics.out, this.#draw(life, 'out')] as const)
+      const isCommitted = await producer.transact(database, transaction, sends, tx => {
+        batch.commitWith(tx)
+        return life.random.chance(0.9)
       })
+      if (!isCommitted) member.goBack(polled)
+    } else {
+      await work()
+      pending.ok(result)
+      if (group === 'least') await commit()
     }
   }
 

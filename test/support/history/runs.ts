@@ -46,7 +46,13 @@ function perProcess(operations: readonly Operation[]): Map<string, Operation[]> 
     if (call.kind !== 'crash') found.get(operation.process)?.push(operation)
     else for (const process of call.processes ?? found.keys()) found.get(process)?.push(operation)
   }
+  for (const mine of found.values()) mine.sort((a, b) => momentOf(a) - momentOf(b))
   return found
+}
+
+/** A poll counts when it is answered: what the group gave and took during the call came before its records. */
+function momentOf({ call, invokedAt, completedAt }: Operation): number {
+  return call.kind === 'poll' && Number.isFinite(completedAt) ? completedAt : invokedAt
 }
 
 function runsOfProcess(process: string, operations: readonly Operation[]): Run[] {

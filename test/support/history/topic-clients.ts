@@ -3,7 +3,19 @@
  * by its header `id`.
  */
 import { isVarveError } from '../../../engine/errors.ts'
-import type { ConsumedBatch, ConsumedRecord, ConsumeFrom, Consumer, Database, Outgoing, Sent, Topic } from '../../../index.ts'
+import type {
+  ConsumedBatch,
+  ConsumedRecord,
+  ConsumeFrom,
+  Consumer,
+  Database,
+  GroupConsumeOptions,
+  GroupConsumer,
+  Outgoing,
+  Sent,
+  Topic,
+  TopicPartition,
+} from '../../../index.ts'
 import type { Partition, Polled, PollResult, SendCall } from './history.ts'
 import type { HistoryRecorder, PendingOperation } from './recorder.ts'
 
@@ -99,7 +111,7 @@ export class RecordedProducer {
         return wanted
       })
     } catch (error) {
-      if (!isVarveError(error, 'BUSY') && !isVarveError(error, 'CONFLICT')) throw error
+      if (!isVarveError(error, 'BUSY') && !isVarveError(error, 'CONFLICT') && !isFenced(error)) throw error
     }
     if (isCommitted) commit.ok()
     else commit.fail()
@@ -228,4 +240,92 @@ export async function readWhole(
     records: {},
     reachedEnd: reachedEnd.map(partition => partitionName(topic.name, partition)),
   })
+}
+
+/** The group goes on without this member, or the member without this partition. */
+export function isFenced(error: unknown): boolean {
+  return (['FENCED_MEMBER', 'UNKNOWN_MEMBER', 'ILLEGAL_GENERATION', 'NOT_ASSIGNED', 'CLOSED'] as const).some(code =>
+    isVarveError(error, code),
+  )
+}
+
+/** A batch of a group's member, not yet processed. */
+export interface RecordedGroupBatch extends RecordedBatch {
+  readonly batch: Batch
+}
+
+export type RecordedMemberOptions = Omit<GroupConsumeOptions, 'onAssigned' | 'onRevoked' | 'onLost'>
+
+/** A member of a group: each `poll` is an operation, and what the group gives and takes is noted with the offsets at which reading goes on. */
+export class RecordedMember {
+  readonly consumer: GroupConsumer<string, string>
+  readonly #topic: TextTopic
+  readonly #recorder: HistoryRecorder
+  readonly #process: string
+  readonly #group: string
+
+  constructor(topic: TextTopic, recorder: HistoryRecorder, process: string, options: RecordedMemberOptions) {
+    this.#topic = topic
+    this.#recorder = recorder
+    this.#process = process
+    this.#group = options.group
+    recorder.note(process, { kind: 'subscribe', topics: [topic.name] })
+    const rebalance = (revoked: readonly TopicPartition[], assigned: readonly TopicPartition[]): void => {
+      const names = [revoked, assigned].map(places => places.map(place => partitionName(place.topic, place.partition)))
+      recorder.note(process, { kind: 'rebalance', revoked: names[0]!, assigned: names[1]! })
+    }
+    this.consumer = topic.consume({
+      ...options,
+      onAssigned: places => {
+        rebalance([], places)
+        for (const place of places) this.#noteSeek(place, this.consumer.position(place))
+      },
+      onRevoked: places => rebalance(places, []),
+      onLost: places => rebalance(places, []),
+    })
+  }
+
+  #noteSeek({ topic, partition }: TopicPartition, offset: number): void {
+    this.#recorder.note(this.#process, { kind: 'seek', partition: partitionName(topic, partition), offset })
+  }
+
+  /** The next batch; 'nothing' when none came in time, 'over' when this member is out for good. */
+  async poll(maxWaitMs: number): Promise<RecordedGroupBatch | 'nothing' | 'over'> {
+    const pending = this.#recorder.invoke(this.#process, { kind: 'poll', isolation: 'committed', group: this.#group })
+    let batch: Batch | undefined
+    try {
+      batch = await this.consumer.poll({ maxWaitMs })
+    } catch (error) {
+      if (!isFenced(error)) throw error
+      pending.fail()
+      return 'over'
+    }
+    if (batch === undefined) {
+      pending.fail()
+      return 'nothing'
+    }
+    const { partition, nextOffset, records } = batch
+    const name = partitionName(this.#topic.name, partition)
+    const isAtEnd = nextOffset >= this.#topic.partition(partition).highWatermark
+    const polled = records.map((record): Polled => [record.offset, nameOfRecord(record)])
+    return { pending, batch, partition, nextOffset, result: { records: { [name]: polled }, ...(isAtEnd ? { reachedEnd: [name] } : {}) } }
+  }
+
+  /** Goes back to the first record of a batch whose processing was given up, unless the partition has gone. */
+  goBack({ batch: { topic, partition, records } }: RecordedGroupBatch): void {
+    const place = { topic, partition }
+    if (!this.consumer.assignment.some(held => held.topic === topic && held.partition === partition)) return
+    const { offset } = records[0]!
+    this.consumer.seek(place, offset)
+    this.#noteSeek(place, offset)
+  }
+
+  /** Leaves the group. */
+  async close(): Promise<void> {
+    try {
+      await this.consumer.close()
+    } catch (error) {
+      if (!isFenced(error)) throw error
+    }
+  }
 }

@@ -388,6 +388,26 @@ describe('order of polls', () => {
     for (const other of others) expect(kindsOf(polls(other, [[5, 'x']]))).toEqual(['poll-skip'])
   })
 
+  test('what the group gave and took during a poll came before its records', () => {
+    const during = (isAfter: boolean): HistoryScript => {
+      const history = script()
+        .send('a', 'v', 0)
+        .send('a', 'w', 1)
+        .poll('c', [
+          [0, 'v'],
+          [1, 'w'],
+        ])
+      const poll = history.invoke('c', { kind: 'poll', isolation: 'committed' })
+      const rebalance = (): unknown => history.note('c', { kind: 'rebalance', revoked: ['p/0'], assigned: ['p/0'] })
+      if (!isAfter) rebalance()
+      poll.ok({ records: { 'p/0': [[0, 'v']] } })
+      if (isAfter) rebalance()
+      return history
+    }
+    expect(kindsOf(during(false))).toEqual([])
+    expect(kindsOf(during(true))).toEqual(['nonmonotonic-poll'])
+  })
+
   test('a seek to an offset begins there: a skip is told from it on, and what lies below it', () => {
     const seek =
       (offset: number): ((history: HistoryScript) => HistoryScript) =>
