@@ -1,8 +1,9 @@
 /**
- * `npm start`: three million real flights through the log, and the first of them through a store. Reads them from Parquet (and samples from
+ * `npm start`: three million real flights through the log, and the first of them through a store and a topic. Reads them from Parquet (and samples from
  * JSON), appends them durably to sixteen logs, reads everything back by offset and by time; puts a part into a store with two indexes, asks it by key,
  * range and index, cancels flights by transactions, follows the change feed in a process that is killed, verifies every file, opens again, resumes the
- * feed where it was, looks at the store as it was before, and prints what each step found and took.
+ * feed where it was, looks at the store as it was before; streams the same part through a topic of four partitions, whose group of two consumers is
+ * killed and goes on with exact counts, replays it from a time and compacts it; and prints what each step found and took.
  *
  *   node dist/examples/flights.js [--dir folder] [--keep]
  *
@@ -21,6 +22,7 @@ import { Loader, logNames } from './flights/load.ts'
 import { type LogModel, moments } from './flights/model.ts'
 import { grouped, Steps } from './flights/steps.ts'
 import { loadedFlights, StoreSteps } from './flights/store-steps.ts'
+import { TopicSteps } from './flights/topic-steps.ts'
 
 interface Source {
   readonly kind: string
@@ -94,7 +96,7 @@ async function verifyFiles(steps: Steps, folder: string): Promise<void> {
       },
     })
     if (!report.ok) throw new Error(`damaged: ${JSON.stringify(report.findings.filter(({ severity }) => severity === 'error'))}`)
-    return { records: report.records, bytes: report.bytes, finding: 'no byte is wrong, after the kill' }
+    return { records: report.records, bytes: report.bytes, finding: 'no byte is wrong, after the kills' }
   })
 }
 
@@ -110,15 +112,19 @@ async function run(folder: string, steps: Steps): Promise<void> {
     })
     await readBack(steps, database, loader.models)
 
-    const stores = new StoreSteps(steps, await loadedFlights())
+    const flights = await loadedFlights()
+    const stores = new StoreSteps(steps, flights)
+    const topics = new TopicSteps(steps, flights)
     await stores.load(database)
     await stores.query(database)
     await stores.cancel(database)
+    await topics.send(database)
     await steps.time('close', async () => {
       await database.close()
       return 'the folder is free for another process'
     })
     await stores.followAndKill(folder)
+    await topics.consumeAndKill(folder)
     await verifyFiles(steps, folder)
     await steps.time('open again', async () => {
       database = await open(folder)
@@ -126,6 +132,9 @@ async function run(folder: string, steps: Steps): Promise<void> {
     })
     await stores.resume(database)
     await stores.lookBack(database)
+    await topics.resume(database)
+    await topics.replay(database)
+    await topics.compact(database)
     for (const [i, name] of logNames.entries())
       compare(`${name}: end after reopening`, database.log(name).endOffset, loader.models[i]?.count)
   } finally {

@@ -47,6 +47,7 @@ const optionNames: ReadonlySet<string> = new Set(['partitions', 'from', 'isolati
 /** Reads partitions of topics; see `Topic`. */
 export class Consumer<V = unknown, K = unknown> implements AsyncIterable<ConsumedBatch<V, K>> {
   readonly #session = new FetchSession()
+  readonly #timers: Topics['host']['environment']['timers']
   readonly #options: ConsumeOptions
   readonly #ended = new AbortController()
   /** By fetcher: where `until: 'end'` stops. */
@@ -54,8 +55,9 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
   #isReading = false
 
   /** For `Topic` and `Database`. */
-  constructor(_topics: Topics, cores: readonly TopicCore<V, K>[], options: ConsumeOptions) {
+  constructor(topics: Topics, cores: readonly TopicCore<V, K>[], options: ConsumeOptions) {
     checkConsumeOptions(options)
+    this.#timers = topics.host.environment.timers
     this.#options = options
     for (const core of cores) {
       const partitions = options.partitions ?? Array.from({ length: core.partitionCount }, (_, partition) => partition)
@@ -110,7 +112,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
           const batch = this.#batch(polled)
           if (batch !== undefined) yield batch
         } else if (this.#isAtEnd()) return
-        else await this.#session.wait(signal)
+        else await this.#session.wait(signal, this.#timers)
         this.#dropEnded()
       }
     } finally {
@@ -137,7 +139,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
           const { topic, partition } = fetcher.source
           if (slice !== undefined) yield { topic, partition, ...slice }
         } else if (this.#isAtEnd()) return
-        else await this.#session.wait(signal)
+        else await this.#session.wait(signal, this.#timers)
         this.#dropEnded()
       }
     } finally {

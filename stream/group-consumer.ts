@@ -325,7 +325,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
         const taken = await this.#tolerate(take)
         if (taken !== undefined) return taken
         if (isLate) return undefined
-        if (!this.#membership.isPending && !signal.aborted) await this.#tolerate(() => this.#session.wait(signal))
+        if (!this.#membership.isPending && !signal.aborted) await this.#tolerate(() => this.#session.wait(signal, environment.timers))
       }
       return undefined
     } finally {

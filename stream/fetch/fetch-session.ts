@@ -4,8 +4,12 @@
  * A partition that has nothing is waited for once, by one waiter on its log that stays until it fires, however often somebody polls. Owned by a consumer.
  * Invariant: a session is polled by one caller at a time.
  */
+import type { Environment } from '../../engine/index.ts'
 import type { ConsumedRecord } from './consumed-record.ts'
 import type { PartitionFetcher } from './partition-fetcher.ts'
+
+/** Longer than any loop waits, ms. */
+const holdMs = 0x7fff_ffff
 
 export interface PollOptions {
   readonly recordsMax: number
@@ -79,9 +83,11 @@ export class FetchSession {
     return undefined
   }
 
-  /** Resolves when a partition may have something, `wake` was called, or the signal fired. Rejects with the error of a log. */
-  async wait(signal: AbortSignal): Promise<void> {
+  /** Resolves, having kept the process alive so long, when a partition may have something, `wake` was called, or the signal fired. Rejects with the error of a log. */
+  async wait(signal: AbortSignal, timers: Environment['timers']): Promise<void> {
     if (signal.aborted) return
+    // A loop that waits for records is what the process lives for, as a server's socket would be.
+    const letGo = timers.after(holdMs, () => undefined, true)
     const woken = new Promise<void>(resolve => {
       this.#wake = resolve
     })
@@ -92,6 +98,7 @@ export class FetchSession {
       else this.#watch(fetcher)
     }
     await woken
+    letGo()
     this.#wake = undefined
     signal.removeEventListener('abort', this.#onAbort)
     const failed = this.#failed
