@@ -1,4 +1,4 @@
-/** The small examples run as they are, and the README shows two of them to the letter. */
+/** The small examples run as they are, and README and API.md show some of them to the letter. */
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
@@ -13,6 +13,10 @@ async function outputOf(example: string): Promise<string> {
 
 test('quickstart prints what it appended', async () => {
   expect(await outputOf('quickstart')).toBe('0: ada 12 eggs\n1: bob 1 goose')
+})
+
+test('topic: what was sent is billed exactly once', async () => {
+  expect(await outputOf('topic')).toBe("[ [ 'ada', 21 ], [ 'bob', 3 ] ]")
 })
 
 test('store prints what it put, found, deleted and let expire', async () => {
@@ -57,11 +61,15 @@ test('level: a graph database of the Level ecosystem works on Varve, a sublevel 
   )
 })
 
-test.each(['store', 'quickstart'])('the README shows %s as it is', name => {
+test.each([
+  ['store', 'README.md'],
+  ['topic', 'README.md'],
+  ['quickstart', 'docs/API.md'],
+])('%s is shown in %s as it is', (name, document) => {
   const source = readFileSync(`examples/${name}.ts`, 'utf8')
   const shown = source.slice(source.indexOf('// [readme]\n') + '// [readme]\n'.length, source.indexOf('// [/readme]'))
   expect(shown.length).toBeGreaterThan(500)
-  expect(readFileSync('README.md', 'utf8')).toContain(shown.trim())
+  expect(readFileSync(document, 'utf8')).toContain(shown.trim())
 })
 
 test('docs/API.md shows the following reader as it is', () => {
