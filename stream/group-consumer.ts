@@ -309,10 +309,14 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     const cancel =
       maxWaitMs === undefined || isLate
         ? undefined
-        : environment.timers.after(maxWaitMs, () => {
-            isLate = true
-            this.#session.wake()
-          })
+        : environment.timers.after(
+            maxWaitMs,
+            () => {
+              isLate = true
+              this.#session.wake()
+            },
+            true,
+          )
     for (const assigned of this.#assigned.values()) assigned.processed = assigned.handed
     this.#join()
     this.#membership.polled(true)

@@ -65,6 +65,8 @@ export class GroupCoordinator {
   #generation = 0
   /** Set from the first cause of a rebalance to the assignment. Times are forward time, ms. */
   #preparing: { readonly reason: RebalanceReason; readonly since: number; closesAt: number } | undefined
+  /** When the join window was looked at last; forward time, ms. */
+  #gathersAt = 0
   /** When the rebalance began that is not complete yet; forward time, ms. */
   #unstableSince: number | undefined
   /** All members have confirmed the newest assignment. */
@@ -92,6 +94,11 @@ export class GroupCoordinator {
 
   get generation(): number {
     return this.#generation
+  }
+
+  /** The join window is open: the group waits for time to pass, and for nothing else. */
+  get isGathering(): boolean {
+    return this.#preparing !== undefined && this.#gathersAt < this.#preparing.closesAt
   }
 
   /** How many members there are, those that are away included. */
@@ -366,6 +373,7 @@ export class GroupCoordinator {
   /** Step 2, when it is time. */
   #maybeAssign(time: number): void {
     const preparing = this.#preparing
+    this.#gathersAt = time
     if (preparing === undefined || time < preparing.closesAt) return
     if (this.#assignor?.protocol === 'eager' && this.#holders.held > 0) return
     assert(this.#assignor !== undefined, 'a group with members has an assignor', this.group)

@@ -95,6 +95,8 @@ export class GroupHost implements GroupTransport {
   #cancel: (() => void) | undefined
   /** When the timer fires, monotonic ms. */
   #timerAt = Number.POSITIVE_INFINITY
+  /** A consumer waits for the end of a join window, and perhaps nothing else keeps the process alive. */
+  #timerKeepsAlive = false
   #cancelExpiry: (() => void) | undefined
 
   constructor(place: GroupHostPlace) {
@@ -333,16 +335,19 @@ export class GroupHost implements GroupTransport {
   #schedule(): void {
     const delay = this.#groups.delay(this.#now())
     const at = delay === undefined ? Number.POSITIVE_INFINITY : this.#now() + delay
-    if (at >= this.#timerAt) return
+    const keepsAlive = this.#groups.isGathering
+    if (at >= this.#timerAt && (!keepsAlive || this.#timerKeepsAlive)) return
     this.#cancel?.()
     this.#timerAt = at
+    this.#timerKeepsAlive = keepsAlive
     const { timers } = this.#place.host.environment
-    this.#cancel = timers.after(Math.max(0, delay ?? 0), () => {
+    const fire = (): void => {
       this.#cancel = undefined
       this.#timerAt = Number.POSITIVE_INFINITY
       // Heartbeats that have arrived while the thread was busy come first.
       timers.soon(() => this.#tick())
-    })
+    }
+    this.#cancel = timers.after(delay ?? 0, fire, keepsAlive)
   }
 
   #tick(): void {

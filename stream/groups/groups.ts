@@ -20,6 +20,7 @@ export class Groups {
   readonly #place: CoordinatorPlace
   #output: GroupOutput = { nudges: [], events: [] }
   readonly #queue = new DeadlineQueue<GroupCoordinator>()
+  readonly #gathering = new Set<GroupCoordinator>()
   /** For each coordinator in the queue the time of its entry that counts: the earliest. */
   readonly #queued = new Map<GroupCoordinator, number>()
 
@@ -34,6 +35,11 @@ export class Groups {
         return groups.#output
       },
     }
+  }
+
+  /** Some group's join window is open: `tick` will be called soon, and somebody waits for it. */
+  get isGathering(): boolean {
+    return this.#gathering.size > 0
   }
 
   /** Names of all groups, empty ones too. */
@@ -126,6 +132,7 @@ export class Groups {
     coordinator.delete()
     this.#groups.delete(group)
     this.#queued.delete(coordinator)
+    this.#gathering.delete(coordinator)
   }
 
   #create(group: string): GroupCoordinator {
@@ -141,6 +148,8 @@ export class Groups {
 
   /** Makes sure that the queue wakes the coordinator in time. */
   #enqueue(coordinator: GroupCoordinator): void {
+    if (coordinator.isGathering) this.#gathering.add(coordinator)
+    else this.#gathering.delete(coordinator)
     const at = coordinator.dueAt
     if (at >= (this.#queued.get(coordinator) ?? Number.POSITIVE_INFINITY)) return
     this.#queued.set(coordinator, at)

@@ -440,6 +440,19 @@ describe('load', () => {
 })
 
 describe('time', () => {
+  test('an open join window is a wait that a process must live through; nothing else is', () => {
+    const world = new World()
+    const ada = world.join('ada', { assignors: ['range'] })
+    expect(world.groups.isGathering).toBe(true)
+    world.pass(100)
+    expect(world.groups.isGathering).toBe(false)
+    ada.stuck = true
+    world.join('bob', { assignors: ['range'] })
+    expect(world.groups.isGathering).toBe(true)
+    world.pass(100)
+    expect([world.state(), world.groups.isGathering]).toEqual(['PreparingRebalance', false])
+  })
+
   test('a clock that is set back expires nobody and asks for no negative timer; one that then goes on does', () => {
     const world = new World()
     const ada = world.join('ada')
