@@ -189,6 +189,8 @@ export class Database implements Committer, Definitions {
         this.#deleteDoomed()
         if (options.autoConsolidate && this.#closing === undefined) this.#consolidator.wake()
       },
+      untilRoom: async (bytes, onStep) =>
+        !options.autoConsolidate || this.#closing !== undefined || (await this.#consolidator.untilRoom(bytes, onStep)),
       checkLock: () => this.#checkLock(),
       slotOf: log => this.#stores.histories.of(log)?.takeTimes(),
     })

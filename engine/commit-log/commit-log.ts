@@ -749,6 +749,14 @@ export class CommitLog {
     stallChannel.publish({ database: this.#folder, kind, limit, bytes, limitBytes: this.#options[limit] })
   }
 
+  /**
+   * A flush waits, and something went on behind it: lets the acknowledgements go that wait too, so that writers who honour them go on slowly instead of not at
+   * all. Not when the tails are nearly full: what comes then would be refused.
+   */
+  relieveHeld(): void {
+    if (this.#tailBytes <= (this.#options.tailBytesMax * 3) / 4) this.#waits.letGo()
+  }
+
   /** A flush ended, or memory was freed: lets acknowledgements go that waited for it. */
   relieve(): void {
     if (!this.stalled || !this.#observer.isFlushing()) this.#waits.letGo()

@@ -29,8 +29,8 @@ import { RunCompaction, type RunCompactionHost } from './run-compaction.ts'
 
 const deleteRetentionMsDefault = 24 * 3600 * 1000
 const compactionMapBytes = 64 * 1024 * 1024
-/** A merge of this many times `ownSegmentBytes` gets a worker of its own, which ends with it: flushes, which writers wait for, do not queue behind it. */
-const ownWorkerFactor = 16
+/** A merge of this many times `ownSegmentBytes` gets a second worker: flushes, which writers wait for, do not queue behind it. */
+const ownWorkerFactor = 4
 
 export interface ConsolidatorHost extends RunCompactionHost {
   readonly environment: Environment
@@ -64,6 +64,8 @@ export class Consolidator {
   #woken = false
   #stopped = false
   #lastError: VarveError | undefined
+  /** The second worker, while there is something to merge. */
+  #ownExecutor: Executor | undefined
   readonly #counters = { merges: 0, bytesIn: 0, bytesOut: 0, failures: 0 }
   /** What is merged in store logs, and how much it was. */
   readonly runs: RunCompaction
@@ -89,7 +91,11 @@ export class Consolidator {
     this.#enqueue(async () => {
       this.#woken = false
       // Under steady writes there is always something to merge: who waits comes in between.
-      await this.#untilQuiet(() => this.#waiting > 0)
+      try {
+        await this.#untilQuiet(() => this.#waiting > 0)
+      } finally {
+        if (this.#waiting === 0) await this.#closeExecutor()
+      }
       if (this.#waiting > 0) this.wake()
     }).catch(error => {
       this.#counters.failures++
@@ -97,9 +103,37 @@ export class Consolidator {
     })
   }
 
+  /**
+   * Resolves when stores that are written over take no more space than they should, or when merges cannot help. What waits is the next flush, one small merge
+   * after the other; `onStep` is called behind each. False when the flush, which would write so many bytes, should write less.
+   */
+  async untilRoom(flushBytes: number, onStep: () => void): Promise<boolean> {
+    while (!this.#stopped && this.runs.isBehind()) {
+      try {
+        if (!(await this.#enqueue(() => this.#mergeOnce()))) break
+        onStep()
+      } catch {
+        break // counted where it is tried again; writes go on
+      }
+    }
+    return !this.runs.wouldBeBehind(flushBytes)
+  }
+
+  async #mergeOnce(): Promise<boolean> {
+    const groups = this.runs.next()
+    if (groups.length > 0) await this.#merge(groups)
+    return groups.length > 0
+  }
+
   /** Merges until there is nothing worth merging. */
   run(): Promise<void> {
-    return this.#enqueue(() => this.#untilQuiet())
+    return this.#enqueue(async () => {
+      try {
+        await this.#untilQuiet()
+      } finally {
+        if (this.#waiting === 0) await this.#closeExecutor()
+      }
+    })
   }
 
   /** Compacts a topic log by key, or brings all runs of a store log to its bottom, without garbage. */
@@ -119,16 +153,26 @@ export class Consolidator {
   async stop(): Promise<void> {
     this.#stopped = true
     await this.#queue
+    await this.#closeExecutor()
   }
 
-  #enqueue(run: () => Promise<void>): Promise<void> {
+  async #closeExecutor(): Promise<void> {
+    const executor = this.#ownExecutor
+    this.#ownExecutor = undefined
+    await executor?.close()
+  }
+
+  #enqueue<T>(run: () => Promise<T>): Promise<T> {
     this.#waiting++
     const result = this.#queue.then(() => {
       this.#waiting--
       if (this.#stopped) throw new VarveError('CLOSED', 'the database is closed')
       return run()
     })
-    this.#queue = result.catch(() => undefined) // the caller has the rejection; the queue only orders
+    this.#queue = result.then(
+      () => undefined,
+      () => undefined,
+    ) // the caller has the rejection; the queue only orders
     return result
   }
 
@@ -285,7 +329,11 @@ export class Consolidator {
 
   async #mergeRuns(log: LogicalLog): Promise<void> {
     const next = this.runs.wholeLog(log)
-    for (let group = next(); group !== undefined && !this.#stopped; group = next()) await this.#merge([group])
+    try {
+      for (let group = next(); group !== undefined && !this.#stopped; group = next()) await this.#merge([group])
+    } finally {
+      if (this.#waiting === 0) await this.#closeExecutor()
+    }
   }
 
   /** Steps 2 to 4. */
@@ -309,7 +357,9 @@ export class Consolidator {
     }
     const generations = new Map(groups.map(({ logId }) => [logId, this.#host.logs.existing(logId)?.generation]))
     const bytes = groups.reduce((sum, group) => sum + group.bytes, 0)
-    const executor = bytes >= this.#host.ownSegmentBytes * ownWorkerFactor ? environment.createExecutor() : this.#host.executor
+    const isLarge = bytes >= this.#host.ownSegmentBytes * ownWorkerFactor
+    if (isLarge) this.#ownExecutor ??= environment.createExecutor()
+    const executor = (isLarge ? this.#ownExecutor : undefined) ?? this.#host.executor
     for (const id of sourceIds) manifest.pin(id)
     let output: MergeOutput
     try {
@@ -317,7 +367,6 @@ export class Consolidator {
       await manifest.prepare(output.segments)
     } finally {
       for (const id of sourceIds) manifest.unpin(id)
-      if (executor !== this.#host.executor) await executor.close()
     }
     const rows = this.#mergedRows(groups, output)
     rows.push({ key: rowKeys.ids, value: packRow({ ...catalog.ids, edit: Math.max(catalog.ids.edit, editId + 1) }) })

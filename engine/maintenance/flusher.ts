@@ -57,6 +57,8 @@ export interface FlusherHost {
   segmentsChanged(): void
   /** A metadata slot that is to be stored together with what is flushed of the log. */
   slotOf(log: LogicalLog): { readonly slot: string; readonly value: Uint8Array } | undefined
+  /** Waits for merges where stores take too much space, calling `onStep` as they go on; false when a flush of so many bytes should write less. */
+  untilRoom(flushBytes: number, onStep: () => void): Promise<boolean>
   /** Throws LOCKED when somebody else took the folder (its lock file was deleted by hand). */
   checkLock(): Promise<void>
 }
@@ -136,6 +138,10 @@ export class Flusher {
       let count = 0
       while (count < arenasPerFlushMax && tails[count]?.sealed === true) count++
       if (count === 0) return
+      // Where space is short it is one arena at a time: what a flush writes comes on top of what lies there.
+      const bytes = usedBytes(tails.slice(0, count))
+      if (!(await this.#host.untilRoom(bytes, () => this.#host.commitLog.relieveHeld()))) count = 1
+      if (this.#stopped) return
       const batch = tails.slice(0, count)
       if (!this.#isWorthwhile(batch)) return
       try {

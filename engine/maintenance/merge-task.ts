@@ -60,6 +60,8 @@ export interface MergeGroup {
   readonly range?: KeyRange
   /** Pieces of the bottom level: a piece of this size is cut, and the next one goes into a file of its own. Default: never. */
   readonly pieceBytes?: number
+  /** The same: bytes of the runs above the bottom in it. */
+  readonly newsBytes?: number
   /** Runs: the parts are not read, an empty run takes their place. */
   readonly isEmpty?: boolean
   /** Chosen by run compaction, which counts it. */

@@ -40,6 +40,7 @@ import {
   type RunPickOptions,
   runPickDefaults,
 } from './pick-runs.ts'
+import { SpaceDebt } from './space-debt.ts'
 
 /** What merges of store logs need to know of those who read them. */
 export interface RunViews {
@@ -84,12 +85,14 @@ export class RunCompaction {
   readonly #settled = new WeakMap<LogicalLog, readonly PartRef[]>()
   /** Parts when the log was first looked at. Indexes are read only of logs that changed since: others may be many, and nobody uses them. */
   readonly #first = new WeakMap<LogicalLog, readonly PartRef[]>()
+  readonly #debt: SpaceDebt
   /** The log that got the last merge of its own. */
   #served = -1
 
   constructor(host: RunCompactionHost) {
     this.#host = host
     const ownBytes = host.ownSegmentBytes
+    this.#debt = new SpaceDebt(ownBytes)
     this.#options = { ...runPickDefaults, ownBytes, pieceBytesMin: Math.max(ownBytes * 8, 1024) }
   }
 
@@ -215,7 +218,7 @@ export class RunCompaction {
     const bytes = pieceBytes + newsBytes
     const group = this.#group(log, read, { level: levelBottom, firstOffset, endOffset, bytes, holdsOldest: true })
     const cut = this.#cut(bytes, Math.max(bytes, sumOf(regions)))
-    return { ...group, replaced: replaced.map(mergePartOf), range, ...cut, isCompaction: true }
+    return { ...group, replaced: replaced.map(mergePartOf), range, newsBytes, ...cut, isCompaction: true }
   }
 
   /** In pieces of about the size that suits the bottom: never a small one behind a large one. */
@@ -268,6 +271,7 @@ export class RunCompaction {
         }
       }
       counters.runCompactions++
+      if (group.newsBytes !== undefined) this.#debt.learn(group.logId, group.newsBytes, group.bytes - bytes)
       const ofLog = this.bytesByLog.get(group.logId) ?? { in: 0, out: 0 }
       ofLog.in += group.bytes
       ofLog.out += bytes
@@ -277,6 +281,16 @@ export class RunCompaction {
       this.bytesInByLevel[level] = (this.bytesInByLevel[level] ?? 0) + group.bytes
       this.bytesOutByLevel[level] = (this.bytesOutByLevel[level] ?? 0) + bytes
     }
+  }
+
+  /** Whether stores that are written over have so much above their bottoms that a flush should wait for merges; see `space-debt.ts`. */
+  isBehind(): boolean {
+    return this.#debt.isTooLarge(this.#host.manifest.live())
+  }
+
+  /** Whether a flush of so many bytes would make it so. */
+  wouldBeBehind(flushBytes: number): boolean {
+    return this.#debt.wouldBeTooLarge(this.#host.manifest.live(), flushBytes)
   }
 
   /** Ids of store logs that have enough in runs for a file of their own, or too many runs; ascending. From directories alone. */

@@ -30,7 +30,7 @@ export const varve: StoreEngine = {
   settings: "string keys, value codec 'string' ('bytes' for buffers), default options; fillsync with sync: 'inline'",
   available: () => ({ version: packageVersion() }),
   durability: () => 'sync',
-  isLog: name => name.startsWith('commit-') && name.endsWith('.log'),
+  isLog: name => /^(commit|spare|staged)-\d+\.log/.test(name), // files of the commit log, in use or kept for reuse
   async open(folder, { values, writes, budgetBytes }) {
     const options: OpenOptions & { readonly memoryBytesMax?: number } = {
       ...(writes === 'syncSingle' && { sync: 'inline' }),

@@ -1,10 +1,10 @@
 /**
  * Goal: a store whose bottom is merged piece by piece reads as the model at every moment, in between steps and after reopening too; runs above go when
- * every region has them. A simulated database with pieces of a kilobyte.
+ * every region has them; and the disk never holds twice what is live. A simulated database with pieces of a kilobyte.
  */
 import { describe, expect, test } from 'vitest'
 import type { Database } from '../../../../engine/database.ts'
-import type { SimRandom } from '../../../../engine/env/index.ts'
+import type { SimEnvironment, SimRandom } from '../../../../engine/env/index.ts'
 import type { PartRef } from '../../../../engine/log/parts.ts'
 import { isNeeded, isPiece, regionsOf } from '../../../../engine/maintenance/bottom-level.ts'
 import { PART_RUN } from '../../../../engine/segment/format.ts'
@@ -131,6 +131,47 @@ describe.each([1, 2, 3, 4])('seed %i', seed => {
     })
     expect(seen.pieces).toBeGreaterThan(6)
     expect(seen.partly).toBeGreaterThan(0)
+  })
+})
+
+/** Bytes of all segments, live or not deleted yet. */
+function segmentBytes(environment: SimEnvironment): number {
+  let bytes = 0
+  for (const name of environment.files.listSync(folder)) {
+    if (name.endsWith('.seg')) bytes += environment.files.statSync(`${folder}/${name}`)?.size ?? 0
+  }
+  return bytes
+}
+
+test('while a store is written over again and again, the disk holds less than twice what is live, and one flush', async () => {
+  const environment = newEnvironment(5)
+  const random = environment.random as SimRandom
+  await environment.drive(async () => {
+    const db = await openSim(environment, { ...options, commitLogFileBytesFirst: 32 * 1024, autoConsolidate: true })
+    const store = db.store<string, string>('s', { keys: 'string', value: 'string' })
+    const keys = 1500
+    for (let n = 0; n < keys; n++) store.put(keyOf(n), 'v'.repeat(200)).catch(() => undefined)
+    await db.seal()
+    await store.compact()
+    const live = segmentBytes(environment)
+    let peak = 0
+    let operations = 0
+    const unhook = environment.disk.onOperation(() => {
+      if (operations++ % 8 === 0) peak = Math.max(peak, segmentBytes(environment))
+    })
+    for (let i = 0; i < keys * 3; i++) {
+      const written = store.put(keyOf(random.below(keys)), 'w'.repeat(200))
+      if (i % 20 === 0) await written
+    }
+    unhook()
+    const { merge } = db.stats()
+    expect(merge.runCompactions).toBeGreaterThan(20)
+    // A flush takes what has gathered: at most four files.
+    expect(peak).toBeLessThan(2 * live + 32 * 1024)
+    await db.seal()
+    await store.compact()
+    expect(store.stats().bytes).toBeLessThan(1.2 * keys * 205)
+    await closeSound(db)
   })
 })
 
