@@ -27,7 +27,8 @@ export class TopicProducers {
   readonly commitOffsets: (tx: Transaction, commit: OffsetCommit) => void
   readonly #open = new Set<Producer>()
 
-  constructor(topics: Topics) {
+  /** `markersPerCommit`: see `CoordinatorPlace`. */
+  constructor(topics: Topics, options: { readonly markersPerCommit?: number } = {}) {
     this.host = topics.host
     this.commitOffsets = (tx, commit) => topics.groups.transport.commitWith(tx, commit)
     this.registry = new ProducerRegistry(topics.host, new InternalTopic<ProducerRow>(placeOf(topics, producerStateTopic)))
@@ -39,6 +40,7 @@ export class TopicProducers {
         const core = topics.coreById(topicId)
         return core === undefined || core.dropped ? undefined : core.partition(partition)
       },
+      markersPerCommit: options.markersPerCommit,
     })
   }
 

@@ -5,7 +5,7 @@
  * `extendTransaction` gives the engine's transaction the verb `topic`. Records gather by partition and are appended in the turn of the commit, behind what
  * was sent outside before it.
  */
-import type { Transaction } from '../engine/index.ts'
+import { type Transaction, VarveError } from '../engine/index.ts'
 import type { CommitOptions } from './consumed-batch.ts'
 import { StickyPartition } from './partition/partitioner.ts'
 import type { Outgoing } from './produce/outgoing.ts'
@@ -66,7 +66,14 @@ class ExtendedTransaction implements TopicTransaction {
   /** In the turn of the commit. */
   #append(): void {
     if (this.#batches.length === 0) return
-    this.#topics.accumulator.flush()
+    const { accumulator } = this.#topics
+    accumulator.flush()
+    if (accumulator.isBlocked) {
+      // What was sent before waits for room, and these records must not overtake it.
+      throw new VarveError('BUSY', 'records sent before the transaction wait for room in the commit log: await them, or drain()', {
+        details: { limit: 'tailBytesMax' },
+      })
+    }
     const byLog = new Map<PartitionBatch['log'], { readonly core: TopicCore; readonly batch: PartitionBatch }>()
     for (const { core, batch } of this.#batches) {
       const known = byLog.get(batch.log)

@@ -27,8 +27,8 @@ import { producerEpochMax, producerFenced } from '../produce/producer-registry.t
 
 /** Name of the internal topic. */
 export const transactionStateTopic = '__transaction_state'
-/** Markers of one commit. */
-const markersPerCommit = 1000
+/** Markers of one commit, unless the place says otherwise. */
+const markersPerCommitDefault = 1000
 /** A transactional id that was not used for this long is forgotten, ms: Kafka's `transactional.id.expiration.ms`. */
 const idExpiryMs = 7 * 24 * 60 * 60 * 1000
 
@@ -92,14 +92,18 @@ export interface CoordinatorPlace {
   newId(): number
   /** The log of a partition; undefined once the topic was deleted. */
   partition(topicId: number, partition: number): LocalLog | undefined
+  /** Markers of one commit. Default 1,000; fewer make ends of several commits common, for tests. */
+  readonly markersPerCommit?: number | undefined
 }
 
 export class TransactionCoordinator {
   readonly #place: CoordinatorPlace
   readonly #entries = new Map<string, Entry>()
+  readonly #markersPerCommit: number
 
   constructor(place: CoordinatorPlace) {
     this.#place = place
+    this.#markersPerCommit = place.markersPerCommit ?? markersPerCommitDefault
   }
 
   /** Takes a transactional id over, in this turn: whoever held it is fenced, its open transaction is aborted. BUSY, POISONED and the like are thrown. */
@@ -313,7 +317,7 @@ export class TransactionCoordinator {
     void state.log
     const rest = await this.#whenThereIsRoom(async () => {
       const logs = this.#openLogs(entry)
-      const now = logs.slice(0, markersPerCommit)
+      const now = logs.slice(0, this.#markersPerCommit)
       const isWhole = now.length === logs.length
       const epoch = entry.epoch + 1
       const changes = [
@@ -336,7 +340,7 @@ export class TransactionCoordinator {
           decided()
         })
       })
-      return logs.slice(markersPerCommit)
+      return logs.slice(this.#markersPerCommit)
     })
     if (rest.length > 0) await this.#complete(entry, outcome, rest)
   }
@@ -345,9 +349,10 @@ export class TransactionCoordinator {
   async #complete(entry: Entry, outcome: TransactionOutcome, logs: readonly LocalLog[]): Promise<void> {
     const { host, state } = this.#place
     let acknowledged: Promise<void> = Promise.resolve()
-    for (let i = 0; i === 0 || i < logs.length; i += markersPerCommit) {
-      const now = logs.slice(i, i + markersPerCommit)
-      const changes = i + markersPerCommit < logs.length ? [] : [rowChange(entry, `complete-${outcome}`, entry.epoch, this.#now(), [])]
+    for (let i = 0; i === 0 || i < logs.length; i += this.#markersPerCommit) {
+      const now = logs.slice(i, i + this.#markersPerCommit)
+      const changes =
+        i + this.#markersPerCommit < logs.length ? [] : [rowChange(entry, `complete-${outcome}`, entry.epoch, this.#now(), [])]
       const committed = await this.#whenThereIsRoom(() =>
         host.commit(commit => {
           for (const log of now) if (!log.dropped) commit.appendBatches(log, this.#marker(entry.producerId, entry.epoch, outcome))
