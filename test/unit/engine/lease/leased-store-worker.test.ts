@@ -35,7 +35,7 @@ let store: Store<Uint8Array, string>
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'varve-leased-store-'))
   db = await openDatabase(join(folder, 'db'), { ...smallOptions, ownSegmentBytes: 1, durability: 'none' })
-  store = db.store<Uint8Array, string>('s', { value: reversed })
+  store = db.store<Uint8Array, string>('s', { value: reversed, compression: 'snappy' })
 })
 
 afterEach(async () => {
