@@ -10,6 +10,7 @@ import {
   type Producer,
   type ProducerOptions,
   type ResetTo,
+  type RetentionResult,
   type Topic,
   type TopicOptions,
   Topics,
@@ -87,6 +88,7 @@ export type {
   RepairReport,
   RestoreOptions,
   RestoreReport,
+  RetentionMessage,
   Snapshot,
   StallMessage,
   StallState,
@@ -164,6 +166,7 @@ export {
   type Outgoing,
   type PartitionDescription,
   type Partitioner,
+  type PartitionStats,
   type PartitionsListener,
   Producer,
   type ProducerEpoch,
@@ -177,6 +180,7 @@ export {
   type ReplayReport,
   type ReplayTarget,
   type ResetTo,
+  type RetentionResult,
   type SendOptions,
   type Sent,
   type StoredTopicOptions,
@@ -189,6 +193,7 @@ export {
   type TopicPartitions,
   TopicProducer,
   type TopicRetention,
+  type TopicStats,
   type TopicTransaction as Transaction,
   type TransactionTopic,
 } from './stream/index.ts'
@@ -318,6 +323,12 @@ export class Database extends EngineDatabase {
   override close(): Promise<void> {
     this.#closing ??= this.#topics.close()?.then(() => super.close()) ?? super.close()
     return this.#closing
+  }
+
+  /** Applies the retention of all topics now; see `Topic.applyRetention`. */
+  async applyRetention(): Promise<RetentionResult[]> {
+    this.assertOpen()
+    return await this.#topics.applyRetention()
   }
 
   /**

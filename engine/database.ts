@@ -464,12 +464,20 @@ export class Database implements Committer, Definitions {
 
   /**
    * Compacts a topic log by key now: keeps the newest record of each key in its sealed part, tombstones and markers for `deleteRetentionMs`
-   * (default 24 h) from their first cleaning. Offsets and order stay. Store logs: merges their runs.
+   * (default 24 h) from their first cleaning. Offsets and order stay. `endOffset`: records at and above it, and not cleaned before, stay as they are.
+   * Store logs: merges their runs.
    */
-  async compactLog(name: string, options: { readonly deleteRetentionMs?: number } = {}): Promise<void> {
+  async compactLog(name: string, options: { readonly deleteRetentionMs?: number; readonly endOffset?: number } = {}): Promise<void> {
     const log = this.#log(name)
     checkObject(options, 'options')
-    await this.#consolidator.compact(log, options.deleteRetentionMs)
+    await this.#consolidator.compact(log, options.deleteRetentionMs, options.endOffset)
+  }
+
+  /** Frees the space of what was trimmed now: parts that lie wholly below their log's start go; mostly hidden segments are merged in the background. */
+  async reclaim(): Promise<void> {
+    this.assertOpen()
+    await this.#consolidator.reclaim()
+    if (this.options.autoConsolidate && this.#closing === undefined) this.#consolidator.wake()
   }
 
   /**

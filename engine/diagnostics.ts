@@ -110,6 +110,21 @@ export interface ProducerMessage {
   readonly epoch: number
 }
 
+/** Retention has hidden the oldest records of a partition; their space is freed after it. */
+export interface RetentionMessage {
+  /** Path of the database. */
+  readonly database: string
+  readonly topic: string
+  readonly partition: number
+  /** First offset that could be read before, and now. */
+  readonly from: number
+  readonly to: number
+  /** Of the sealed parts that were hidden. */
+  readonly bytes: number
+  /** Which limit. */
+  readonly reason: 'time' | 'bytes'
+}
+
 /** Names of the channels, with what is published there. */
 export interface DiagnosticMessages {
   readonly 'varve:flush': FlushMessage
@@ -119,6 +134,7 @@ export interface DiagnosticMessages {
   readonly 'varve:poison': PoisonMessage
   readonly 'varve:group': GroupMessage
   readonly 'varve:producer': ProducerMessage
+  readonly 'varve:retention': RetentionMessage
 }
 
 /** One channel. */
@@ -141,3 +157,4 @@ export const poisonChannel: DiagnosticChannel<PoisonMessage> = channelOf('varve:
 export const groupChannel: DiagnosticChannel<GroupMessage> = channelOf('varve:group')
 /** Where producers are told of. */
 export const producerChannel: DiagnosticChannel<ProducerMessage> = channelOf('varve:producer')
+export const retentionChannel: DiagnosticChannel<RetentionMessage> = channelOf('varve:retention')

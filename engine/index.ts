@@ -30,9 +30,10 @@ export type {
   PoisonMessage,
   ProducerMessage,
   RecoveryMessage,
+  RetentionMessage,
   StallMessage,
 } from './diagnostics.ts'
-export { groupChannel, producerChannel } from './diagnostics.ts'
+export { groupChannel, producerChannel, retentionChannel } from './diagnostics.ts'
 export type { Environment, Random } from './env/index.ts'
 export type { ErrorCode, ErrorDetails, VarveErrorOptions } from './errors.ts'
 export { assert, errorCodes, isVarveError, VarveError } from './errors.ts'

@@ -67,6 +67,7 @@ export class Opening {
       },
       commit: (write, commitOptions) => (opening.#commit as Committer['commit'])(write, commitOptions),
       metadataOf: logId => opening.catalog.metadata(logId),
+      cleanedTo: logId => opening.catalog.state(logId)?.cleanedTo ?? 0,
       resetLog: (log, offset, durability) => {
         assert(opening.#resetLog !== undefined, 'the database is open')
         return opening.#resetLog(log, offset, durability)

@@ -57,6 +57,8 @@ export interface OpenOptions {
   readonly closeTailBytesMax?: number | undefined
   /** Merge small segments in the background. Default true. */
   readonly autoConsolidate?: boolean | undefined
+  /** How often topics are looked at for what their retention deletes and their compaction cleans, ms. Default 5 min; Infinity: never. */
+  readonly retentionCheckMs?: number | undefined
 
   /**
    * How often entries that have expired are looked for and really deleted, ms. Default 10 000. Larger: indexes, feeds and disk hold them longer; reads hide
@@ -88,6 +90,7 @@ export interface ResolvedOptions {
   readonly closeTailBytesMax: number
   readonly autoConsolidate: boolean
   readonly expirySweepMs: number
+  readonly retentionCheckMs: number
 }
 
 /** See `OpenOptions.expirySweepMs`. */
@@ -122,6 +125,7 @@ const otherOptions: readonly string[] = [
   'sync',
   'autoConsolidate',
   'expirySweepMs',
+  'retentionCheckMs',
   'environment',
 ]
 
@@ -161,7 +165,8 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
     ownSegmentBytes: bytes(options, 'ownSegmentBytes'),
     closeTailBytesMax: bytes(options, 'closeTailBytesMax'),
     autoConsolidate: bool(options, 'autoConsolidate', true),
-    expirySweepMs: milliseconds(options.expirySweepMs),
+    expirySweepMs: milliseconds(options, 'expirySweepMs', expirySweepMsDefault, timerMsMax),
+    retentionCheckMs: milliseconds(options, 'retentionCheckMs', 5 * 60 * 1000, Number.MAX_SAFE_INTEGER),
   }
   if (resolved.frameBytesMax > resolved.commitLogFileBytes) {
     // A frame must fit into a file; a user who makes files small means small frames too.
@@ -185,11 +190,14 @@ function bytes(options: OpenOptions, name: ByteOption): number {
   return value
 }
 
-function milliseconds(value: unknown): number {
-  if (value === undefined) return expirySweepMsDefault
-  if (typeof value !== 'number') throw new TypeError(`expirySweepMs must be a number of milliseconds, got ${String(value)}`)
-  if (!Number.isSafeInteger(value) || value < 1 || value > timerMsMax)
-    throw new RangeError(`expirySweepMs must be an integer from 1 to ${timerMsMax}, got ${value}`)
+/** Infinity where there is no bound: never. */
+function milliseconds(options: OpenOptions, name: 'expirySweepMs' | 'retentionCheckMs', fallback: number, max: number): number {
+  const value: unknown = options[name]
+  if (value === undefined) return fallback
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number of milliseconds, got ${String(value)}`)
+  const isNever = name === 'retentionCheckMs' && value === Number.POSITIVE_INFINITY
+  if (!isNever && !(Number.isSafeInteger(value) && value >= 1 && value <= max))
+    throw new RangeError(`${name} must be an integer from 1 to ${max}, got ${value}`)
   return value
 }
 

@@ -9,8 +9,10 @@ import type { TopicProducer } from './produce/producer.ts'
 import type { ProducerOptions } from './produce/producer-options.ts'
 import { sendBatch } from './produce/send-batch.ts'
 import { type ReplayOptions, type ReplayReport, replay } from './replay/replay.ts'
+import { type TopicStats, topicStats } from './retention/topic-stats.ts'
+import type { RetentionResult } from './retention/upkeep.ts'
 import { TopicCore } from './topic-core.ts'
-import type { ChangeableTopicOptions } from './topic-options.ts'
+import { type ChangeableTopicOptions, isCompacted } from './topic-options.ts'
 import type { TopicDescription, Topics } from './topics.ts'
 
 const cores = new WeakMap<Topic<never, never>, TopicCore>()
@@ -119,6 +121,26 @@ export class Topic<V = unknown, K = string> {
   /** Hides the records of a partition below `offset` (Kafka's DeleteRecords); their space is freed later. RangeError above the high watermark. */
   async deleteRecords(partition: number, offset: number): Promise<void> {
     await this.partition(partition).trimPrefix(offset).acknowledged
+  }
+
+  /**
+   * Hides what the topic's retention does not keep, now, and frees the space of sealed parts; else it happens every `retentionCheckMs`. Only what is sealed
+   * goes. Resolves with the partitions whose start moved.
+   */
+  async applyRetention(): Promise<RetentionResult[]> {
+    return await this.#topics.applyRetention(this.#opened() as unknown as TopicCore)
+  }
+
+  /** Seals and compacts all partitions now, whatever their dirty ratio; `compactionLagMsMin` holds. TypeError for a topic that is not compacted. */
+  async compact(): Promise<void> {
+    const core = this.#opened()
+    if (!isCompacted(core.options)) throw new TypeError(`topic ${core.name} was not defined with cleanup: 'compact'`)
+    await this.#topics.upkeep.compact(core as unknown as TopicCore)
+  }
+
+  /** Offsets, bytes and how clean it is, by partition. */
+  stats(): TopicStats {
+    return topicStats(this.#opened() as unknown as TopicCore)
   }
 
   /** Offset of the first record with a timestamp of at least `timestamp`; undefined when there is none. */

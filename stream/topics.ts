@@ -6,11 +6,12 @@
  *
  * Invariant: one `TopicCore` a topic, however many handles there are.
  */
-import { type DefinedLog, isVarveError, type LogDefinition, VarveError } from '../engine/index.ts'
+import { type DefinedLog, isVarveError, type LocalLog, type LogDefinition, VarveError } from '../engine/index.ts'
 import type { StreamHost } from './host.ts'
 import { checkTopicName, isInternalTopic, partitionLogName, topicLogName, topicOfLogName } from './names.ts'
 import { Accumulator } from './produce/accumulator.ts'
 import { producerStateTopic } from './produce/producer-registry.ts'
+import { type RetentionResult, TopicUpkeep, type UpkeepTopic } from './retention/upkeep.ts'
 import { Topic } from './topic.ts'
 import { TopicCore } from './topic-core.ts'
 import { TopicGroups } from './topic-groups.ts'
@@ -53,6 +54,7 @@ export interface PartitionDescription {
 export class Topics {
   readonly host: StreamHost
   readonly accumulator: Accumulator
+  readonly upkeep: TopicUpkeep
   /** By topic id. */
   readonly #cores = new Map<number, TopicCore>()
   #groups: TopicGroups | undefined
@@ -61,6 +63,8 @@ export class Topics {
   constructor(host: StreamHost) {
     this.host = host
     this.accumulator = new Accumulator(host)
+    this.upkeep = new TopicUpkeep(host, () => this.#all())
+    for (const { options } of this.#all()) this.upkeep.wake(options)
   }
 
   /** Consumer groups; made when they are first asked for. */
@@ -71,6 +75,7 @@ export class Topics {
 
   /** Ends what runs over the topics before the database is closed: consumers leave their groups, then producers are closed. undefined when nothing runs. */
   close(): Promise<void> | undefined {
+    this.upkeep.stop()
     const left = this.#groups?.close()
     return left === undefined ? this.#producers?.close() : left.then(() => this.#producers?.close())
   }
@@ -201,7 +206,25 @@ export class Topics {
   async alter(core: TopicCore, change: ChangeableTopicOptions): Promise<void> {
     checkChangeableOptions(change)
     core.assertUsable()
-    await this.#redefine(core, alteredOptions(core.options, change))
+    const redefined = this.#redefine(core, alteredOptions(core.options, change))
+    this.upkeep.wake(core.options)
+    await redefined
+  }
+
+  /** Applies the retention of one topic, or of all, now. */
+  applyRetention(core?: TopicCore): Promise<RetentionResult[]> {
+    return this.upkeep.applyRetention(core === undefined ? [...this.#all()] : [core])
+  }
+
+  /** All topics that are defined. Nobody need have opened them, or know their codecs. */
+  *#all(): Iterable<UpkeepTopic> {
+    for (const definition of this.host.list()) {
+      const options = topicOptionsOf(definition)
+      if (options === undefined) continue
+      const name = topicOfLogName(definition.name) as string
+      const partition = (index: number): LocalLog => this.host.log(partitionLogName(name, index))
+      yield { name, options, partitionCount: options.partitions, dropped: false, partition }
+    }
   }
 
   async #redefine(core: TopicCore, options: StoredTopicOptions): Promise<void> {
@@ -253,6 +276,7 @@ export class Topics {
       return known
     }
     const core = new TopicCore(this.host, definition, options as unknown as TopicOptions | undefined)
+    this.upkeep.wake(core.options)
     this.#cores.set(definition.id, core)
     return core
   }
@@ -260,4 +284,8 @@ export class Topics {
 
 function partitionDefinition(topic: string, partition: number, options: StoredTopicOptions): LogDefinition {
   return { name: partitionLogName(topic, partition), kind: 'topic', ...(isCompacted(options) ? { cleanup: 'compact' as const } : {}) }
+}
+
+function topicOptionsOf({ name, options }: DefinedLog): StoredTopicOptions | undefined {
+  return topicOfLogName(name) === undefined ? undefined : (options?.topic as StoredTopicOptions | undefined)
 }

@@ -234,6 +234,16 @@ export interface Log {
   trimPrefix(offset: number, options?: { readonly durability?: Durability }): Appended
 }
 
+/** A share of a log that lies in a segment: immutable, and deleted as a whole. */
+export interface SealedPart {
+  readonly firstOffset: number
+  /** Exclusive. */
+  readonly endOffset: number
+  readonly bytes: number
+  /** No record in it has a later timestamp, ms; -1 unknown. */
+  readonly maxTimestamp: number
+}
+
 /**
  * A log of this process, as `Database.log` gives it: its reads are synchronous, and a state machine can be attached to it. Reads, writes, waits and
  * `attach` fail with NOT_FOUND once the log is dropped, with CLOSED once its database is closed.
@@ -248,6 +258,15 @@ export interface LocalLog extends Log {
   readonly flushedEnd: number
   /** True once the log was dropped, for good: a log defined anew under its name has another id and another object. */
   readonly dropped: boolean
+  /** Topic logs: all below was compacted by key at least once; 0 before the first time. Moved up by compaction, to 0 by `resetTo`. */
+  readonly cleanedTo: number
+  /**
+   * What of the log lies in segments, in offset order, without what lies wholly below `startOffset`. Parts larger than `bytesMax` (default: any) are told in
+   * pieces of about that size.
+   */
+  sealedParts(bytesMax?: number): SealedPart[]
+  /** Bytes in segments of batches at or behind `from` and before `to`, to the border of a block (about 64 KiB). */
+  sealedBytes(from: number, to?: number): number
 
   /** As `Log.read`, out of memory or with synchronous file reads, so it may wait for the disk. CORRUPT and IO from segments. */
   read(offset: number, options?: ReadOptions): LogSlice

@@ -36,6 +36,7 @@ import type {
   LogSlice,
   ReadBound,
   ReadOptions,
+  SealedPart,
   StateMachine,
   StoreRecord,
   TopicRecord,
@@ -50,6 +51,8 @@ import {
   producerStateOfParts,
   readParts,
   readPartsAsync,
+  sealedBytesOf,
+  sealedPartsOf,
 } from './parts.ts'
 import { type AbortedEntry, ProducerState } from './producer-state.ts'
 import { type ArenaOf, arenaNumberOf, rowOf, slotOf, Tail } from './tail.ts'
@@ -67,6 +70,8 @@ export interface LogHost {
   assertOpen(): void
   commit(write: (commit: Commit) => void, options?: { readonly durability?: Durability }): Committed
   metadataOf(logId: number): ReadonlyMap<string, Uint8Array>
+  /** See `LocalLog.cleanedTo`. */
+  cleanedTo(logId: number): number
   resetLog(log: LogicalLog, offset: number, durability: Durability | undefined): Committed
   /** Live parts of a log, in offset order. */
   partsOf(logId: number): readonly PartRef[]
@@ -191,6 +196,15 @@ export class LogicalLog implements LocalLog {
   }
   get dropped(): boolean {
     return this.#dropped
+  }
+  get cleanedTo(): number {
+    return this.#host.cleanedTo(this.id)
+  }
+  sealedParts(bytesMax: number = Number.POSITIVE_INFINITY): SealedPart[] {
+    return sealedPartsOf(this.parts, this.#startOffset, bytesMax)
+  }
+  sealedBytes(from: number, to: number = Number.MAX_SAFE_INTEGER): number {
+    return sealedBytesOf(this.parts, from, to)
   }
 
   get startOffset(): number {

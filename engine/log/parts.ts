@@ -8,7 +8,7 @@
 import { PART_BODY, PART_RUN, PART_TOPIC } from '../segment/format.ts'
 import type { BlockRange, SegmentReader } from '../segment/reader.ts'
 import { batchEnd, batchLength, offsetForTimeInBatch } from './batch-kinds.ts'
-import type { LogKind, LogSlice } from './log.ts'
+import type { LogKind, LogSlice, SealedPart } from './log.ts'
 import type { AbortedEntry } from './producer-state.ts'
 
 export interface PartRef {
@@ -196,4 +196,48 @@ export function flushedEndOf(parts: readonly PartRef[], kind: LogKind): number {
   for (const part of parts)
     if (kind === 'topic' ? part.type === PART_TOPIC : part.type === PART_RUN || part.type === PART_BODY) end = Math.max(end, part.endOffset)
   return end
+}
+
+/** See `LocalLog.sealedParts`. */
+export function sealedPartsOf(parts: readonly PartRef[], startOffset: number, bytesMax: number): SealedPart[] {
+  const sealed: SealedPart[] = []
+  for (const part of parts) {
+    if (!isReadable(part) || part.endOffset <= startOffset) continue
+    const { firstOffset, endOffset, bytes, maxTimestamp } = part
+    if (bytes <= bytesMax && firstOffset >= startOffset) {
+      sealed.push({ firstOffset, endOffset, bytes, maxTimestamp })
+      continue
+    }
+    const index = part.reader.batchIndex(part.part)
+    let from = index.findByOffset(startOffset)
+    for (let block = from; block < index.blockCount; block++) {
+      const isLast = block === index.blockCount - 1
+      const size = index.position(block) + index.byteCount(block) - index.position(from)
+      if (!isLast && size < bytesMax) continue
+      sealed.push({
+        firstOffset: Math.max(firstOffset, index.baseOffset(from)),
+        endOffset: isLast ? endOffset : index.endOffset(block),
+        bytes: size,
+        maxTimestamp: index.maxTimestamp(block),
+      })
+      from = block + 1
+    }
+  }
+  return sealed
+}
+
+/** See `LocalLog.sealedBytes`. */
+export function sealedBytesOf(parts: readonly PartRef[], from: number, to: number): number {
+  let bytes = 0
+  for (const part of parts) if (isReadable(part)) bytes += bytesBefore(part, to) - bytesBefore(part, from)
+  return bytes
+}
+
+/** Bytes of the part's blocks that lie wholly below `offset`. */
+export function bytesBefore(part: PartRef, offset: number): number {
+  if (offset <= part.firstOffset) return 0
+  if (offset >= part.endOffset) return part.bytes
+  const index = part.reader.batchIndex(part.part)
+  const block = index.findByOffset(offset)
+  return block === index.blockCount ? part.bytes : index.position(block)
 }

@@ -20,9 +20,10 @@ import type { Environment, Executor } from '../env/environment.ts'
 import { VarveError } from '../errors.ts'
 import { kindNumbers } from '../log/batch-kinds.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
-import type { PartRef } from '../log/parts.ts'
+import { bytesBefore, type PartRef } from '../log/parts.ts'
 import { SegmentDirectory } from '../segment/directory.ts'
 import { PART_RUN, PART_TOPIC } from '../segment/format.ts'
+import type { SegmentReader } from '../segment/reader.ts'
 import { filesMax, isOwn, type MergeGroup, type MergeInput, type MergeOutput, type MergePart } from './merge-task.ts'
 import { pickSegments, type SegmentFacts } from './pick.ts'
 import { RunCompaction, type RunCompactionHost } from './run-compaction.ts'
@@ -136,8 +137,16 @@ export class Consolidator {
     })
   }
 
-  /** Compacts a topic log by key, or brings all runs of a store log to its bottom, without garbage. */
-  compact(log: LogicalLog, deleteRetentionMs: number | undefined): Promise<void> {
+  /** Drops parts that nobody can read any more, now. */
+  reclaim(): Promise<void> {
+    return this.#enqueue(() => this.#dropInvisible())
+  }
+
+  /** Compacts a topic log by key, its records below `endOffset`, or brings all runs of a store log to its bottom, without garbage. */
+  compact(log: LogicalLog, deleteRetentionMs: number | undefined, endOffset: number = Number.MAX_SAFE_INTEGER): Promise<void> {
+    if (!(Number.isSafeInteger(endOffset) && endOffset >= 0)) {
+      throw new RangeError(`endOffset must be a non-negative integer, got ${endOffset}`)
+    }
     if (deleteRetentionMs !== undefined && !(Number.isFinite(deleteRetentionMs) && deleteRetentionMs >= 0)) {
       throw new RangeError(`deleteRetentionMs must be a non-negative number, got ${deleteRetentionMs}`)
     }
@@ -145,7 +154,7 @@ export class Consolidator {
       throw new TypeError(`log ${log.name} was not defined with cleanup: 'compact'`)
     }
     return this.#enqueue(() =>
-      log.kind === 'topic' ? this.#compactTopic(log, deleteRetentionMs ?? deleteRetentionMsDefault) : this.#mergeRuns(log),
+      log.kind === 'topic' ? this.#compactTopic(log, deleteRetentionMs ?? deleteRetentionMsDefault, endOffset) : this.#mergeRuns(log),
     )
   }
 
@@ -202,16 +211,26 @@ export class Consolidator {
       if (hopeless.has(id)) continue
       const { directory } = reader
       let partBytes = 0
+      let hiddenBytes = 0
       let hasLargeRun = false
       for (let part = 0; part < directory.partCount; part++) {
         const bytes = directory.byteCount(part)
         partBytes += bytes
+        if (directory.type(part) === PART_TOPIC && !row.dropped.includes(part)) hiddenBytes += this.#hiddenBytes(reader, id, part)
         if (directory.type(part) === PART_RUN && bytes >= this.#host.ownSegmentBytes && !row.dropped.includes(part)) hasLargeRun = true
       }
       if (hasLargeRun && liveBytes * 2 >= partBytes) continue
-      facts.push({ id, bytes: reader.bytes, liveBytes, partBytes })
+      facts.push({ id, bytes: reader.bytes, liveBytes: liveBytes - hiddenBytes, partBytes })
     }
     return facts
+  }
+
+  /** Of a part of a topic that begins below its log's start: bytes that a merge leaves out. */
+  #hiddenBytes(reader: SegmentReader, segmentId: number, part: number): number {
+    const log = this.#host.logs.existing(reader.directory.logId(part))
+    if (log === undefined || log.trimmedTo <= reader.directory.firstOffset(part)) return 0
+    const found = log.parts.find(ref => ref.segmentId === segmentId && ref.part === part)
+    return found === undefined ? 0 : bytesBefore(found, log.trimmedTo)
   }
 
   /**
@@ -238,6 +257,15 @@ export class Consolidator {
         if (dropped.has(part)) continue
         const log = logs.get(directory.logId(part))
         if (log !== undefined && (directory.type(part) === PART_RUN || directory.endOffset(part) > log.trimmedTo)) continue
+        // The last part carries the state of the producers: it goes when another one does.
+        const last = log?.parts.at(-1)
+        if (
+          last?.type === PART_TOPIC &&
+          last.segmentId === id &&
+          last.part === part &&
+          reader.batchIndex(part).producerState() !== undefined
+        )
+          continue
         dropped.add(part)
         if (log !== undefined) ends.set(log, log.flushedEnd)
       }
@@ -310,13 +338,14 @@ export class Consolidator {
     }
   }
 
-  async #compactTopic(log: LogicalLog, deleteRetentionMs: number): Promise<void> {
+  async #compactTopic(log: LogicalLog, deleteRetentionMs: number, endOffset: number): Promise<void> {
     await this.#dropInvisible()
     for (;;) {
       const parts = log.parts.filter(part => part.type === PART_TOPIC)
       if (parts.length === 0) return
-      const end = Math.min(log.flushedEnd, log.lastStableOffset)
-      const dirtyStart = Math.min(this.#host.catalog.state(log.id)?.cleanedTo ?? 0, end)
+      // What was cleaned before may be cleaned again: its tombstones may go now.
+      const end = Math.min(log.flushedEnd, log.lastStableOffset, Math.max(endOffset, log.cleanedTo))
+      const dirtyStart = Math.min(log.cleanedTo, end)
       const group = {
         ...this.#group(log, PART_TOPIC, parts),
         compact: { dirtyStart, end, deleteRetentionMs, mapBytes: compactionMapBytes, aborted: log.abortedInTail() },

@@ -17,6 +17,7 @@ export function unreachableHost(arenaOf: (number: number) => Arena, catalog: Cat
     assertOpen: () => undefined,
     commit: refuse,
     metadataOf: id => catalog.metadata(id),
+    cleanedTo: id => catalog.state(id)?.cleanedTo ?? 0,
     resetLog: refuse,
     partsOf: id => partsOf(id),
     watch: () => undefined,
