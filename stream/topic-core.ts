@@ -34,6 +34,8 @@ export class TopicCore<V = unknown, K = unknown> {
   readonly host: StreamHost
   /** Unique within the database, never reused; offsets of groups are kept by it. */
   readonly id: number
+  /** Of this database's own; never changes. */
+  readonly isInternal: boolean
   #definition: DefinedLog
   #partitions: LocalLog[] = []
   #keyNames: readonly string[] | undefined
@@ -48,6 +50,7 @@ export class TopicCore<V = unknown, K = unknown> {
     this.host = host
     this.id = definition.id
     this.#definition = definition
+    this.isInternal = isInternalTopic(this.name)
     this.#options = definition.options?.topic as StoredTopicOptions
     this.#keys = topicCodecOf<K>(codecFor<K>(given?.keyCodec, this.#options.keyCodec, 'keyCodec'), 'keyCodec')
     this.#values = topicCodecOf<V>(codecFor<V>(given?.value, this.#options.value, 'value'), 'value')
@@ -68,9 +71,6 @@ export class TopicCore<V = unknown, K = unknown> {
   }
   get values(): TopicCodec<V> {
     return this.#values
-  }
-  get isInternal(): boolean {
-    return isInternalTopic(this.name)
   }
   get partitionCount(): number {
     return this.#options.partitions
@@ -125,6 +125,7 @@ export class TopicCore<V = unknown, K = unknown> {
   /** Encodes what a user sends, and says where it goes. TypeError, RangeError, INVALID_RECORD, TOO_LARGE. */
   outgoing(item: V | Outgoing<V, K>, sticky: StickyPartition, now: number): { readonly partition: number; readonly record: TopicRecord } {
     this.assertUsable()
+    if (this.isInternal) throw new TypeError(`internal topics are written by the database alone, got ${this.name}`)
     let value: V | null
     let key: K | null | undefined
     let partition: number | undefined

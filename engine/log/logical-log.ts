@@ -474,7 +474,7 @@ export class LogicalLog implements LocalLog {
     if (this.#tailAborted.length > 0) this.#tailAborted = this.#tailAborted.filter(entry => entry.lastOffset >= this.#flushedEnd)
     this.#flushedProducers = producers
     // The flush has forgotten producers that were silent for long: the state is built from what it stored.
-    this.#producers = undefined
+    if (this.#producers?.isEmpty === false) this.#producers = undefined
     this.listener?.partsChanged()
   }
 

@@ -116,8 +116,8 @@ export class TransactionCoordinator {
       entry = newEntry(id, goesOn ? row.producerId : newId(), goesOn ? row.epoch : 0)
     }
     const { current } = entry
-    if (current === undefined && entry.ending === undefined) {
-      // With an open transaction its end raises the epoch.
+    if (current === undefined && entry.ending === undefined && entry.partitions.size === 0) {
+      // Where something is still open its end raises the epoch.
       const epoch = entry.epoch + 1
       this.#write([rowChange(entry, 'empty', epoch, this.#now(), [])])
       entry.epoch = epoch

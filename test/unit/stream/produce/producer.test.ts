@@ -176,6 +176,23 @@ describe('idempotent', () => {
     })
   })
 
+  test('a batch whose records compaction has taken is still recognised', () =>
+    withTopics(12, async db => {
+      const topic = db.topic<string>('t', { value: 'string', cleanup: 'compact' })
+      const producer = topic.producer({ idempotent: true })
+      for (let n = 0; n < 3; n++) await producer.appendBatch(0, [{ key: 'k', value: line(n) }])
+      await topic.send({ key: 'k', value: 'newest' })
+      await db.seal()
+      await topic.send({ key: 'k', value: 'in the tail' })
+      await db.compactLog('topic/t/0')
+      expect((await readAll(topic.consume({ until: 'end' }))).map(({ value }) => value)).toEqual(['newest', 'in the tail'])
+      for (let sequence = 0; sequence < 3; sequence++) {
+        const again = await producer.appendBatch(0, [{ key: 'k', value: line(sequence) }], { sequence })
+        expect(again).toMatchObject({ duplicate: true, baseOffset: sequence })
+      }
+      expect(topic.partition(0).endOffset).toBe(5)
+    }))
+
   test('state outlives ten idle minutes, and old timestamps, but not a day without a sign of life', async () => {
     const environment = newEnvironment(11)
     await environment.drive(async () => {

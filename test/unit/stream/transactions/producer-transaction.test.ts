@@ -255,6 +255,40 @@ describe('ends', () => {
   })
 })
 
+describe('under back-pressure', () => {
+  test('many transactions at once wait for room, and each ends as it was told', () =>
+    withTopics(
+      18,
+      async db => {
+        const t = stringTopic(db, 't', 3)
+        const value = '.'.repeat(800)
+        const run = async (n: number): Promise<void> => {
+          const producer = db.producer({ transactionalId: `x${n}` })
+          for (let i = 0; i < 4; i++) {
+            const tx = await producer.begin()
+            for (let j = 0; j < 3; j++) void tx.send(t, { value: `${n} ${i} ${j} ${value}`, partition: j })
+            await (i % 2 === 0 ? tx.commit() : tx.abort())
+          }
+        }
+        await Promise.all(Array.from({ length: 30 }, (_, n) => run(n)))
+        const seen = (await valuesOf(t)).map(text => text?.split(' ').slice(0, 3).join(' '))
+        const expected = Array.from({ length: 30 }, (_, n) => [0, 2].flatMap(i => [0, 1, 2].map(j => `${n} ${i} ${j}`))).flat()
+        expect(seen.sort()).toEqual(expected.sort())
+        for (const { highWatermark, lastStableOffset } of t.describe().partitions) expect(lastStableOffset).toBe(highWatermark)
+      },
+      { tailBytesMax: 64 * 1024 },
+    ))
+
+  test('nobody but the database writes to the topics that hold its state', () =>
+    withTopics(19, async db => {
+      const t = stringTopic(db, 't')
+      await transactOne(db.producer({ transactionalId: 'x' }), t, 'a', 'commit')
+      await expect(db.topic('__transaction_state').send('nonsense')).rejects.toThrow(/internal topics are written by the database alone/)
+      expect(db.topicNames()).toEqual(['t'])
+      expect(db.topicNames({ internal: true })).toEqual(['__producer_state', '__transaction_state', 't'])
+    }))
+})
+
 describe('offsets', () => {
   test('what commits offsets does so with the transaction, and its refusal leaves the transaction to be aborted', () =>
     withTopics(20, async db => {
