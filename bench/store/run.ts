@@ -56,6 +56,7 @@ export async function runAllStores(options: StoreRunOptions): Promise<{ results:
   let done = 0
   for (let round = 1; round <= rounds; round++) {
     for (const { workload, lanes } of table) {
+      if (round > roundsOf(workload, rounds)) continue
       for (let i = 0; i < lanes.length; i++) {
         const { engine, samples } = lanes[(i + round - 1) % lanes.length] as Lane
         onProgress?.(`round ${round}: ${workload.name} on ${engine.name}`, done++)
@@ -77,14 +78,21 @@ export async function runAllStores(options: StoreRunOptions): Promise<{ results:
       }
     }
   }
-  return { results: table.map(({ workload, date, lanes }) => asResults(workload, date, rounds, parameters, lanes)), failures }
+  return {
+    results: table.map(({ workload, date, lanes }) => asResults(workload, date, roundsOf(workload, rounds), parameters, lanes)),
+    failures,
+  }
 }
 
 /** Number of runs that `runAllStores` reports progress of. */
 export function countRuns({ workloads, engines, rounds }: Pick<StoreRunOptions, 'workloads' | 'engines' | 'rounds'>): number {
   const able = (workload: StoreWorkload): number =>
     engines.filter(engine => engine.durability(workload.writes ?? 'asItComes') !== undefined).length
-  return rounds * workloads.reduce((sum, workload) => sum + able(workload), 0)
+  return workloads.reduce((sum, workload) => sum + roundsOf(workload, rounds) * able(workload), 0)
+}
+
+function roundsOf({ roundsMax }: StoreWorkload, rounds: number): number {
+  return Math.min(rounds, roundsMax ?? rounds)
 }
 
 function asResults(

@@ -45,6 +45,8 @@ export interface StoreWorkload extends StoreWorkloadFacts {
   readonly writes?: WriteMode
   /** Changes the size of the data where the workload is about another one. */
   readonly resize?: (parameters: StoreParameters) => StoreParameters
+  /** A long workload runs in the first rounds only. Default: in all. */
+  readonly roundsMax?: number
   readonly body: (run: StoreRun) => Promise<void>
 }
 

@@ -62,6 +62,7 @@ export const storeWorkloads: readonly StoreWorkload[] = [
     targets: [toBest(1.5), { metric: 'diskPeakToRaw', atMost: 2 }, { metric: 'rssBytes', atMost: residentBytesMax }],
     image: 'filled',
     writes: 'asItComes',
+    roundsMax: 1,
     body: run => overwrite(run, 10, true),
   },
   {

@@ -106,6 +106,8 @@ export class RunReader {
   }
 }
 
+const noBytes = new Uint8Array(0)
+
 /** A short range is likely to be read again: so many blocks are taken from the source, one by one, before a cursor reads ahead. */
 const nearBlocks = 8
 
@@ -130,8 +132,8 @@ export class RunCursor {
   /** Blocks `[first, end)` lie in `#bytes`, from its beginning. */
   #first = 0
   #end = 0
-  #bytes: Uint8Array = new Uint8Array(0)
-  #into: Uint8Array = new Uint8Array(0)
+  #bytes: Uint8Array = noBytes
+  #into: Uint8Array = noBytes
   /** How many bytes the next read in the same direction takes. */
   #ahead = 0
   /** Blocks taken from the source since the last jump. */
@@ -157,14 +159,29 @@ export class RunCursor {
     let block = Math.max(0, index.findFence(key, start, size) - 1)
     for (; block < index.blockCount; block++) {
       this.#enter(block, 0)
-      const at = lowerBound(record, this.#bytes, this.#start(block), this.#table, this.#count, key, start, size)
-      if (at < this.#count) {
-        this.#at = at
-        this.#readCurrent()
-        return true
-      }
+      if (this.#lowerBound(key, start, size)) return true
     }
     return this.#leave(index.blockCount)
+  }
+
+  /** Stands on the first record of the block whose key is >= the key; false when all are smaller. */
+  #lowerBound(key: Uint8Array, start: number, size: number): boolean {
+    const { record } = this
+    // A block of the source begins its array, and may have its keys as numbers; by these the search may stop a little early.
+    const keys = this.#first === this.#block && this.#end === this.#block + 1 ? this.#source?.keys?.(this.#block) : undefined
+    if (keys === undefined) {
+      this.#at = lowerBound(record, this.#bytes, this.#start(this.#block), this.#table, this.#count, key, start, size)
+      if (this.#at === this.#count) return false
+      this.#readCurrent()
+      return true
+    }
+    for (let at = keys.find(this.#bytes, key, start, size); at < this.#count; at++) {
+      record.readAt(this.#bytes, keys.position(at), this.#table)
+      if (compareKeys(record.buffer, record.keyStart, record.keyBytes, key, start, size) < 0) continue
+      this.#at = at
+      return true
+    }
+    return false
   }
 
   first(): boolean {

@@ -59,9 +59,12 @@ export class CachedBlocks {
     this.#used[block] = 0
   }
 
-  /** As `put` of a block that a scan passes: only where there is room, in the place of nothing. */
+  /**
+   * As `put` of a block that a scan passes: only where there is room, in the place of nothing. It is copied, since it would keep the memory of all
+   * that was read with it.
+   */
   offer(block: number, bytes: Uint8Array): void {
-    if (this.#blocks[block] === undefined && this.#cache.hasRoom(bytes.byteLength)) this.put(block, bytes)
+    if (this.#blocks[block] === undefined && this.#cache.hasRoom(bytes.byteLength)) this.put(block, bytes.slice())
   }
 
   /** The run is gone. */

@@ -62,7 +62,7 @@ export class StoreCursor {
   #lastStart = 0
   #lastBytes = -1
   /** Where the last key is copied to when it lies in an arena. */
-  #lastCopy: Uint8Array = new Uint8Array(64)
+  #lastCopy: Uint8Array = emptyKey
   /** Forwards: records of the last key may still lie on top. */
   #mustSkip = false
   /** Backwards: not all records of the last key were looked at. */
@@ -205,7 +205,7 @@ export class StoreCursor {
       this.#lastStart = keyStart
       return
     }
-    if (keyBytes > this.#lastCopy.length) this.#lastCopy = new Uint8Array(keyBytes * 2)
+    if (keyBytes > this.#lastCopy.length) this.#lastCopy = new Uint8Array(Math.max(64, keyBytes * 2))
     const copy = this.#lastCopy
     for (let i = 0; i < keyBytes; i++) copy[i] = buffer[keyStart + i]!
     this.#last = copy
