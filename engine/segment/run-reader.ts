@@ -154,7 +154,7 @@ export class RunCursor {
 
   /** Moves to the first record with a key >= the given one; false when there is none. */
   seek(key: Uint8Array, start: number = 0, size: number = key.length): boolean {
-    const { index, record } = this
+    const { index } = this
     if (index.blockCount === 0) return this.#leave(0)
     let block = Math.max(0, index.findFence(key, start, size) - 1)
     for (; block < index.blockCount; block++) {
