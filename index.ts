@@ -7,6 +7,7 @@ import {
   type GroupConsumeOptions,
   type GroupConsumer,
   type GroupReport,
+  type PortLike,
   type Producer,
   type ProducerOptions,
   type ResetTo,
@@ -164,10 +165,13 @@ export {
   type OffsetSource,
   type OffsetToCommit,
   type Outgoing,
+  openConsumer,
   type PartitionDescription,
   type Partitioner,
   type PartitionStats,
   type PartitionsListener,
+  type PortConsumerOptions,
+  type PortLike,
   Producer,
   type ProducerEpoch,
   type ProducerOptions,
@@ -267,6 +271,16 @@ export class Database extends EngineDatabase {
     if ((topics === undefined) === (pattern === undefined)) throw new TypeError('topics or pattern must be given, and not both')
     if (pattern !== undefined && !(pattern instanceof RegExp)) throw new TypeError(`pattern must be a RegExp, got ${String(pattern)}`)
     return this.#topics.groups.consumer<V, K>(pattern ?? topicNamesOf(topics as NonNullable<typeof topics>), rest)
+  }
+
+  /**
+   * Lets consumers in a worker thread take part in groups: one end of a `MessageChannel` here, the other to `openConsumer` there. When the thread ends, its
+   * consumers have left. Ends by the returned function, too.
+   */
+  serveConsumers(port: PortLike): () => void {
+    this.assertOpen()
+    if (typeof port?.postMessage !== 'function') throw new TypeError(`port must be a MessagePort, got ${String(port)}`)
+    return this.#topics.groups.serve(port)
   }
 
   /** Names of all consumer groups that have members or offsets, sorted. */

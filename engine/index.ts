@@ -35,6 +35,7 @@ export type {
 } from './diagnostics.ts'
 export { groupChannel, producerChannel, retentionChannel } from './diagnostics.ts'
 export type { Environment, Random } from './env/index.ts'
+export { nodeClock, nodeTimers } from './env/index.ts'
 export type { ErrorCode, ErrorDetails, VarveErrorOptions } from './errors.ts'
 export { assert, errorCodes, isVarveError, VarveError } from './errors.ts'
 export type { EndingThread, LeaseDescription, LeaseOptions, OwnedLease } from './lease/leases.ts'

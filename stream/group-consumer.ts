@@ -8,12 +8,12 @@
  *
  * Invariant: a partition is read exactly while `Membership.holds` has it; a batch can be committed as long as its partition was not given up since.
  */
-import { type Awaitable, type Environment, groupChannel, isVarveError, type Log, type Transaction, VarveError } from '../engine/index.ts'
+import { type Awaitable, type Environment, groupChannel, isVarveError, type Transaction, VarveError } from '../engine/index.ts'
 import { type CommitOptions, ConsumedBatch } from './consumed-batch.ts'
 import type { RawBatch } from './consumer.ts'
 import type { ConsumedRecord, RecordSource } from './fetch/consumed-record.ts'
 import { FetchSession } from './fetch/fetch-session.ts'
-import { PartitionFetcher } from './fetch/partition-fetcher.ts'
+import { type FetchLog, PartitionFetcher } from './fetch/partition-fetcher.ts'
 import type { ResolvedGroupConsume } from './group-consume-options.ts'
 import type { CommittedPosition, GroupTransport, OffsetCommit, OffsetToCommit, TopicPartition } from './groups/group-transport.ts'
 import { Membership, mayRejoin } from './groups/membership.ts'
@@ -26,7 +26,7 @@ export interface ConsumerPlace {
   /** For messages to observers; undefined where nobody listens. */
   readonly database: string | undefined
   /** The log of a partition and its codecs. NOT_FOUND when the topic is gone. */
-  partition(topic: string, partition: number): Awaitable<{ readonly log: Log; readonly source: RecordSource }>
+  partition(topic: string, partition: number): Awaitable<{ readonly log: FetchLog; readonly source: RecordSource }>
   /** Makes a commit part of a transaction; undefined where there are none. */
   readonly commitWith: ((tx: Transaction, commit: OffsetCommit) => void) | undefined
 }
@@ -439,7 +439,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
   }
 
   /** Where to begin: at the committed offset, or where `autoOffsetReset` says when there is none or it is gone. NO_OFFSET. */
-  async #startOf(log: Log, { topic, partition }: RecordSource, committed: number | undefined): Promise<number> {
+  async #startOf(log: FetchLog, { topic, partition }: RecordSource, committed: number | undefined): Promise<number> {
     if (committed !== undefined && committed >= log.startOffset && committed <= log.endOffset) return committed
     const { autoOffsetReset, group } = this.#options
     if (autoOffsetReset === 'earliest') return log.startOffset

@@ -12,6 +12,8 @@ export type { GroupPartition, GroupReport, GroupStats, ResetTo } from './groups/
 export type { FenceReason, GroupDescription, GroupState, MemberDescription } from './groups/group-messages.ts'
 export type { CommittedPosition, OffsetToCommit, TopicPartition } from './groups/group-transport.ts'
 export type { TopicPartitions } from './groups/partitions.ts'
+export type { PortLike } from './groups/port-messages.ts'
+export { openConsumer, type PortConsumerOptions } from './open-consumer.ts'
 export { murmur2 } from './partition/murmur2.ts'
 export type { Partitioner } from './partition/partitioner.ts'
 export type { Outgoing, Sent } from './produce/outgoing.ts'

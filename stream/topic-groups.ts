@@ -9,6 +9,8 @@ import { type ConsumerPlace, GroupConsumer } from './group-consumer.ts'
 import { GroupHost, type GroupTopic } from './groups/group-host.ts'
 import type { GroupOptions } from './groups/group-options.ts'
 import type { OffsetCommit } from './groups/group-transport.ts'
+import type { PortLike } from './groups/port-messages.ts'
+import { servePort } from './groups/port-server.ts'
 import { isInternalTopic } from './names.ts'
 import { GroupOffsets, offsetsTopic } from './offsets/group-offsets.ts'
 import { coreOfTopic } from './topic.ts'
@@ -22,6 +24,7 @@ export interface TopicGroupsOptions extends GroupOptions {
 
 export class TopicGroups implements ConsumerPlace {
   readonly #topics: Topics
+  readonly #ports = new Set<() => void>()
   readonly #consumers = new Set<GroupConsumer<never, never>>()
   readonly #offsets: GroupOffsets
   readonly transport: GroupHost
@@ -68,6 +71,20 @@ export class TopicGroups implements ConsumerPlace {
     return consumer
   }
 
+  /** Lets consumers in another thread take part through a port. Ends when the port closes, or the returned function is called. */
+  serve(port: PortLike): () => void {
+    const end = servePort(port, {
+      transport: this.transport,
+      partition: (topic, partition) => this.partition(topic, partition),
+      codecs: topic => this.#topics.existing(topic).options,
+    })
+    this.#ports.add(end)
+    return () => {
+      this.#ports.delete(end)
+      end()
+    }
+  }
+
   /** A topic was deleted: what groups have committed of it goes too. */
   async forgetTopic(id: number): Promise<void> {
     await this.#offsets.forgetTopic(id)
@@ -76,6 +93,7 @@ export class TopicGroups implements ConsumerPlace {
   /** Closes all consumers: they leave their groups. What a listener throws is told by the consumer's own loop. undefined when there are none. */
   close(): Promise<void> | undefined {
     const closing = [...this.#consumers].map(consumer => consumer.close())
+    for (const end of this.#ports) end()
     this.transport.close()
     return closing.length === 0 ? undefined : Promise.allSettled(closing).then(() => undefined)
   }

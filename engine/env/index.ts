@@ -23,9 +23,11 @@ export type {
   Timers,
 } from './environment.ts'
 export { createMemoryEnvironment, type MemoryEnvironmentOptions } from './memory/environment.ts'
+export { nodeClock } from './node/clock.ts'
 export { createNodeEnvironment, type NodeEnvironmentOptions } from './node/environment.ts'
 export { nodeFiles } from './node/files.ts'
 export { serveTasks } from './node/serve-tasks.ts'
+export { nodeTimers } from './node/timers.ts'
 export { resolveWorkerUrl } from './node/worker-url.ts'
 export type { CrashOptions, CrashReport } from './sim/crash.ts'
 export { describeOperation, type OperationHook, SimDisk, type SimDiskOptions } from './sim/disk.ts'

@@ -19,6 +19,12 @@ import {
 } from '../../engine/index.ts'
 import { ConsumedRecord, noHeaders, type RecordSource } from './consumed-record.ts'
 
+/** What is needed of a log to read it; one in another thread has no more. */
+export type FetchLog = Pick<
+  Log,
+  'name' | 'startOffset' | 'endOffset' | 'highWatermark' | 'lastStableOffset' | 'read' | 'abortedTransactions' | 'offsetForTime' | 'waitFor'
+>
+
 /** Kafka's `isolation.level`. */
 export type Isolation = 'read_committed' | 'read_uncommitted'
 
@@ -34,7 +40,7 @@ export interface RawSlice {
 const cursor = new RecordCursor()
 
 export class PartitionFetcher<V = unknown, K = unknown> {
-  readonly log: Log
+  readonly log: FetchLog
   readonly source: RecordSource<V, K>
   readonly #isolation: Isolation
   #position: number
@@ -46,7 +52,7 @@ export class PartitionFetcher<V = unknown, K = unknown> {
   /** Nothing is handed out while true; kept here for whoever asks for records. */
   paused = false
 
-  constructor(log: Log, source: RecordSource<V, K>, position: number, isolation: Isolation) {
+  constructor(log: FetchLog, source: RecordSource<V, K>, position: number, isolation: Isolation) {
     this.log = log
     this.source = source
     this.#position = position

@@ -8,6 +8,7 @@ import type { Timers } from '../environment.ts'
 
 const delayMsMax = 0x7fff_ffff
 
+/** The process's timers. */
 export const nodeTimers: Timers = {
   after(delayMs: number, run: () => void, keepsAlive: boolean = false): () => void {
     assert(delayMs >= 0, 'a timer needs a delay of 0 ms or more', delayMs)

@@ -1,0 +1,120 @@
+/**
+ * Goal: a consumer behind a MessagePort is a member like any other: shares partitions with those of the database's thread, reads, commits, is fenced with
+ * the same errors, wakes for new records; and when its thread ends, its partitions are free at once.
+ */
+import { MessageChannel } from 'node:worker_threads'
+import { expect, test } from 'vitest'
+import { type Database, type GroupConsumer, open, openConsumer, type PortConsumerOptions } from '../../../index.ts'
+
+async function withDatabase(program: (db: Database) => Promise<void>): Promise<void> {
+  const db = await open({ storage: 'memory' })
+  try {
+    await program(db)
+  } finally {
+    await db.close()
+  }
+}
+
+/** A consumer on the far end of a channel, as a worker would make it. */
+function behindPort<V>(
+  db: Database,
+  options: Partial<PortConsumerOptions<V, string>> = {},
+): { consumer: GroupConsumer<V>; kill: () => void } {
+  const { port1, port2 } = new MessageChannel()
+  db.serveConsumers(port1)
+  const topics = options.pattern === undefined ? { topics: ['t'] } : {}
+  return { consumer: openConsumer<V>(port2, { group: 'g', ...topics, ...options }), kill: () => port2.close() }
+}
+
+async function fill(db: Database, count: number, from = 0): Promise<void> {
+  const topic = db.topic<number>('t', { partitions: 4 })
+  await topic.sendBatch(Array.from({ length: count }, (_, at) => ({ value: from + at, partition: at % 4 })))
+}
+
+async function take(consumer: GroupConsumer<number>, maxWaitMs: number): Promise<number[]> {
+  const values: number[] = []
+  for (;;) {
+    const batch = await consumer.poll({ maxWaitMs })
+    if (batch === undefined) return values
+    values.push(...batch.records.map(({ value }) => value as number))
+    await batch.commit({ metadata: 'there' })
+  }
+}
+
+const sorted = (...lists: number[][]): number[] => lists.flat().sort((a, b) => a - b)
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, at) => at)
+
+test('shares a topic with a consumer of the owner, commits, and goes on when new records come', () =>
+  withDatabase(async db => {
+    await fill(db, 40)
+    const { consumer } = behindPort<number>(db)
+    const here = db.topic<number>('t').consume({ group: 'g' })
+    const [there, mine] = await Promise.all([take(consumer, 150), take(here, 150)])
+    expect(sorted(there, mine)).toEqual(upTo(40))
+    expect([consumer.assignment.length, here.assignment.length]).toEqual([2, 2])
+    const next = Promise.all([take(consumer, 300), take(here, 300)])
+    await fill(db, 8, 40)
+    expect(sorted(...(await next))).toEqual([40, 41, 42, 43, 44, 45, 46, 47])
+    expect(db.describeGroup('g')).toMatchObject({ state: 'Stable', lag: 0 })
+    expect((await consumer.committed()).every(({ metadata }) => metadata === 'there')).toBe(true)
+    await consumer.close()
+    await here.close()
+    expect(db.describeGroup('g').state).toBe('Empty')
+  }))
+
+test('when the thread ends, its partitions are free at once, and its records come again', () =>
+  withDatabase(async db => {
+    await fill(db, 8)
+    const { consumer, kill } = behindPort<number>(db)
+    expect((await consumer.poll())?.records.length).toBeGreaterThan(0)
+    kill()
+    const heir = db.topic<number>('t').consume({ group: 'g' })
+    expect(sorted(await take(heir, 200))).toEqual(upTo(8))
+    await expect(consumer.commit()).rejects.toMatchObject({ code: 'CLOSED' })
+    await expect(consumer.poll()).rejects.toMatchObject({ code: 'CLOSED' })
+    await consumer.close()
+    await heir.close()
+  }))
+
+test('is fenced with the same errors; by pattern, by time, raw; and has no transactions', () =>
+  withDatabase(async db => {
+    await fill(db, 8)
+    const { consumer } = behindPort<number>(db, { pattern: /^t$/, instanceId: 'one', autoOffsetReset: { time: 0 } })
+    const batch = await consumer.poll()
+    await expect(db.transaction(tx => batch !== undefined && tx.offsets(batch))).rejects.toThrow(/transactions/)
+    const second = db.topic<number>('t').consume({ group: 'g', instanceId: 'one' })
+    await second.poll({ maxWaitMs: 50 })
+    await expect(batch?.commit()).rejects.toMatchObject({ code: 'FENCED_MEMBER', details: { reason: 'replaced' } })
+    await consumer.close()
+    await second.close()
+    const raw = behindPort<number>(db, { group: 'raw' }).consumer
+    for await (const slice of raw.raw()) {
+      expect(slice.positions.length).toBeGreaterThan(0)
+      await slice.commit()
+      break
+    }
+    expect(db.describeGroup('raw').partitions.some(({ offset }) => offset !== undefined)).toBe(true)
+  }))
+
+test('codecs of one’s own are given by name, and bad arguments are told', () =>
+  withDatabase(async db => {
+    const codec = {
+      name: 'hex',
+      encode: (value: string) => Buffer.from(value, 'hex'),
+      decode: (bytes: Uint8Array) => Buffer.from(bytes).toString('hex'),
+    }
+    await db.topic<string>('t', { value: codec }).send('beef')
+    const with_ = behindPort<string>(db, { value: codec, group: 'with' }).consumer
+    expect((await with_.poll())?.records[0]?.value).toBe('beef')
+    await with_.close()
+    const without = behindPort<string>(db).consumer
+    await expect(without.poll()).rejects.toMatchObject({ code: 'CODEC_MISSING' })
+    await without.close()
+    const none = behindPort<string>(db, { topics: ['none'], group: 'none' }).consumer
+    expect(await none.poll({ maxWaitMs: 50 })).toBeUndefined()
+    await none.close()
+    expect(() => db.serveConsumers(1 as never)).toThrow(/port/)
+    const { port2 } = new MessageChannel()
+    expect(() => openConsumer(port2, { group: 'g' })).toThrow(/topics or pattern/)
+    port2.close()
+  }))
