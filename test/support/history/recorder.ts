@@ -25,6 +25,11 @@ export class HistoryRecorder {
     this.#operations = firstOperation
   }
 
+  /** Number of the next operation. */
+  get nextOperation(): number {
+    return this.#operations
+  }
+
   invoke(process: string, call: Call): PendingOperation {
     const operation = this.#operations++
     this.#write({ type: 'invoke', operation, process, time: this.#now(), call })
