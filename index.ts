@@ -79,6 +79,7 @@ export type {
   ProgressListener,
   PutOptions,
   RangeOptions,
+  RawEntries,
   ReadBound,
   ReadOptions,
   ReadStoreOptions,

@@ -51,6 +51,7 @@ export { KEY_SIZE_MAX, type KeyCodecName, type StoreKey } from './store/key-code
 export { readText } from './store/key-text.ts'
 export type { LeasedIndex } from './store/leased-index.ts'
 export type { LeasedStore, LeasedStoreOptions } from './store/leased-store.ts'
+export type { RawEntries } from './store/raw-entries.ts'
 export type { Snapshot } from './store/snapshots.ts'
 export { type BatchOperation, type OtherStoreOperation, Store } from './store/store.ts'
 export type { StoreIndex } from './store/store-index.ts'

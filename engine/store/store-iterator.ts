@@ -1,12 +1,13 @@
 /**
  * What users iterate: entries, keys or values of a range at one moment, decoded in batches.
  *
- * One iterator is one pass: `nextBatch` for speed, `next` and `for … of` for comfort (they take from batches that grow from 16 to 1024). It keeps its
+ * One iterator is one pass: `nextBatch` for speed, `nextRaw` for more, `next` and `for … of` for comfort (they take from batches that grow from 16 to 1024). It keeps its
  * moment as a snapshot until it has given its last entry or is closed, and pins nothing else. An iterator that was forgotten gives its moment back when it is collected.
  */
 import type { StoreRecordCursor } from '../batch/store-record.ts'
 import { VarveError } from '../errors.ts'
 import type { KeyCodec, StoreKey } from './key-codec.ts'
+import { type RawEntries, RawEntriesBuffer } from './raw-entries.ts'
 import type { Snapshot } from './snapshots.ts'
 import { type CursorTable, StoreCursor, type StoreCursorOptions } from './store-cursor.ts'
 import type { ValueCodec } from './value-codec.ts'
@@ -47,6 +48,7 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
   #buffer: T[] = []
   #at = 0
   #size = batchFirst
+  #raw: RawEntriesBuffer | undefined
   #isClosed = false
   /** Its own moment was given back: everything was given. */
   #isEnded = false
@@ -74,6 +76,32 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     const batch = this.#batch(count)
     if (batch.length < count || (this.#left === 0 && this.#at === this.#buffer.length)) this.#end()
     return batch
+  }
+
+  /**
+   * Up to `count` (default 1000) entries as bytes, keys and values whatever the iterator gives otherwise; fewer only at the end. They hold until the next
+   * call. TypeError after single steps that have read ahead: use one way of reading an iterator.
+   */
+  nextRaw(count: number = 1000): RawEntries {
+    if (!Number.isSafeInteger(count) || count < 1) throw new RangeError(`count must be a positive integer, got ${count}`)
+    this.#raw ??= new RawEntriesBuffer(count)
+    const raw = this.#raw
+    raw.clear(count)
+    if (this.#isEnded) {
+      this.nextBatch(count) // its checks; it has nothing more
+      return raw
+    }
+    this.#assertOpen()
+    if (this.#at < this.#buffer.length) throw new TypeError('nextRaw cannot follow single steps: entries were read ahead already')
+    const cursor = this.#cursor
+    const wanted = Math.min(count, this.#left)
+    while (raw.count < wanted && cursor.next()) {
+      const { buffer, keyStart, keyBytes, valueStart, valueBytes } = cursor.record
+      raw.add(buffer, keyStart, keyBytes, valueStart, valueBytes)
+    }
+    this.#left -= raw.count
+    if (raw.count < count || this.#left === 0) this.#end()
+    return raw
   }
 
   #batch(count: number): T[] {

@@ -62,3 +62,46 @@ test.each(['string', 'tuple'] as const)('batches over runs and a memtable give w
     await db.close()
   })
 })
+
+/** Goal: raw entries are the encoded keys and values of what batches give, both ways, within the limit, and end as batches do. */
+test('raw entries are what batches give, as bytes', async () => {
+  const environment = newEnvironment(3)
+  await environment.drive(async () => {
+    const db = await openSim(environment)
+    const store = db.store<string, string>('s', { keys: 'string', value: 'string' })
+    for (let round = 0; round < 3; round++) {
+      for (let i = round; i < 300; i += 3)
+        await store.put(`k${String(i).padStart(3, '0')}`, 'v'.repeat(i % 50) + (i % 97 === 0 ? 'é'.repeat(40_000) : ''))
+      if (round < 2) await db.seal()
+    }
+    await store.delRange({ gte: 'k100', lt: 'k120' })
+    for (const [reverse, limit, size] of [
+      [false, undefined, 7],
+      [true, undefined, 1000],
+      [false, 50, 20],
+    ] as const) {
+      const range = { reverse, ...(limit === undefined ? {} : { limit }) }
+      const iterator = store.iterator(range)
+      const found: [string, string][] = []
+      for (;;) {
+        const { count, bytes, ends } = iterator.nextRaw(size)
+        if (count === 0) break
+        for (let i = 0; i < count; i++) {
+          const keyEnd = ends[2 * i] as number
+          const key = Buffer.from(bytes.subarray(i === 0 ? 0 : ends[2 * i - 1], keyEnd)).toString()
+          found.push([key, Buffer.from(bytes.subarray(keyEnd, ends[2 * i + 1])).toString()])
+        }
+      }
+      expect(found).toEqual([...store.entries(range)])
+      expect(found.length).toBe(limit ?? 280)
+      iterator.close()
+      expect(() => iterator.nextRaw()).toThrow(expect.objectContaining({ code: 'CLOSED' }))
+    }
+    const mixed = store.iterator()
+    mixed.next()
+    expect(() => mixed.nextRaw()).toThrow(/single steps/)
+    expect(() => mixed.nextRaw(0)).toThrow(/^count must/)
+    mixed.close()
+    await db.close()
+  })
+})
