@@ -157,4 +157,5 @@ export const poisonChannel: DiagnosticChannel<PoisonMessage> = channelOf('varve:
 export const groupChannel: DiagnosticChannel<GroupMessage> = channelOf('varve:group')
 /** Where producers are told of. */
 export const producerChannel: DiagnosticChannel<ProducerMessage> = channelOf('varve:producer')
+/** Where retention of topics is told of. */
 export const retentionChannel: DiagnosticChannel<RetentionMessage> = channelOf('varve:retention')

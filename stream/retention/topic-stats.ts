@@ -4,6 +4,7 @@ import { isCompacted } from '../topic-options.ts'
 import { dirtyRatio } from './compaction-choice.ts'
 import { compactionFacts } from './partition-upkeep.ts'
 
+/** What one partition holds. */
 export interface PartitionStats {
   readonly partition: number
   /** First offset that can be read. */
@@ -24,6 +25,7 @@ export interface PartitionStats {
   readonly dirtyRatio: number
 }
 
+/** What a topic holds, partition by partition. */
 export interface TopicStats {
   readonly name: string
   readonly partitions: readonly PartitionStats[]
