@@ -5,9 +5,8 @@
  * A failure prints its seed: VARVE_SEED=<seed> npx vitest run test/model/topic-history runs that seed alone. `npm run soak:stream` runs as many as asked.
  */
 import { describe, expect, it } from 'vitest'
-import { Database, GroupConsumer, type Transaction } from '../../index.ts'
+import { ConsumedBatch, Database, GroupConsumer, type Transaction } from '../../index.ts'
 import { PartitionFetcher } from '../../stream/fetch/partition-fetcher.ts'
-import { Groups } from '../../stream/groups/groups.ts'
 import type { AnomalyKind } from '../support/history/anomaly.ts'
 import type { TextTopic } from '../support/history/topic-clients.ts'
 import { checkTopicHistory, runTopicHistory } from './topic-history.ts'
@@ -113,10 +112,10 @@ describe.skipIf(only !== undefined)('what is broken is found', () => {
       () => expectFound('unseen'),
     ))
 
-  it('a group that fences nobody: group-duplicate', () =>
+  it('transactions that forget the offsets of what they consumed: group-duplicate', () =>
     patched(
-      Groups.prototype,
-      'checkCommit',
+      ConsumedBatch.prototype,
+      'commitWith',
       () => () => undefined,
       () => expectFound('group-duplicate'),
     ))

@@ -2,13 +2,14 @@
  * A random program of producers, transactions and consumers over topics, on a simulated machine with many lives, and its history: the verbs of `stream/`
  * judged by the checker of test/support/history.
  */
-import type { Database } from '../../index.ts'
+import { type Database, isVarveError } from '../../index.ts'
 import { checkHistory, describeFailures, type HistoryReport } from '../support/history/check.ts'
 import type { HistoryEvent, Partition } from '../support/history/history.ts'
-import { atomicAllows, type HistoryRules } from '../support/history/rules.ts'
+import { atomicAllows, type HistoryRules, kafkaAllows } from '../support/history/rules.ts'
 import { type Life, SimulatedLives } from '../support/history/simulated-lives.ts'
 import {
   isFenced,
+  outgoingOf,
   partitionName,
   RecordedConsumer,
   type RecordedGroupBatch,
@@ -29,8 +30,6 @@ const partitions: readonly Partition[] = topicNames.flatMap(name =>
 )
 
 const rules: HistoryRules = {
-  // Whatever is sent here together is one commit.
-  allowed: atomicAllows,
   isCompacted: partition => partition.startsWith('table/'),
   groups: {
     least: { promise: 'at-least-once', from: 'earliest' },
@@ -46,6 +45,16 @@ type GroupName = (typeof groupNames)[number]
 
 /** What a process had under way when it died is awaited by nobody; while it lives, somebody does. */
 const dies = (): void => undefined
+
+/** What a transaction's producer is refused: undefined then. */
+async function refusable<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise
+  } catch (error) {
+    if ((['PRODUCER_FENCED', 'INVALID_TRANSACTION_STATE', 'BUSY'] as const).some(code => isVarveError(error, code))) return undefined
+    throw error
+  }
+}
 
 type OpenTopics = Readonly<Record<TopicName, TextTopic>>
 
@@ -71,7 +80,10 @@ class Program {
   #processes = 0
   #transactions = 0
 
+  readonly hasLongTransactions: boolean
+
   constructor(seed: number) {
+    this.hasLongTransactions = seed % 2 === 0
     this.lives = new SimulatedLives(seed, ['sync', 'sync', 'sync', 'buffered'])
   }
 
@@ -103,6 +115,7 @@ class Program {
         this.#producer(topics, life),
         this.#batches(topics, life),
         this.#atomic(database, topics, life),
+        ...(this.hasLongTransactions ? [1, 2, 3].map(() => this.#transactional(database, topics, life)) : []),
         this.#upkeep(database, topics, life),
       ]
       const consumers = [
@@ -182,6 +195,38 @@ class Program {
       await producer.transact(database, `${process}:${++this.#transactions}`, sends, () => random.chance(0.8))
       await life.pause(4)
     }
+  }
+
+  /** Transactions of producers, which lie open in their partitions; some run out of time, some are shut out by another producer of their name. */
+  async #transactional(database: Database, topics: OpenTopics, life: Life): Promise<void> {
+    const { random, recorder } = life
+    const process = this.#process('transactional')
+    const recorded = new RecordedProducer(recorder, process, this.#durability)
+    await life.pause(10)
+    const producer = database.producer({ transactionalId: `id-${random.below(2)}`, transactionTimeoutMs: 30 })
+    for (let round = 2 + random.below(5); round > 0; round--) {
+      const begun = await refusable(producer.begin())
+      if (begun === undefined) break
+      const transaction = `${process}:${++this.#transactions}`
+      for (let count = 1 + random.below(6); count > 0; count--) {
+        const name = random.chance(0.5) ? 'in' : 'out'
+        const sent = this.#draw(life, name)
+        const pending = recorded.begin(name, sent, transaction)
+        begun
+          .send(topics[name], outgoingOf(sent))
+          .then(({ partition, offset }) => pending.ok({ partition: partitionName(name, partition), offset }), dies)
+        if (random.chance(0.4)) await life.pause(random.chance(0.05) ? 50 : 4)
+      }
+      const kind = random.chance(0.75) ? 'commit' : 'abort'
+      const end = recorder.invoke(process, { kind, transaction, durability: this.#durability })
+      if ((await refusable(begun[kind]().then(() => true))) === true) end.ok()
+      else {
+        end.fail()
+        await refusable(begun.abort())
+      }
+      await life.pause(4)
+    }
+    await refusable(producer.close())
   }
 
   /** Reads here and there, goes back and forth, and pauses partitions. */
@@ -350,7 +395,9 @@ export async function runTopicHistory(seed: number, livesMax = 5): Promise<Topic
   await program.readAll()
   // A weaker word than 'sync' promises groups nothing when power is lost: their offsets go too.
   const isPromised = lives.options.durability === 'sync' || lives.counters.powerLosses === 0
-  const report = checkHistory(lives.events, isPromised ? rules : { ...rules, groups: {} })
+  // Without transactions that lie open, whatever is sent together is one commit.
+  const allowed = program.hasLongTransactions ? kafkaAllows : atomicAllows
+  const report = checkHistory(lives.events, { ...rules, allowed, ...(isPromised ? {} : { groups: {} }) })
   return { seed, events: lives.events, report, lives: lives.counters }
 }
 

@@ -92,7 +92,8 @@ export function detectLostWrites(analysis: Analysis, runs: readonly Run[], expec
   const found: Anomaly[] = []
   const lost = new Set<Write>()
   for (const run of runs) {
-    const { partition, steps } = run
+    const { partition } = run
+    const steps = run.steps.filter(({ value }) => analysis.writes.get(value)?.isGone !== true)
     const [first, last] = [steps[0], steps.at(-1)]
     if (first === undefined || last === undefined) continue
     for (const { offset, write } of expected.between(partition, run.from ?? first.offset, last.offset, last.poll.completedAt)) {

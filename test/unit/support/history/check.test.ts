@@ -287,6 +287,32 @@ describe('losses', () => {
   })
 })
 
+test('what was written after a crash below what the crash took is skipped by no reader before it', () => {
+  const crashed = (durability: 'sync' | 'buffered'): HistoryScript =>
+    script()
+      .send('a', 'x', 0)
+      .send('a', 'y', 2, { durability })
+      .poll('c', [
+        [0, 'x'],
+        [2, 'y'],
+      ])
+      .note('chaos', { kind: 'crash', machine: true })
+      .send('b', 'z', 1)
+      .assign('d', { 'p/0': 0 })
+      .poll(
+        'd',
+        {
+          'p/0': [
+            [0, 'x'],
+            [1, 'z'],
+          ],
+        },
+        { isAtEnd: true },
+      )
+  expect(kindsOf(crashed('buffered'))).toEqual([])
+  expect(kindsOf(crashed('sync'))).toEqual(['int-poll-skip', 'unseen'])
+})
+
 describe('order of polls', () => {
   /** Two polls of one reader, with something between them. */
   const polls = (between: (history: HistoryScript) => HistoryScript, second: readonly (readonly [number, string])[]): HistoryScript =>
