@@ -49,7 +49,7 @@ export interface GroupConsumeOptions {
   readonly maxBytes?: number | undefined
   /** A consumer that was not heard of for so long is removed, ms. Default 45,000. */
   readonly sessionTimeoutMs?: number | undefined
-  /** How often it is heard of, ms; less than the session timeout. Default 5,000. */
+  /** How often it is heard of, ms; less than both timeouts. Default 5,000, or a third of the smaller timeout if that is less. */
   readonly heartbeatIntervalMs?: number | undefined
   /** A consumer that does not ask for more within this time, ms, is removed: a batch must be processed in less. Default 300,000. */
   readonly maxPollIntervalMs?: number | undefined
@@ -107,11 +107,8 @@ export function resolveGroupConsume(options: GroupConsumeOptions): ResolvedGroup
   } = options
   const { isolation = 'read_committed', onAssigned, onRevoked, onLost = onRevoked, signal } = options
   const { maxRecords = 10_000, maxBytes = 1024 * 1024 } = options
-  const {
-    sessionTimeoutMs = 45_000,
-    heartbeatIntervalMs = Math.min(5000, Math.ceil(sessionTimeoutMs / 3)),
-    maxPollIntervalMs = 300_000,
-  } = options
+  const { sessionTimeoutMs = 45_000, maxPollIntervalMs = 300_000 } = options
+  const { heartbeatIntervalMs = Math.min(5000, Math.ceil(Math.min(sessionTimeoutMs, maxPollIntervalMs) / 3)) } = options
   if (typeof group !== 'string' || group === '') throw new TypeError(`group must be a non-empty string, got ${String(group)}`)
   if (typeof clientId !== 'string') throw new TypeError(`clientId must be a string, got ${String(clientId)}`)
   if (instanceId !== undefined && (typeof instanceId !== 'string' || instanceId === ''))
@@ -129,9 +126,11 @@ export function resolveGroupConsume(options: GroupConsumeOptions): ResolvedGroup
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError(`signal must be an AbortSignal, got ${String(signal)}`)
   for (const [name, value] of Object.entries({ maxRecords, maxBytes }))
     if (!(Number.isSafeInteger(value) && value > 0)) throw new RangeError(`${name} must be a positive integer, got ${String(value)}`)
-  for (const [name, value] of Object.entries({ sessionTimeoutMs, heartbeatIntervalMs, maxPollIntervalMs })) checkInteger(name, value, 1)
-  if (heartbeatIntervalMs >= sessionTimeoutMs)
-    throw new RangeError(`heartbeatIntervalMs must be less than sessionTimeoutMs (${sessionTimeoutMs}), got ${heartbeatIntervalMs}`)
+  for (const [name, value] of Object.entries({ sessionTimeoutMs, maxPollIntervalMs, heartbeatIntervalMs })) checkInteger(name, value, 1)
+  // Heartbeats tell that somebody waits for records, too.
+  for (const [name, value] of Object.entries({ sessionTimeoutMs, maxPollIntervalMs }))
+    if (heartbeatIntervalMs >= value)
+      throw new RangeError(`heartbeatIntervalMs must be less than ${name} (${value}), got ${heartbeatIntervalMs}`)
   return Object.freeze({
     ...{ group, clientId, instanceId, assignors, autoOffsetReset, autoCommitMs, isolation, onAssigned, onRevoked, onLost, signal },
     ...{ maxRecords, maxBytes, sessionTimeoutMs, heartbeatIntervalMs, maxPollIntervalMs },

@@ -4,7 +4,8 @@
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'
-import type { SimEnvironment } from '../../../engine/env/index.ts'
+import { createSimEnvironment, type SimEnvironment } from '../../../engine/env/index.ts'
+import { taskRunners } from '../../../engine/maintenance/tasks.ts'
 import {
   type Database,
   type GroupConsumeOptions,
@@ -325,7 +326,7 @@ describe('offsets', () => {
       const db = await openTopics(environment)
       await fill(db, 't', 2, 4)
       await db.resetGroup('idle', 't', 'latest')
-      const worker = new Worker(db, 'ada', { heartbeatIntervalMs: day / 10, sessionTimeoutMs: day })
+      const worker = new Worker(db, 'ada', { heartbeatIntervalMs: day / 10, sessionTimeoutMs: day, maxPollIntervalMs: day })
       await sleep(environment, 8 * day)
       await fill(db, 't', 2, 2, 4)
       await sleep(environment, day)
@@ -460,6 +461,80 @@ describe('whoever does not follow', () => {
     }))
 })
 
+describe('what is easily wrong', () => {
+  test('a batch from before a rebalance cannot be committed, although its partition has come back', () =>
+    withTopics(26, async (db, environment) => {
+      await fill(db, 't', 2, 4)
+      const consumer = db.topic<number>('t').consume({ group: 'g', assignor: 'range' })
+      const old = [await consumer.poll(), await consumer.poll()]
+      const other = new Worker(db, 'other', { assignor: 'range' })
+      await sleep(environment, 100)
+      await consumer.poll({ maxWaitMs: 1000 }) // gives up all, and is given the first again
+      expect(shown(consumer.assignment)).toMatch(/^t[01]$/)
+      for (const batch of old) await expect(batch?.commit()).rejects.toMatchObject({ code: 'NOT_ASSIGNED' })
+      await other.stop()
+      await consumer.close()
+    }))
+
+  test('alone and without a rebalance, too long a pause is noticed all the same', () =>
+    withTopics(27, async (db, environment) => {
+      await fill(db, 't', 1, 4)
+      const consumer = db.topic<number>('t').consume({ group: 'g', maxPollIntervalMs: 10_000 })
+      const batch = await consumer.poll()
+      await sleep(environment, 8_000)
+      await batch?.commit()
+      await sleep(environment, 20_000)
+      await expect(batch?.commit()).rejects.toMatchObject({ code: 'FENCED_MEMBER', details: { reason: 'max-poll-interval' } })
+      await consumer.close()
+    }))
+
+  test('a consumer that waits is not one that pauses, however short the pause may be', () =>
+    withTopics(31, async (db, environment) => {
+      await fill(db, 't', 1, 1)
+      const worker = new Worker(db, 'ada', { maxPollIntervalMs: 300 })
+      await sleep(environment, 10_000)
+      expect(db.describeGroup('g')).toMatchObject({ state: 'Stable', generation: 1, stats: { fenced: 0 } })
+      await worker.stop()
+    }))
+
+  test('an offset is appended behind what was sent before it, awaited or not', () =>
+    withTopics(28, async db => {
+      await fill(db, 't', 1, 1)
+      const out = db.topic<number>('out')
+      const consumer = db.topic<number>('t').consume({ group: 'g' })
+      const batch = await consumer.poll()
+      const sent = out.send(1)
+      const committed = batch?.commit()
+      expect(out.partition(0).endOffset).toBe(1)
+      await Promise.all([sent, committed])
+      await consumer.close()
+    }))
+
+  test('a group whose process died with members in it ages from the next opening on', async () => {
+    let environment = newEnvironment(29)
+    const day = 24 * 60 * 60 * 1000
+    await environment.drive(async () => {
+      const db = await openTopics(environment)
+      await fill(db, 't', 1, 2)
+      const worker = new Worker(db, 'ada', { heartbeatIntervalMs: day / 4, sessionTimeoutMs: day, maxPollIntervalMs: day })
+      await sleep(environment, 8 * day)
+      expect(worker.seen).toEqual([0, 1])
+      await db.flush()
+    })
+    environment.disk.crash()
+    environment = createSimEnvironment({ seed: 30, runners: taskRunners, disk: environment.disk, scheduler: environment.scheduler })
+    await environment.drive(async () => {
+      const db = await openTopics(environment)
+      expect(db.groupNames()).toEqual(['g'])
+      await sleep(environment, 6 * day)
+      expect(db.groupNames()).toEqual(['g'])
+      await sleep(environment, 2 * day)
+      expect(db.groupNames()).toEqual([])
+      await db.close()
+    })
+  })
+})
+
 describe('exactly once', () => {
   test('offsets in a transaction with sends and writes: all or nothing', () =>
     withTopics(20, async db => {
@@ -579,6 +654,7 @@ test('options that make no sense are named', () =>
       [{ maxBytes: 1.5 }, /maxBytes/],
       [{ sessionTimeoutMs: 0 }, /sessionTimeoutMs/],
       [{ heartbeatIntervalMs: 50_000 }, /heartbeatIntervalMs/],
+      [{ heartbeatIntervalMs: 2000, maxPollIntervalMs: 1000 }, /heartbeatIntervalMs/],
       [{ maxPollIntervalMs: -1 }, /maxPollIntervalMs/],
       [{ nonsense: 1 } as never, /nonsense/],
     ]
