@@ -31,6 +31,8 @@ export const transactionStateTopic = '__transaction_state'
 const markersPerCommitDefault = 1000
 /** A transactional id that was not used for this long is forgotten, ms: Kafka's `transactional.id.expiration.ms`. */
 const idExpiryMs = 7 * 24 * 60 * 60 * 1000
+/** How often that is looked after, when ids are opened, ms. */
+const expiryCheckMs = 60 * 60 * 1000
 
 export type TransactionOutcome = 'commit' | 'abort'
 
@@ -100,6 +102,7 @@ export class TransactionCoordinator {
   readonly #place: CoordinatorPlace
   readonly #entries = new Map<string, Entry>()
   readonly #markersPerCommit: number
+  #expiryCheckedMs = 0
 
   constructor(place: CoordinatorPlace) {
     this.#place = place
@@ -109,6 +112,7 @@ export class TransactionCoordinator {
   /** Takes a transactional id over, in this turn: whoever held it is fenced, its open transaction is aborted. BUSY, POISONED and the like are thrown. */
   open(id: string, timeoutMs: number): TransactionOwner {
     const { state, newId } = this.#place
+    this.#expire()
     let entry = this.#entries.get(id)
     if (entry === undefined) {
       const row = state.get(id)
@@ -135,7 +139,11 @@ export class TransactionCoordinator {
 
   /** The owner goes; the id may be opened again. */
   release(owner: TransactionOwner): void {
-    if (owner.entry.owner === owner) owner.entry.owner = undefined
+    const { entry } = owner
+    if (entry.owner !== owner) return
+    entry.owner = undefined
+    // The row says all that the next owner needs.
+    if (entry.current === undefined && entry.ending === undefined && entry.partitions.size === 0) this.#entries.delete(entry.id)
   }
 
   /** Begins a transaction when the one before has ended. PRODUCER_FENCED, INVALID_TRANSACTION_STATE. */
@@ -252,8 +260,6 @@ export class TransactionCoordinator {
 
   /** Completes what was decided and aborts what was not, of the process before. Resolves when durable. */
   async recover(): Promise<void> {
-    const now = this.#now()
-    const expired: string[] = []
     const ends: Promise<void>[] = []
     for (const [id, row] of this.#place.state.entries()) {
       if (row.state === 'ongoing' || row.state === 'prepare-commit' || row.state === 'prepare-abort') {
@@ -266,9 +272,9 @@ export class TransactionCoordinator {
             ? this.#end(entry, outcome, undefined, () => undefined)
             : this.#complete(entry, outcome, this.#openLogs(entry)),
         )
-      } else if (row.at < now - idExpiryMs) expired.push(id)
+      }
     }
-    if (expired.length > 0) ends.push(this.#write(expired.map(key => ({ key, value: undefined }))))
+    ends.push(this.#expire())
     await Promise.all(ends)
   }
 
@@ -276,6 +282,15 @@ export class TransactionCoordinator {
 
   #now(): number {
     return this.#place.host.environment.clock.now()
+  }
+
+  /** Forgets ids that nobody has open and that were not used for long. Resolves when durable. */
+  #expire(): Promise<void> {
+    const now = this.#now()
+    if (now < this.#expiryCheckedMs + expiryCheckMs) return Promise.resolve()
+    this.#expiryCheckedMs = now
+    const expired = [...this.#place.state.entries()].filter(([id, { at }]) => at < now - idExpiryMs && !this.#entries.has(id))
+    return expired.length === 0 ? Promise.resolve() : this.#write(expired.map(([key]) => ({ key, value: undefined })))
   }
 
   #assertOwner(owner: TransactionOwner, epoch: number): void {

@@ -416,6 +416,17 @@ describe('after the process', () => {
       db = await openTopics(environment)
       const tx = await db.producer({ transactionalId: 'x' }).begin()
       expect(tx.identity.id).not.toBe(first.identity.id)
+      await tx.abort()
+      // In one process too, once nobody has it open; one that is in use stays.
+      const kept = await db.producer({ transactionalId: 'kept' }).begin()
+      await kept.abort()
+      const closing = db.producer({ transactionalId: 'closed' })
+      const closed = await closing.begin()
+      await closing.close()
+      await sleep(environment, 7 * 24 * 60 * 60 * 1000 + 1)
+      const reopened = [await db.producer({ transactionalId: 'kept' }).begin(), await db.producer({ transactionalId: 'closed' }).begin()]
+      expect(reopened[0]?.identity.id).toBe(kept.identity.id)
+      expect(reopened[1]?.identity.id).not.toBe(closed.identity.id)
       await db.close()
     })
   })
