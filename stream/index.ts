@@ -24,6 +24,7 @@ export type { ReplayOptions, ReplayProgress, ReplayReport } from './replay/repla
 export type { ReplayFunction, ReplayTarget } from './replay/targets.ts'
 export type { PartitionStats, TopicStats } from './retention/topic-stats.ts'
 export type { RetentionResult } from './retention/upkeep.ts'
+export { Table, type TablePlace, type TableRange } from './table/table.ts'
 export { Topic } from './topic.ts'
 export { topicNamesOf } from './topic-groups.ts'
 export type { ChangeableTopicOptions, StoredTopicOptions, TopicCleanup, TopicOptions, TopicRetention } from './topic-options.ts'

@@ -11,6 +11,7 @@ import { sendBatch } from './produce/send-batch.ts'
 import { type ReplayOptions, type ReplayReport, replay } from './replay/replay.ts'
 import { type TopicStats, topicStats } from './retention/topic-stats.ts'
 import type { RetentionResult } from './retention/upkeep.ts'
+import type { Table } from './table/table.ts'
 import { TopicCore } from './topic-core.ts'
 import { type ChangeableTopicOptions, isCompacted } from './topic-options.ts'
 import type { TopicDescription, Topics } from './topics.ts'
@@ -136,6 +137,11 @@ export class Topic<V = unknown, K = string> {
     const core = this.#opened()
     if (!isCompacted(core.options)) throw new TypeError(`topic ${core.name} was not defined with cleanup: 'compact'`)
     await this.#topics.upkeep.compact(core as unknown as TopicCore)
+  }
+
+  /** The newest value of each key as a read-only store that is kept current. The same object until it is closed; it is closed with the database. */
+  table(): Table<V, K> {
+    return this.#topics.table<V, K>(this.#opened())
   }
 
   /** Offsets, bytes and how clean it is, by partition. */

@@ -12,6 +12,7 @@ import { checkTopicName, isInternalTopic, partitionLogName, topicLogName, topicO
 import { Accumulator } from './produce/accumulator.ts'
 import { producerStateTopic } from './produce/producer-registry.ts'
 import { type RetentionResult, TopicUpkeep, type UpkeepTopic } from './retention/upkeep.ts'
+import { Table, tableStoreName } from './table/table.ts'
 import { Topic } from './topic.ts'
 import { TopicCore } from './topic-core.ts'
 import { TopicGroups } from './topic-groups.ts'
@@ -55,6 +56,8 @@ export class Topics {
   readonly host: StreamHost
   readonly accumulator: Accumulator
   readonly upkeep: TopicUpkeep
+  /** Open ones by topic id. */
+  readonly #tables = new Map<number, Table<never, never>>()
   /** By topic id. */
   readonly #cores = new Map<number, TopicCore>()
   #groups: TopicGroups | undefined
@@ -76,7 +79,9 @@ export class Topics {
   /** Ends what runs over the topics before the database is closed: consumers leave their groups, then producers are closed. undefined when nothing runs. */
   close(): Promise<void> | undefined {
     this.upkeep.stop()
-    const left = this.#groups?.close()
+    const tables = [...this.#tables.values()].map(table => table.close())
+    const groups = this.#groups?.close()
+    const left = tables.length === 0 ? groups : Promise.all([groups, ...tables]).then(() => undefined)
     return left === undefined ? this.#producers?.close() : left.then(() => this.#producers?.close())
   }
 
@@ -111,6 +116,15 @@ export class Topics {
       ready.catch(() => undefined) // whoever asks is told
       return new Topic<V, K>(name, error, this, ready)
     }
+  }
+
+  /** The table of a topic, the same until it is closed. Throws what the topic's opening threw. */
+  table<V, K>(core: TopicCore<V, K>): Table<V, K> {
+    const known = this.#tables.get(core.id)
+    if (known !== undefined) return known as unknown as Table<V, K>
+    const table = new Table<V, K>(this.host, core, () => this.#tables.delete(core.id))
+    this.#tables.set(core.id, table as unknown as Table<never, never>)
+    return table
   }
 
   /** Names of all topics, sorted; internal ones only when asked for. */
@@ -176,6 +190,8 @@ export class Topics {
     if (core.isInternal) throw new TypeError(`internal topics cannot be deleted, got ${name}`)
     const names = [topicLogName(name)]
     for (let i = 0; i < core.partitionCount; i++) names.push(partitionLogName(name, i))
+    const table = `store/${tableStoreName(core.id)}`
+    if (this.host.get(table) !== undefined) names.push(table)
     const dropped = this.host.drop(names)
     if (this.host.get(topicLogName(name)) === undefined) {
       core.markDropped()
