@@ -109,6 +109,12 @@ export class ProducerQueue {
     return new Promise(resolve => void this.#flushes.push({ batches, resolve }))
   }
 
+  /** As `flush`, but durable or not: for what is committed behind it, which no crash leaves without it. */
+  appended(): Promise<void> {
+    this.append()
+    return this.#queue.length === 0 ? Promise.resolve() : this.flush()
+  }
+
   /** Forgets what is gathered: it is not appended, and its promises reject. */
   discard(error: unknown): void {
     this.#refuse(this.#take(), error)

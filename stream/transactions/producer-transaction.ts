@@ -111,7 +111,7 @@ export class ProducerTransaction {
    */
   commit(): Promise<void> {
     return this.#ended('commit', async () => {
-      await this.#queue.flush()
+      await this.#queue.appended()
       const { coordinator } = this.#producers
       coordinator.assertOpen(this.#open)
       if (this.#failure !== undefined) {
