@@ -75,6 +75,8 @@ export const errorCodes = {
   NO_OFFSET: 'no committed offset',
   /** The members of the group name no assignor in common. */
   INCONSISTENT_GROUP: 'no assignor in common',
+  /** The message of a queue was delivered to another since, or settled; `details.topic`, `partition`, `offset`, `deliveries`. Nothing was written. */
+  LOCK_LOST: 'the message is not locked to this consumer any more',
   /** The group has members, and what was asked needs one without. */
   GROUP_NOT_EMPTY: 'the group has members',
   /** A task in a worker thread failed or the worker died; `cause` says more. */

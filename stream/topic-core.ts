@@ -17,6 +17,7 @@ import type { StreamHost } from './host.ts'
 import { isInternalTopic, partitionLogName, topicOfLogName } from './names.ts'
 import { type Partitioner, partitionOfKey, type StickyPartition } from './partition/partitioner.ts'
 import type { Outgoing } from './produce/outgoing.ts'
+import { deliveryHeader } from './queue/queue-headers.ts'
 import {
   isCompacted,
   recordBytesMaxDefault,
@@ -136,6 +137,8 @@ export class TopicCore<V = unknown, K = unknown> {
       key = item.key
       partition = item.partition
       headers = item.headers === undefined ? undefined : headersOf(item.headers)
+      const delivery = deliveryHeader(item, now)
+      if (delivery !== undefined) headers = headers === undefined ? [delivery] : [...headers, delivery]
       if (item.timestamp !== undefined && this.#options.timestamps !== 'append') timestamp = this.#checkTimestamp(item.timestamp, now)
     } else value = item as V
     if (value === undefined) throw new TypeError('value must not be undefined; null is a tombstone')
@@ -215,7 +218,7 @@ function byteLength(bytes: string | Uint8Array | null): number {
   return typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.length
 }
 
-const outgoingNames: ReadonlySet<string> = new Set(['key', 'value', 'headers', 'timestamp', 'partition'])
+const outgoingNames: ReadonlySet<string> = new Set(['key', 'value', 'headers', 'timestamp', 'partition', 'delayMs', 'deliverAt'])
 
 /** An object with a `value` and nothing but what an outgoing record has. */
 function isOutgoing<V, K>(item: V | Outgoing<V, K>): item is Outgoing<V, K> {

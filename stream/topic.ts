@@ -8,6 +8,8 @@ import type { Outgoing, Sent } from './produce/outgoing.ts'
 import type { TopicProducer } from './produce/producer.ts'
 import type { ProducerOptions } from './produce/producer-options.ts'
 import { sendBatch } from './produce/send-batch.ts'
+import type { Queue } from './queue/queue.ts'
+import type { QueueOptions } from './queue/queue-options.ts'
 import { type ReplayOptions, type ReplayReport, replay } from './replay/replay.ts'
 import { type TopicStats, topicStats } from './retention/topic-stats.ts'
 import type { RetentionResult } from './retention/upkeep.ts'
@@ -97,6 +99,19 @@ export class Topic<V = unknown, K = string> {
     const core = this.#opened()
     if (isGroupOptions(options)) return this.#topics.groups.consumer<V, K>([core.name], options)
     return new Consumer<V, K>(this.#topics, [core], options)
+  }
+
+  /**
+   * Delivers the records of the topic one by one to all queues of a group, each until it is acknowledged: work queues, on any number of partitions; see
+   * `QueueOptions`. TypeError, RangeError, NOT_FOUND for a dead-letter topic that was deleted.
+   */
+  queue(options: QueueOptions<V, K>): Queue<V, K> {
+    return this.#topics.queues.open(this.#opened(), options)
+  }
+
+  /** Forgets a group of queues with all that it has acknowledged. GROUP_NOT_EMPTY while one is open, NOT_FOUND. Resolves when durable. */
+  async forgetQueue(group: string): Promise<void> {
+    await this.#topics.queues.forget(this.#opened() as unknown as TopicCore, group)
   }
 
   /** Reads a range again into another topic, a store or a function; see `ReplayOptions`. Resolves when all of it is written. */

@@ -11,6 +11,7 @@ import type { StreamHost } from './host.ts'
 import { checkTopicName, isInternalTopic, partitionLogName, topicLogName, topicOfLogName } from './names.ts'
 import { Accumulator } from './produce/accumulator.ts'
 import { producerStateTopic } from './produce/producer-registry.ts'
+import { queueStateTopic, TopicQueues } from './queue/topic-queues.ts'
 import { type RetentionResult, TopicUpkeep, type UpkeepTopic } from './retention/upkeep.ts'
 import { Table, tableStoreName } from './table/table.ts'
 import { Topic } from './topic.ts'
@@ -62,6 +63,7 @@ export class Topics {
   readonly #cores = new Map<number, TopicCore>()
   #groups: TopicGroups | undefined
   #producers: TopicProducers | undefined
+  #queues: TopicQueues | undefined
 
   constructor(host: StreamHost) {
     this.host = host
@@ -76,13 +78,18 @@ export class Topics {
     return this.#groups
   }
 
-  /** Ends what runs over the topics before the database is closed: consumers leave their groups, then producers are closed. undefined when nothing runs. */
+  /** Ends what runs over the topics before the database is closed: consumers leave their groups and queues end, then producers are closed. undefined when nothing runs. */
   close(): Promise<void> | undefined {
     this.upkeep.stop()
     const tables = [...this.#tables.values()].map(table => table.close())
-    const groups = this.#groups?.close()
-    const left = tables.length === 0 ? groups : Promise.all([groups, ...tables]).then(() => undefined)
-    return left === undefined ? this.#producers?.close() : left.then(() => this.#producers?.close())
+    const ends = [this.#groups?.close(), this.#queues?.close(), ...tables].filter(left => left !== undefined)
+    return ends.length === 0 ? this.#producers?.close() : Promise.all(ends).then(() => this.#producers?.close())
+  }
+
+  /** Queues; made when they are first asked for. */
+  get queues(): TopicQueues {
+    this.#queues ??= new TopicQueues(this)
+    return this.#queues
   }
 
   /** Producers; made when they are first asked for. */
@@ -200,6 +207,8 @@ export class Topics {
     }
     await dropped
     await this.#groups?.forgetTopic(core.id)
+    if (this.host.get(topicLogName(queueStateTopic)) !== undefined) await this.queues.forgetTopic(core)
+    else await this.#queues?.forgetTopic(core)
     if (this.host.get(topicLogName(producerStateTopic)) !== undefined) await this.producers.registry.forgetTopic(core.id)
   }
 
@@ -216,6 +225,7 @@ export class Topics {
     await this.host.define(fresh)
     await this.#redefine(core, { ...core.options, partitions })
     this.#groups?.transport.topicsChanged([core.name])
+    this.#queues?.partitionsAdded(core.id)
   }
 
   /** Changes options of a topic that may change. NOT_FOUND. */

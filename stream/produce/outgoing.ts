@@ -16,6 +16,10 @@ export interface Outgoing<V = unknown, K = unknown> {
   readonly timestamp?: number | undefined
   /** Overrules the partitioner. */
   readonly partition?: number | undefined
+  /** Queues deliver the record no earlier than so many milliseconds from now. Ordinary consumers ignore it. Not with `deliverAt`. */
+  readonly delayMs?: number | undefined
+  /** Queues deliver the record no earlier, milliseconds since 1970. Kept as the header `varve.deliver-at`. */
+  readonly deliverAt?: number | undefined
 }
 
 /** Where a record went. Kafka's RecordMetadata. */

@@ -61,6 +61,14 @@ test('lease: the worker sees the moment of the lease', async () => {
   expect(await outputOf('lease')).toBe('the worker counted 1000 records, the owner has 1001')
 })
 
+test('job-queue: two workers share the jobs, a failing one is tried again and put aside, a delayed one comes last', async () => {
+  expect((await outputOf('job-queue')).split('\n')).toEqual([
+    'done: later, mail ada, mail bob, mail cyd',
+    'gave up on "broken" after 3 deliveries: Error: no such address',
+    'mails counted: 4, left: 0',
+  ])
+})
+
 test('level: a graph database of the Level ecosystem works on Varve, a sublevel beside it', async () => {
   expect(await outputOf('level')).toBe(
     ['from JFK: B6725', 'with United: UA1545 UA1714', 'of UA1714: United LGA Flight', 'ada starts at LGA'].join('\n'),
