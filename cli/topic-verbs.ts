@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type GroupsOptions, runGroups } from './commands/groups.ts'
 import { type ConsumeArguments, type ProduceOptions, type ReplayArguments, runConsume, runProduce, runReplay } from './commands/records.ts'
-import { runTopics, type TopicsOptions } from './commands/topics.ts'
+import { runRetention, runTopics, type TopicsOptions } from './commands/topics.ts'
 import { valueNotations } from './stores.ts'
 import { toCount, verb } from './verb.ts'
 
@@ -88,6 +88,17 @@ export function addTopicVerbs(program: Command, done: (exitCode: number) => void
     .addHelpText('after', '\nExample:\n  varve groups ./data billing --topic orders --to-earliest')
     .action(async (path: string, group: string | undefined, options: Given<GroupsOptions>) =>
       done(await runGroups(path, group, { ...options, json: options.json === true })),
+    )
+
+  verb(program, 'retention', 'delete now what the retention of topics lets go, of one or of all')
+    .argument('<path>', folderHelp)
+    .argument('[topic]', topicHelp)
+    .addHelpText(
+      'after',
+      '\nAn open database does it by itself every five minutes; `varve compact` compacts topics by key.\n\nExample:\n  varve retention ./data',
+    )
+    .action(async (path: string, topic: string | undefined, options: { json?: boolean }) =>
+      done(await runRetention(path, topic, { json: options.json === true })),
     )
 }
 

@@ -1,7 +1,7 @@
 /** `varve topics`: lists, describes, makes, changes and deletes topics. */
 import type { TopicCleanup, TopicCodecName } from '../../index.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { plural, print, printJson, table } from '../output.ts'
+import { formatBytes, plural, print, printJson, table } from '../output.ts'
 import { withDatabase } from '../stores.ts'
 import { findTopic } from '../topics.ts'
 
@@ -73,6 +73,38 @@ function list(path: string, json: boolean): Promise<number> {
     else {
       const rows = topics.map(({ name, partitions, offsets, cleanup, value }) => [name, partitions, offsets, cleanup, value])
       await print(table([['topic', 'partitions', 'offsets', 'cleanup', 'values'], ...rows]))
+    }
+    return exitCodes.ok
+  })
+}
+
+/** `varve retention`: moves everything into segments, deletes what may go now, of one topic or of all, and says what is left. */
+export function runRetention(path: string, name: string | undefined, options: { readonly json: boolean }): Promise<number> {
+  return withDatabase(path, { create: false }, async db => {
+    const topic = name === undefined ? undefined : findTopic(db, name)
+    // What is not sealed is never deleted.
+    await db.seal()
+    const results = await (topic?.applyRetention() ?? db.applyRetention())
+    const names = name === undefined ? db.topicNames() : [name]
+    const left = names.map(each => {
+      const { partitions } = findTopic(db, each).stats()
+      const bytes = partitions.reduce((sum, { sealedBytes }) => sum + sealedBytes, 0)
+      return {
+        topic: each,
+        partitions: partitions.map(({ partition, startOffset, endOffset }) => ({ partition, startOffset, endOffset })),
+        bytes,
+      }
+    })
+    if (options.json) await printJson({ deleted: results, left })
+    else {
+      const rows = left.map(({ topic: each, partitions, bytes }) => [
+        each,
+        partitions.length,
+        partitions.reduce((sum, { startOffset, endOffset }) => sum + endOffset - startOffset, 0),
+        formatBytes(bytes),
+      ])
+      await print(`${path}: ${plural(results.length, 'partition')} with less than before\n`)
+      await print(table([['topic', 'partitions', 'offsets', 'on disk'], ...rows]))
     }
     return exitCodes.ok
   })
