@@ -255,6 +255,12 @@ export class Database extends EngineDatabase {
     return this.#topics.topic<V, K>(name, options)
   }
 
+  /** Names of all stores, sorted; those that topics keep beside their logs, which begin with two underscores, only when asked for. */
+  override storeNames(options: { readonly internal?: boolean } = {}): string[] {
+    const names = super.storeNames()
+    return options.internal === true ? names : names.filter(name => !name.startsWith('__'))
+  }
+
   /** Names of all topics, sorted. */
   topicNames(options: { readonly internal?: boolean } = {}): string[] {
     this.assertOpen()

@@ -47,7 +47,7 @@ export async function withDatabase<T>(path: string, options: { readonly create: 
 
 /** NOT_FOUND when there is no such store and none is to be made. */
 export async function findStore(db: Database, name: string, options: { readonly create: boolean }): Promise<FoundStore> {
-  if (!options.create && !db.storeNames().includes(name)) {
+  if (!options.create && !db.storeNames({ internal: true }).includes(name)) {
     throw new VarveError('NOT_FOUND', `${describeMissing(db, name)}; \`varve stores ${db.path}\` lists the stores`, {
       details: { store: name },
     })

@@ -32,6 +32,7 @@ describe('a replay', () => {
       const values = (await readAll(copy.consume({ until: 'end' }))).map(({ value }) => Number(value?.slice(1))).sort((a, b) => a - b)
       expect(values).toEqual(Array.from({ length: 20 }, (_, i) => 10 + i))
       expect(report).toMatchObject({ read: 20, written: 20, resumed: false, dryRun: false })
+      expect([db.storeNames(), db.topicNames()]).toEqual([[], ['copy', 'source']])
       expect(progress.at(-1)).toMatchObject({ done: progress.at(-1)?.total, read: 20, written: 20 })
       for await (const record of copy.consume({ until: 'end' }).records()) expect(record.timestamp - 1000).toBe(Number(record.header('n')))
       const rest = await source.replay({
