@@ -16,6 +16,11 @@ export class DeadlineQueue<Owner> {
     return this.#entries[0]?.at ?? Number.POSITIVE_INFINITY
   }
 
+  /** Whose the earliest entry is; undefined when the queue is empty. */
+  get first(): Owner | undefined {
+    return this.#entries[0]?.owner
+  }
+
   push(at: number, owner: Owner): void {
     const entries = this.#entries
     const entry = { at, owner }

@@ -177,6 +177,8 @@ export class QueuePartition {
     if (entry === undefined) return
     this.#counts[entry.state]--
     this.#entries.delete(offset)
+    // Locks mostly end in the order in which they began: void ones go with the records, not only when their time is over.
+    for (let first = this.#locks.first; first !== undefined && this.#isVoid(first); first = this.#locks.first) this.#locks.popDue(Infinity)
   }
 
   /** Gives the record back, to be delivered again after `delayMs`, or to die when it was delivered `deliveriesMax` times. False when the lock is lost. */
@@ -308,6 +310,12 @@ export class QueuePartition {
   }
 
   // --- inside --------------------------------------------------------------------------------------------------------------------------
+
+  /** Whether the earliest entry of the locks, which is this one's, says nothing any more. */
+  #isVoid(entry: Entry): boolean {
+    if (this.#entries.get(entry.offset) !== entry || entry.until !== this.#locks.earliest) return true
+    return entry.state !== 'locked' && entry.state !== 'waiting'
+  }
 
   #become(entry: Entry, state: State): void {
     this.#counts[entry.state]--
