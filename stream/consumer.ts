@@ -3,16 +3,16 @@
  *
  * One loop at a time. Ends when `close` is called, the signal fires, or, with `until: 'end'`, when everything that was there at the start was read.
  */
-import { VarveError } from '../engine/index.ts'
 import { ConsumedBatch } from './consumed-batch.ts'
 import type { ConsumedRecord } from './fetch/consumed-record.ts'
 import { FetchSession, type Polled } from './fetch/fetch-session.ts'
 import { type Isolation, PartitionFetcher, type RawSlice } from './fetch/partition-fetcher.ts'
+import { offsetOfPlace, type Place } from './fetch/place.ts'
 import type { TopicCore } from './topic-core.ts'
 import type { Topics } from './topics.ts'
 
 /** Where reading begins: the oldest record, behind the newest, an offset of each partition, or the first record at or after a time (ms). */
-export type ConsumeFrom = 'earliest' | 'latest' | { readonly offset: number } | { readonly time: number }
+export type ConsumeFrom = 'earliest' | 'latest' | Place
 
 /** How a consumer reads. */
 export interface ConsumeOptions {
@@ -195,12 +195,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
 function startOf(log: ReturnType<TopicCore['partition']>, from: ConsumeFrom): number {
   if (from === 'earliest') return log.startOffset
   if (from === 'latest') return log.highWatermark
-  if ('time' in from) return log.offsetForTime(from.time) ?? log.highWatermark
-  const { offset } = from
-  if (offset >= log.startOffset && offset <= log.endOffset) return offset
-  throw new VarveError('OFFSET_OUT_OF_RANGE', `log ${log.name} holds offsets ${log.startOffset} to ${log.endOffset}, asked for ${offset}`, {
-    details: { log: log.name, startOffset: log.startOffset, endOffset: log.endOffset, actual: offset },
-  })
+  return offsetOfPlace(log, from)
 }
 
 function checkConsumeOptions(options: unknown): asserts options is ConsumeOptions {

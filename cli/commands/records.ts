@@ -113,7 +113,13 @@ function line(record: ConsumedRecord, json: boolean, valuesAs: ValueNotation): s
   return json ? `${JSON.stringify(recordJson(record))}\n` : recordLine(record, valuesAs)
 }
 
-function placeOf({ fromOffset, fromTime }: { readonly fromOffset?: number; readonly fromTime?: string }): ConsumeFrom | undefined {
+function placeOf({
+  fromOffset,
+  fromTime,
+}: {
+  readonly fromOffset?: number
+  readonly fromTime?: string
+}): Exclude<ConsumeFrom, string> | undefined {
   if (fromOffset !== undefined && fromTime !== undefined) throw new RangeError('--from-offset and --from-time exclude each other')
   if (fromTime !== undefined) return { time: timeOf(fromTime, '--from-time') }
   return fromOffset === undefined ? undefined : { offset: fromOffset }
@@ -138,16 +144,16 @@ export interface ReplayArguments {
 export function runReplay(path: string, name: string, options: ReplayArguments): Promise<number> {
   const { json, toTopic, toStore, partition, key, pace, resume, dryRun } = options
   if (toTopic !== undefined && toStore !== undefined) throw new RangeError('--to-topic and --to-store exclude each other')
-  const from = placeOf(options) as { offset: number } | { time: number } | undefined
+  const from = placeOf(options)
   const until = placeOf({
     ...(options.untilOffset === undefined ? {} : { fromOffset: options.untilOffset }),
     ...(options.untilTime === undefined ? {} : { fromTime: options.untilTime }),
-  }) as { offset: number } | { time: number } | undefined
+  })
   return withDatabase(path, { create: false }, async db => {
     const topic = findTopic(db, name)
     const target =
       toTopic !== undefined
-        ? await targetTopic(topic, db.topic<unknown, unknown>(toTopic, copyOf(topic)))
+        ? await readyTopic(db.topic<unknown, unknown>(toTopic, copyOf(topic)))
         : toStore !== undefined
           ? (await findStore(db, toStore, { create: dryRun !== true })).store
           : (records: readonly ConsumedRecord[]) => print(records.map(record => `${JSON.stringify(recordJson(record))}\n`).join(''))
@@ -187,7 +193,7 @@ function copyOf(topic: AnyTopic): object {
   return { partitions, keyCodec, value } as object
 }
 
-async function targetTopic(_source: AnyTopic, target: AnyTopic): Promise<AnyTopic> {
-  await target.ready()
-  return target
+async function readyTopic(topic: AnyTopic): Promise<AnyTopic> {
+  await topic.ready()
+  return topic
 }

@@ -104,7 +104,7 @@ export class QueuePartition {
   get dead(): number {
     return this.#dead
   }
-  /** No more may be looked at for now. */
+  /** As many records are tracked as may be: none may be added until one is done. */
   get isFull(): boolean {
     return this.#entries.size >= TRACKED_MAX
   }

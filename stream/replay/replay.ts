@@ -7,9 +7,10 @@
  *
  * What is replayed ends where the topic ended when the replay began: a copy of a topic into itself would never end otherwise.
  */
-import { type Store, type Transaction, VarveError } from '../../engine/index.ts'
+import type { Store, Transaction } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 import { type Isolation, PartitionFetcher } from '../fetch/partition-fetcher.ts'
+import { offsetOfPlace, type Place } from '../fetch/place.ts'
 import type { StreamHost } from '../host.ts'
 import { Topic } from '../topic.ts'
 import type { TopicCore } from '../topic-core.ts'
@@ -23,9 +24,9 @@ export interface ReplayOptions<V = unknown, K = unknown> {
   /** Which partitions. Default: all. */
   readonly partitions?: readonly number[] | undefined
   /** First offset of each partition, or the time (ms) of the first record. Default: the oldest. */
-  readonly from?: { readonly offset: number } | { readonly time: number } | undefined
+  readonly from?: Place | undefined
   /** Offset, or time (ms), that ends it, exclusive. Default: the end when the replay begins. */
-  readonly until?: { readonly offset: number } | { readonly time: number } | undefined
+  readonly until?: Place | undefined
   /** Only records that it says true for. */
   readonly filter?: ((record: ConsumedRecord<V, K>) => boolean) | undefined
   /** 1: as far apart as they once were; 10: ten times faster. Default: as fast as it goes. */
@@ -105,8 +106,8 @@ export async function replay<V, K>(host: StreamHost, core: TopicCore<V, K>, opti
   const ranges = partitions.map((partition): Range => {
     const log = core.partition(partition)
     const end = isolation === 'read_committed' ? log.lastStableOffset : log.highWatermark
-    const from = saved?.positions[partition] ?? placeOf(log, options.from, log.startOffset)
-    const to = saved?.ends[partition] ?? Math.min(end, placeOf(log, options.until, end))
+    const from = saved?.positions[partition] ?? (options.from === undefined ? log.startOffset : offsetOfPlace(log, options.from))
+    const to = saved?.ends[partition] ?? Math.min(end, options.until === undefined ? end : offsetOfPlace(log, options.until))
     const source = { topic: core.name, partition, keys: core.keys, values: core.values }
     const fetcher = new PartitionFetcher(log, source, from, isolation) as unknown as PartitionFetcher
     return { partition, from, to: Math.max(from, to), fetcher, waiting: [] }
@@ -263,20 +264,6 @@ class Run {
     }
     return { done, total, read: this.read, written: this.written }
   }
-}
-
-function placeOf(
-  log: ReturnType<TopicCore['partition']>,
-  place: { readonly offset: number } | { readonly time: number } | undefined,
-  fallback: number,
-): number {
-  if (place === undefined) return fallback
-  if ('time' in place) return log.offsetForTime(place.time) ?? log.highWatermark
-  const { startOffset, endOffset } = log
-  if (place.offset >= startOffset && place.offset <= endOffset) return place.offset
-  throw new VarveError('OFFSET_OUT_OF_RANGE', `log ${log.name} holds offsets ${startOffset} to ${endOffset}, asked for ${place.offset}`, {
-    details: { log: log.name, startOffset, endOffset, actual: place.offset },
-  })
 }
 
 function checkReplayOptions(options: unknown): void {
