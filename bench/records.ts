@@ -1,5 +1,5 @@
 /**
- * The records that benchmarks write: keys of 16 bytes, values of 100 bytes, all different.
+ * The records that benchmarks write: keys of 16 bytes, values of 100 bytes unless another size is asked for, all different.
  *
  * One source is refilled for each batch, in place: making new objects would measure the garbage collector of the benchmark. Bytes change from
  * record to record, since an engine that skips identical bytes would look too good.
@@ -17,10 +17,13 @@ export interface BenchRecord {
 export class RecordSource {
   /** Valid until the next `next()`. */
   readonly records: readonly BenchRecord[]
-  #bytes: Uint8Array
+  readonly #bytes: Uint8Array
+  readonly #recordBytes: number
   #counter = 0
 
-  constructor(count: number) {
+  constructor(count: number, valueSize: number = valueBytes) {
+    const recordBytes = keyBytes + valueSize
+    this.#recordBytes = recordBytes
     this.#bytes = new Uint8Array(count * recordBytes)
     let state = 0x9e3779b9
     for (let i = 0; i < this.#bytes.length; i++) {
@@ -36,7 +39,7 @@ export class RecordSource {
   /** The next batch: the same objects with other keys and values. */
   next(): readonly BenchRecord[] {
     const bytes = this.#bytes
-    for (let at = 0; at < bytes.length; at += recordBytes) {
+    for (let at = 0; at < bytes.length; at += this.#recordBytes) {
       const number = this.#counter++
       for (let i = 0; i < 4; i++) {
         const byte = (number >>> (8 * i)) & 0xff

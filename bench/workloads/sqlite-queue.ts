@@ -4,10 +4,9 @@
 
 import { join } from 'node:path'
 import type { Measurement } from '../measurement.ts'
-import { type BenchRecord, keyBytes } from '../records.ts'
+import { type BenchRecord, keyBytes, RecordSource } from '../records.ts'
 import { loadPeer, peerVersion } from '../store/engines/peer.ts'
 import { expectEqual } from '../workload.ts'
-import { SizedSource } from './topics.ts'
 
 interface Statement {
   run(...values: readonly (Uint8Array | number)[]): unknown
@@ -48,7 +47,7 @@ export async function sqliteSend(
   }: { readonly [name: string]: number; readonly records: number; readonly batch: number; readonly valueBytes: number },
 ): Promise<void> {
   const { db, insert } = openQueue(measurement.folder)
-  const source = new SizedSource(batch, valueBytes)
+  const source = new RecordSource(batch, valueBytes)
   await measurement.measure(async () => {
     for (let i = 0; i * batch < records; i++) {
       const begun = measurement.begin()
@@ -65,7 +64,7 @@ export async function sqliteRead(
   { records, batch }: { readonly [name: string]: number; readonly records: number; readonly batch: number },
 ): Promise<void> {
   const { db, insert } = openQueue(measurement.folder)
-  const source = new SizedSource(batch, 100)
+  const source = new RecordSource(batch, 100)
   for (let i = 0; i * batch < records; i++) insertBatch(db, insert, source.next())
   const select = db.prepare('SELECT id, key, value FROM queue WHERE id > ? ORDER BY id LIMIT 1000')
   let count = 0

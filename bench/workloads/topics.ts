@@ -2,46 +2,10 @@
 
 import { type Database, open, type Topic } from '../../index.ts'
 import type { Measurement } from '../measurement.ts'
-import { type BenchRecord, keyBytes } from '../records.ts'
+import { type BenchRecord, keyBytes, RecordSource } from '../records.ts'
 import { ended, firstMessage, startScript } from '../scripts.ts'
 import { expectEqual } from '../workload.ts'
 import { Window } from './database.ts'
-
-/** Keys of 16 bytes and values of any size, all different, refilled in place: see `RecordSource`. */
-export class SizedSource {
-  readonly records: readonly BenchRecord[]
-  readonly #bytes: Uint8Array
-  readonly #recordBytes: number
-  #counter = 0
-
-  constructor(count: number, valueBytes: number) {
-    this.#recordBytes = keyBytes + valueBytes
-    this.#bytes = new Uint8Array(count * this.#recordBytes)
-    let state = 0x9e3779b9
-    for (let i = 0; i < this.#bytes.length; i++) {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-      this.#bytes[i] = state >>> 24
-    }
-    this.records = Array.from({ length: count }, (_, i) => {
-      const at = i * this.#recordBytes
-      return { key: this.#bytes.subarray(at, at + keyBytes), value: this.#bytes.subarray(at + keyBytes, at + this.#recordBytes) }
-    })
-  }
-
-  /** The next batch: the same objects with other keys and values. */
-  next(): readonly BenchRecord[] {
-    const bytes = this.#bytes
-    for (let at = 0; at < bytes.length; at += this.#recordBytes) {
-      const number = this.#counter++
-      for (let i = 0; i < 4; i++) {
-        const byte = (number >>> (8 * i)) & 0xff
-        bytes[at + i] = byte
-        bytes[at + keyBytes + i] = byte
-      }
-    }
-    return this.records
-  }
-}
 
 export type BytesTopic = Topic<Uint8Array, Uint8Array>
 
@@ -61,7 +25,7 @@ export async function fillTopic(
   limit: number,
   onBatch?: () => () => void,
 ): Promise<void> {
-  const source = new SizedSource(batch, valueBytes)
+  const source = new RecordSource(batch, valueBytes)
   const window = new Window(limit)
   for (let i = 0; i * batch < records; i++) {
     await window.room()
@@ -115,7 +79,7 @@ export interface SendParameters {
 export async function sendSingly(measurement: Measurement, { appends, callers }: SendParameters): Promise<void> {
   const { db, topic } = await openTopic(measurement.folder, 8)
   const caller = async (): Promise<void> => {
-    const source = new SizedSource(1, 100)
+    const source = new RecordSource(1, 100)
     for (let i = 0; i < appends / callers; i++) {
       const begun = measurement.begin()
       await topic.send(source.next()[0] as BenchRecord)
@@ -194,7 +158,7 @@ export async function endToEnd(measurement: Measurement, { appends, perSecond }:
       if (seen === appends) return
     }
   })()
-  const source = new SizedSource(1, 100)
+  const source = new RecordSource(1, 100)
   await measurement.measure(async () => {
     if (perSecond === 0) {
       for (let i = 0; i < appends; i++) {
@@ -240,7 +204,7 @@ export async function transactions(measurement: Measurement, { transactions: cou
   await Promise.all([left.ready(), right.ready(), store.ready()])
   let done = 0
   const caller = async (_: unknown, number: number): Promise<void> => {
-    const source = new SizedSource(10, 100)
+    const source = new RecordSource(10, 100)
     for (let i = 0; i < count / callers; i++) {
       const begun = measurement.begin()
       await db.transaction(tx => {

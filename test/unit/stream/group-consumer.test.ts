@@ -1,6 +1,8 @@
 /**
  * Goal: consumers of a group share a topic as Kafka's do: every record once while nobody dies, offsets that the next owner goes on from, listeners in their
  * order, fencing of whoever is too slow; and what a consumer can do to its partitions: seek, pause, resume, position, committed, lag.
+ *
+ * One file, although long: all of it is about one class, and shares the ways to make a slow, a dying and a static consumer.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'

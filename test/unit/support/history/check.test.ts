@@ -1,6 +1,8 @@
 /**
  * Goal: each detector tells a history that has its anomaly from one that is just clean of it: the two differ in one thing, and that thing is what Kafka's
  * semantics (or the rule of a group) make of it.
+ *
+ * One file, although long: it is the table of all anomalies, a pair of short histories each, in the order in which the checker lists them.
  */
 import { describe, expect, test } from 'vitest'
 import type { AnomalyKind } from '../../../support/history/anomaly.ts'
