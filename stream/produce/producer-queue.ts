@@ -8,7 +8,7 @@
  */
 import { isVarveError, type LocalLog, type TopicRecord, VarveError } from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
-import type { TopicCore } from '../topic-core.ts'
+import type { TopicCore } from '../topic/topic-core.ts'
 import type { Sent } from './outgoing.ts'
 
 interface Waiter {

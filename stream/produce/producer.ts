@@ -10,9 +10,9 @@
  */
 import { VarveError } from '../../engine/index.ts'
 import { StickyPartition } from '../partition/partitioner.ts'
-import { coreOfTopic, type Topic } from '../topic.ts'
-import type { TopicCore } from '../topic-core.ts'
-import type { TopicProducers } from '../topic-producers.ts'
+import { coreOfTopic, type Topic } from '../topic/topic.ts'
+import type { TopicCore } from '../topic/topic-core.ts'
+import type { TopicProducers } from '../topic/topic-producers.ts'
 import type { TransactionOwner } from '../transactions/coordinator.ts'
 import { ProducerTransaction } from '../transactions/producer-transaction.ts'
 import type { Outgoing, Sent } from './outgoing.ts'

@@ -4,7 +4,7 @@
  */
 import { isVarveError, type LocalLog, type ProducerIdentity, type TopicRecord } from '../../engine/index.ts'
 import type { StickyPartition } from '../partition/partitioner.ts'
-import type { TopicCore } from '../topic-core.ts'
+import type { TopicCore } from '../topic/topic-core.ts'
 import type { Accumulator } from './accumulator.ts'
 import type { Outgoing, Sent } from './outgoing.ts'
 

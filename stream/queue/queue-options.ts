@@ -1,5 +1,5 @@
 /** Options of a queue, checked and filled in. */
-import type { Topic } from '../topic.ts'
+import type { Topic } from '../topic/topic.ts'
 
 /** Options of `Topic.queue`. All but `group` and `signal` are shared by the queues of one group in this process: later ones leave them out, or give the same. */
 export interface QueueOptions<V = unknown, K = unknown> {

@@ -12,8 +12,8 @@ import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 import { type Isolation, PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import { offsetOfPlace, type Place } from '../fetch/place.ts'
 import type { StreamHost } from '../host.ts'
-import { Topic } from '../topic.ts'
-import type { TopicCore } from '../topic-core.ts'
+import { Topic } from '../topic/topic.ts'
+import type { TopicCore } from '../topic/topic-core.ts'
 import { type ReplayTarget, targetOf } from './targets.ts'
 
 /** What is read again, and where it goes. */

@@ -6,8 +6,8 @@ import { type Store, type StoreKey, type TopicRecord, type Transaction, VarveErr
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 import type { StreamHost } from '../host.ts'
 import { partitionOfKey } from '../partition/partitioner.ts'
-import { coreOfTopic, type Topic } from '../topic.ts'
-import type { TopicCore } from '../topic-core.ts'
+import { coreOfTopic, type Topic } from '../topic/topic.ts'
+import type { TopicCore } from '../topic/topic-core.ts'
 
 /** Called with the records of one partition, in order; a promise is awaited before the next call. */
 export type ReplayFunction<V, K> = (records: readonly ConsumedRecord<V, K>[]) => void | PromiseLike<void>

@@ -2,7 +2,7 @@
  * What retention and compaction know of one partition: facts out of its log, and the one verb that hides a prefix. Called by `upkeep.ts`.
  */
 import { type LocalLog, RecordCursor } from '../../engine/index.ts'
-import type { StoredTopicOptions } from '../topic-options.ts'
+import type { StoredTopicOptions } from '../topic/topic-options.ts'
 import type { CompactionFacts, CompactionLimits } from './compaction-choice.ts'
 import { type RetentionPoint, retentionPoint } from './retention-point.ts'
 

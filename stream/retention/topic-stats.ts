@@ -1,6 +1,6 @@
 /** What a topic has on the disk and how it is used, partition by partition; see `Topic.stats`. */
-import type { TopicCore } from '../topic-core.ts'
-import { isCompacted } from '../topic-options.ts'
+import type { TopicCore } from '../topic/topic-core.ts'
+import { isCompacted } from '../topic/topic-options.ts'
 import { dirtyRatio } from './compaction-choice.ts'
 import { compactionFacts } from './partition-upkeep.ts'
 

@@ -8,7 +8,7 @@
  */
 import { isVarveError, type LocalLog, retentionChannel } from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
-import { isCompacted, type StoredTopicOptions } from '../topic-options.ts'
+import { isCompacted, type StoredTopicOptions } from '../topic/topic-options.ts'
 import { type CompactionFacts, type CompactionLimits, chooseCompactions, isOverdue } from './compaction-choice.ts'
 import { cleanableEnd, compactionFacts, compactionLimits, trimPartition } from './partition-upkeep.ts'
 

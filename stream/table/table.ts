@@ -11,7 +11,7 @@ import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 import { FetchSession } from '../fetch/fetch-session.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import type { StreamHost } from '../host.ts'
-import type { TopicCore } from '../topic-core.ts'
+import type { TopicCore } from '../topic/topic-core.ts'
 
 /** Offsets of all tables by topic id and partition. */
 const offsetsStore = '__tables'

@@ -3,7 +3,7 @@
  * transactions that are long or large; short ones are `db.transaction`. Made by `Producer.begin`.
  */
 import { isVarveError, type Transaction, VarveError } from '../../engine/index.ts'
-import type { CommitOptions } from '../consumed-batch.ts'
+import type { CommitOptions } from '../consume/consumed-batch.ts'
 import type { OffsetToCommit } from '../groups/group-transport.ts'
 import { StickyPartition } from '../partition/partitioner.ts'
 import type { Outgoing, Sent } from '../produce/outgoing.ts'
@@ -12,10 +12,10 @@ import type { ResolvedProducerOptions } from '../produce/producer-options.ts'
 import { ProducerQueue } from '../produce/producer-queue.ts'
 import type { ProducerEpoch } from '../produce/producer-registry.ts'
 import { type SequencedProducer, writeBatches } from '../produce/write-batches.ts'
-import { coreOfTopic, type Topic } from '../topic.ts'
-import type { TopicCore } from '../topic-core.ts'
-import type { TopicProducers } from '../topic-producers.ts'
-import type { OffsetSource } from '../topic-transaction.ts'
+import { coreOfTopic, type Topic } from '../topic/topic.ts'
+import type { TopicCore } from '../topic/topic-core.ts'
+import type { TopicProducers } from '../topic/topic-producers.ts'
+import type { OffsetSource } from '../topic/topic-transaction.ts'
 import type { OpenTransaction, TransactionOutcome } from './coordinator.ts'
 
 /** A transaction of a producer over several sends. */

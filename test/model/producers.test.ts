@@ -7,8 +7,8 @@
 import { expect, test } from 'vitest'
 import type { SimEnvironment } from '../../engine/env/index.ts'
 import type { Producer, Topic } from '../../index.ts'
-import { TopicProducers } from '../../stream/topic-producers.ts'
-import { Topics } from '../../stream/topics.ts'
+import { TopicProducers } from '../../stream/topic/topic-producers.ts'
+import { Topics } from '../../stream/topic/topics.ts'
 import { newEnvironment, openSim, runUntilCrash } from '../probes/support.ts'
 
 type Fate = 'open' | 'aborted' | 'committing' | 'committed'

@@ -11,13 +11,13 @@ import {
   type TopicRecord,
   VarveError,
   valueAtPath,
-} from '../engine/index.ts'
-import { type TopicCodec, topicCodecOf } from './codec/topic-codec.ts'
-import type { StreamHost } from './host.ts'
-import { isInternalTopic, partitionLogName, topicOfLogName } from './names.ts'
-import { type Partitioner, partitionOfKey, type StickyPartition } from './partition/partitioner.ts'
-import type { Outgoing } from './produce/outgoing.ts'
-import { deliveryHeader } from './queue/queue-headers.ts'
+} from '../../engine/index.ts'
+import { type TopicCodec, topicCodecOf } from '../codec/topic-codec.ts'
+import type { StreamHost } from '../host.ts'
+import { isInternalTopic, partitionLogName, topicOfLogName } from '../names.ts'
+import { type Partitioner, partitionOfKey, type StickyPartition } from '../partition/partitioner.ts'
+import type { Outgoing } from '../produce/outgoing.ts'
+import { deliveryHeader } from '../queue/queue-headers.ts'
 import {
   isCompacted,
   recordBytesMaxDefault,

@@ -8,16 +8,16 @@
  *
  * Invariant: a partition is read exactly while `Membership.holds` has it; a batch can be committed as long as its partition was not given up since.
  */
-import { type Awaitable, type Environment, groupChannel, isVarveError, type Transaction, VarveError } from '../engine/index.ts'
+import { type Awaitable, type Environment, groupChannel, isVarveError, type Transaction, VarveError } from '../../engine/index.ts'
+import type { ConsumedRecord, RecordSource } from '../fetch/consumed-record.ts'
+import { FetchSession } from '../fetch/fetch-session.ts'
+import { type FetchLog, PartitionFetcher } from '../fetch/partition-fetcher.ts'
+import type { CommittedPosition, GroupTransport, OffsetCommit, OffsetToCommit, TopicPartition } from '../groups/group-transport.ts'
+import { Membership, mayRejoin } from '../groups/membership.ts'
+import type { TopicPartitions } from '../groups/partitions.ts'
 import { type CommitOptions, ConsumedBatch } from './consumed-batch.ts'
 import type { RawBatch } from './consumer.ts'
-import type { ConsumedRecord, RecordSource } from './fetch/consumed-record.ts'
-import { FetchSession } from './fetch/fetch-session.ts'
-import { type FetchLog, PartitionFetcher } from './fetch/partition-fetcher.ts'
 import type { ResolvedGroupConsume } from './group-consume-options.ts'
-import type { CommittedPosition, GroupTransport, OffsetCommit, OffsetToCommit, TopicPartition } from './groups/group-transport.ts'
-import { Membership, mayRejoin } from './groups/membership.ts'
-import type { TopicPartitions } from './groups/partitions.ts'
 
 /** Where a consumer lives: in the process of the database, or in a worker thread. */
 export interface ConsumerPlace {

@@ -1,6 +1,6 @@
 /** Records of one partition in order, as a consumer hands them out. */
-import type { Transaction } from '../engine/index.ts'
-import type { ConsumedRecord } from './fetch/consumed-record.ts'
+import type { Transaction } from '../../engine/index.ts'
+import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 
 /** What stores a batch's `nextOffset` for a group. */
 export interface BatchCommitter {

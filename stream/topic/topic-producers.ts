@@ -2,17 +2,17 @@
  * Producers over the topics of a database: joins `Topics` with the registry of identities, the coordinator of transactions, and the producers that are open.
  * Owned by `Topics`, made at the first use, or at opening when there is anything to recover: a program without producers pays nothing.
  */
-import type { Transaction } from '../engine/index.ts'
-import type { OffsetCommit } from './groups/group-transport.ts'
-import type { StreamHost } from './host.ts'
-import { InternalTopic, type InternalTopicPlace } from './internal-topic.ts'
-import { topicLogName } from './names.ts'
-import { Producer, TopicProducer } from './produce/producer.ts'
-import { type ProducerOptions, resolveProducerOptions } from './produce/producer-options.ts'
-import { ProducerRegistry, type ProducerRow, producerStateTopic } from './produce/producer-registry.ts'
+import type { Transaction } from '../../engine/index.ts'
+import type { OffsetCommit } from '../groups/group-transport.ts'
+import type { StreamHost } from '../host.ts'
+import { InternalTopic, type InternalTopicPlace } from '../internal-topic.ts'
+import { topicLogName } from '../names.ts'
+import { Producer, TopicProducer } from '../produce/producer.ts'
+import { type ProducerOptions, resolveProducerOptions } from '../produce/producer-options.ts'
+import { ProducerRegistry, type ProducerRow, producerStateTopic } from '../produce/producer-registry.ts'
+import { TransactionCoordinator, type TransactionRow, transactionStateTopic } from '../transactions/coordinator.ts'
 import { coreOfTopic, type Topic } from './topic.ts'
 import type { Topics } from './topics.ts'
-import { TransactionCoordinator, type TransactionRow, transactionStateTopic } from './transactions/coordinator.ts'
 
 /** True when an earlier process had transactions: some may have to be ended. */
 export function hasTransactionState(host: StreamHost): boolean {

@@ -5,11 +5,11 @@
  * `extendTransaction` gives the engine's transaction the verb `topic`. Records gather by partition and are appended in the turn of the commit, behind what
  * was sent outside before it.
  */
-import { type Transaction, VarveError } from '../engine/index.ts'
-import type { CommitOptions } from './consumed-batch.ts'
-import { StickyPartition } from './partition/partitioner.ts'
-import type { Outgoing } from './produce/outgoing.ts'
-import { gatherByPartition, type PartitionBatch } from './produce/send-batch.ts'
+import { type Transaction, VarveError } from '../../engine/index.ts'
+import type { CommitOptions } from '../consume/consumed-batch.ts'
+import { StickyPartition } from '../partition/partitioner.ts'
+import type { Outgoing } from '../produce/outgoing.ts'
+import { gatherByPartition, type PartitionBatch } from '../produce/send-batch.ts'
 import { coreOfTopic, type Topic } from './topic.ts'
 import type { TopicCore } from './topic-core.ts'
 import type { Topics } from './topics.ts'

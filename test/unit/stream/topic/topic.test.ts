@@ -1,8 +1,8 @@
 /** Goal: topics are defined, grown, altered, renamed and deleted as promised; records come back as sent, in order, from tail and segments; bad input is named. */
 import { describe, expect, test } from 'vitest'
-import type { TopicOptions } from '../../../index.ts'
-import { newEnvironment } from '../../probes/support.ts'
-import { openTopics, readAll, withTopics } from './support.ts'
+import type { TopicOptions } from '../../../../index.ts'
+import { newEnvironment } from '../../../probes/support.ts'
+import { openTopics, readAll, withTopics } from '../support.ts'
 
 interface Order {
   readonly customer: string

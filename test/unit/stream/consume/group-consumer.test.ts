@@ -6,8 +6,8 @@
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'
-import { createSimEnvironment, type SimEnvironment } from '../../../engine/env/index.ts'
-import { taskRunners } from '../../../engine/maintenance/tasks.ts'
+import { createSimEnvironment, type SimEnvironment } from '../../../../engine/env/index.ts'
+import { taskRunners } from '../../../../engine/maintenance/tasks.ts'
 import {
   type Database,
   type GroupConsumeOptions,
@@ -15,11 +15,11 @@ import {
   type GroupMessage,
   isVarveError,
   type TopicPartition,
-} from '../../../index.ts'
-import { resolveGroupConsume } from '../../../stream/group-consume-options.ts'
-import { Topics } from '../../../stream/topics.ts'
-import { newEnvironment } from '../../probes/support.ts'
-import { openTopics, withTopics } from './support.ts'
+} from '../../../../index.ts'
+import { resolveGroupConsume } from '../../../../stream/consume/group-consume-options.ts'
+import { Topics } from '../../../../stream/topic/topics.ts'
+import { newEnvironment } from '../../../probes/support.ts'
+import { openTopics, withTopics } from '../support.ts'
 
 const shown = (places: readonly TopicPartition[]): string => places.map(({ topic, partition }) => `${topic}${partition}`).join(' ')
 

@@ -1,8 +1,8 @@
 /** Options of `topic.consume({ group })` and `db.consumer({ group })`, resolved once. */
-import type { Isolation } from './fetch/partition-fetcher.ts'
-import { type AssignorName, isAssignorName } from './groups/assignors.ts'
-import { checkInteger } from './groups/group-options.ts'
-import type { TopicPartition } from './groups/group-transport.ts'
+import type { Isolation } from '../fetch/partition-fetcher.ts'
+import { type AssignorName, isAssignorName } from '../groups/assignors.ts'
+import { checkInteger } from '../groups/group-options.ts'
+import type { TopicPartition } from '../groups/group-transport.ts'
 
 /** Where to begin when the group has not committed an offset for a partition, or one that is not there any more. */
 export type AutoOffsetReset = 'earliest' | 'latest' | 'none' | { readonly time: number }

@@ -1,10 +1,10 @@
 /** Consumers in worker threads: members of a group whose coordinator, offsets and records are reached through a `MessagePort`. */
-import { type CustomValueCodec, nodeClock, nodeTimers, VarveError } from '../engine/index.ts'
-import { type TopicCodec, type TopicCodecName, topicCodecOf } from './codec/topic-codec.ts'
+import { type CustomValueCodec, nodeClock, nodeTimers, VarveError } from '../../engine/index.ts'
+import { type TopicCodec, type TopicCodecName, topicCodecOf } from '../codec/topic-codec.ts'
+import type { PortLike } from '../groups/port-messages.ts'
+import { PortTransport } from '../groups/port-transport.ts'
 import { type GroupConsumeOptions, resolveGroupConsume } from './group-consume-options.ts'
 import { GroupConsumer } from './group-consumer.ts'
-import type { PortLike } from './groups/port-messages.ts'
-import { PortTransport } from './groups/port-transport.ts'
 
 /** Options of `openConsumer`. */
 export interface PortConsumerOptions<V = unknown, K = unknown> extends GroupConsumeOptions {

@@ -1,7 +1,7 @@
 /** Goal: what is sent in `db.transaction` is written once, with everything else or not at all, and never overtakes what was sent before. */
 import { expect, test } from 'vitest'
-import type { Sent } from '../../../index.ts'
-import { readAll, withTopics } from './support.ts'
+import type { Sent } from '../../../../index.ts'
+import { readAll, withTopics } from '../support.ts'
 
 test('a body that is run again after a conflict sends once', () =>
   withTopics(1, async db => {

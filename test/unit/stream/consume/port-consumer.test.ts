@@ -4,7 +4,7 @@
  */
 import { MessageChannel } from 'node:worker_threads'
 import { expect, test } from 'vitest'
-import { type Database, type GroupConsumer, open, openConsumer, type PortConsumerOptions } from '../../../index.ts'
+import { type Database, type GroupConsumer, open, openConsumer, type PortConsumerOptions } from '../../../../index.ts'
 
 async function withDatabase(program: (db: Database) => Promise<void>): Promise<void> {
   const db = await open({ storage: 'memory' })

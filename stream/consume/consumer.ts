@@ -3,13 +3,14 @@
  *
  * One loop at a time. Ends when `close` is called, the signal fires, or, with `until: 'end'`, when everything that was there at the start was read.
  */
+
+import type { ConsumedRecord } from '../fetch/consumed-record.ts'
+import { FetchSession, type Polled } from '../fetch/fetch-session.ts'
+import { type Isolation, PartitionFetcher, type RawSlice } from '../fetch/partition-fetcher.ts'
+import { offsetOfPlace, type Place } from '../fetch/place.ts'
+import type { TopicCore } from '../topic/topic-core.ts'
+import type { Topics } from '../topic/topics.ts'
 import { ConsumedBatch } from './consumed-batch.ts'
-import type { ConsumedRecord } from './fetch/consumed-record.ts'
-import { FetchSession, type Polled } from './fetch/fetch-session.ts'
-import { type Isolation, PartitionFetcher, type RawSlice } from './fetch/partition-fetcher.ts'
-import { offsetOfPlace, type Place } from './fetch/place.ts'
-import type { TopicCore } from './topic-core.ts'
-import type { Topics } from './topics.ts'
 
 /** Where reading begins: the oldest record, behind the newest, an offset of each partition, or the first record at or after a time (ms). */
 export type ConsumeFrom = 'earliest' | 'latest' | Place

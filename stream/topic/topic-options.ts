@@ -5,9 +5,9 @@
  * so that two programs with different ideas of a topic do not change it back and forth: `db.topic` with an option that differs from what is stored is
  * refused with DEFINITION_MISMATCH. Options that are not given are not compared.
  */
-import { type CompressionName, type CustomValueCodec, parseFieldPath, VarveError } from '../engine/index.ts'
-import { type TopicCodecName, topicCodecOf } from './codec/topic-codec.ts'
-import type { Partitioner } from './partition/partitioner.ts'
+import { type CompressionName, type CustomValueCodec, parseFieldPath, VarveError } from '../../engine/index.ts'
+import { type TopicCodecName, topicCodecOf } from '../codec/topic-codec.ts'
+import type { Partitioner } from '../partition/partitioner.ts'
 
 /** How long and how much a topic keeps. Neither is given by default: then nothing is ever deleted. */
 export interface TopicRetention {

@@ -6,14 +6,14 @@
  *
  * Invariant: one `TopicCore` a topic, however many handles there are.
  */
-import { type DefinedLog, isVarveError, type LocalLog, type LogDefinition, VarveError } from '../engine/index.ts'
-import type { StreamHost } from './host.ts'
-import { checkTopicName, isInternalTopic, partitionLogName, topicLogName, topicOfLogName } from './names.ts'
-import { Accumulator } from './produce/accumulator.ts'
-import { producerStateTopic } from './produce/producer-registry.ts'
-import { queueStateTopic, TopicQueues } from './queue/topic-queues.ts'
-import { type RetentionResult, TopicUpkeep, type UpkeepTopic } from './retention/upkeep.ts'
-import { Table, tableStoreName } from './table/table.ts'
+import { type DefinedLog, isVarveError, type LocalLog, type LogDefinition, VarveError } from '../../engine/index.ts'
+import type { StreamHost } from '../host.ts'
+import { checkTopicName, isInternalTopic, partitionLogName, topicLogName, topicOfLogName } from '../names.ts'
+import { Accumulator } from '../produce/accumulator.ts'
+import { producerStateTopic } from '../produce/producer-registry.ts'
+import { queueStateTopic, TopicQueues } from '../queue/topic-queues.ts'
+import { type RetentionResult, TopicUpkeep, type UpkeepTopic } from '../retention/upkeep.ts'
+import { Table, tableStoreName } from '../table/table.ts'
 import { Topic } from './topic.ts'
 import { TopicCore } from './topic-core.ts'
 import { TopicGroups } from './topic-groups.ts'
