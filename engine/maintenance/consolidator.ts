@@ -21,6 +21,7 @@ import { VarveError } from '../errors.ts'
 import { kindNumbers } from '../log/batch-kinds.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import { bytesBefore, type PartRef } from '../log/parts.ts'
+import { ProducerState, producerExpiryMs } from '../log/producer-state.ts'
 import { SegmentDirectory } from '../segment/directory.ts'
 import { PART_RUN, PART_TOPIC } from '../segment/format.ts'
 import type { SegmentReader } from '../segment/reader.ts'
@@ -220,7 +221,9 @@ export class Consolidator {
         if (directory.type(part) === PART_RUN && bytes >= this.#host.ownSegmentBytes && !row.dropped.includes(part)) hasLargeRun = true
       }
       if (hasLargeRun && liveBytes * 2 >= partBytes) continue
-      facts.push({ id, bytes: reader.bytes, liveBytes: liveBytes - hiddenBytes, partBytes })
+      // Where nothing can be read any more a part is left for the state of its producers: a merge keeps that alone.
+      const readableBytes = liveBytes > 0 ? Math.max(1, liveBytes - hiddenBytes) : 0
+      facts.push({ id, bytes: reader.bytes, liveBytes: readableBytes, partBytes })
     }
     return facts
   }
@@ -257,15 +260,9 @@ export class Consolidator {
         if (dropped.has(part)) continue
         const log = logs.get(directory.logId(part))
         if (log !== undefined && (directory.type(part) === PART_RUN || directory.endOffset(part) > log.trimmedTo)) continue
-        // The last part carries the state of the producers: it goes when another one does.
+        // The last part carries the state of the producers: it goes when another one does, or when that has expired.
         const last = log?.parts.at(-1)
-        if (
-          last?.type === PART_TOPIC &&
-          last.segmentId === id &&
-          last.part === part &&
-          reader.batchIndex(part).producerState() !== undefined
-        )
-          continue
+        if (last?.type === PART_TOPIC && last.segmentId === id && last.part === part && this.#hasProducers(last)) continue
         dropped.add(part)
         if (log !== undefined) ends.set(log, log.flushedEnd)
       }
@@ -277,6 +274,14 @@ export class Consolidator {
     for (const log of ends.keys()) log.keepEpoch()
     for (const [log, end] of ends) rows.push(this.#stateRow(catalog, log, { endOffset: end }))
     await this.#replace(rows, [...ends.keys()])
+  }
+
+  #hasProducers({ reader, part }: PartRef): boolean {
+    const bytes = reader.batchIndex(part).producerState()
+    if (bytes === undefined) return false
+    const state = ProducerState.fromBytes(bytes)
+    state.expire(this.#host.environment.clock.now() - producerExpiryMs)
+    return !state.isEmpty
   }
 
   #stateRow(catalog: Catalog, log: LogicalLog, change: { endOffset?: number; cleanedTo?: number }): RowChange {

@@ -176,6 +176,44 @@ describe('idempotent', () => {
     })
   })
 
+  test('a batch is still recognised when retention has taken all records, at hardly any space, until a day is over', async () => {
+    const environment = newEnvironment(13)
+    await environment.drive(async () => {
+      let db = await openTopics(environment, { autoConsolidate: false, ownSegmentBytes: 1024 })
+      let topic = db.topic<string>('t', { value: 'string', retention: { timeMs: 1000 } })
+      const producer = topic.producer({ idempotent: true })
+      for (let n = 0; n < 3; n++) await producer.appendBatch(0, [line(n).padEnd(3000)])
+      const { identity } = producer
+      await db.seal()
+      await sleep(environment, 2000)
+      expect(await topic.applyRetention()).toHaveLength(1)
+      await db.consolidate()
+      expect(db.stats().segments.liveBytes).toBeLessThan(2000)
+      await db.close()
+
+      db = await openTopics(environment, { autoConsolidate: false })
+      topic = db.topic<string>('t', { value: 'string' })
+      expect(topic.partition(0)).toMatchObject({ startOffset: 3, endOffset: 3 })
+      const again = topic.producer({ identity })
+      for (let sequence = 0; sequence < 3; sequence++)
+        expect(await again.appendBatch(0, [line(sequence).padEnd(3000)], { sequence })).toMatchObject({
+          duplicate: true,
+          baseOffset: sequence,
+        })
+      await expect(again.appendBatch(0, ['gap'], { sequence: 4 })).rejects.toMatchObject({ code: 'OUT_OF_ORDER_SEQUENCE' })
+      const { parts } = db.stats().segments
+      await sleep(environment, 24 * 60 * 60 * 1000)
+      await db.reclaim()
+      expect(db.stats().segments.parts).toBe(parts - 1)
+      await db.close()
+      db = await openTopics(environment, { autoConsolidate: false })
+      topic = db.topic<string>('t', { value: 'string' })
+      // Forgotten: it may begin anywhere.
+      expect(await topic.producer({ identity }).appendBatch(0, ['x'], { sequence: 7 })).toMatchObject({ duplicate: false, baseOffset: 3 })
+      await db.close()
+    })
+  })
+
   test('a batch whose records compaction has taken is still recognised', () =>
     withTopics(12, async db => {
       const topic = db.topic<string>('t', { value: 'string', cleanup: 'compact' })
