@@ -62,7 +62,7 @@ export class GroupCoordinator {
   readonly #holders = new Holders()
   #assignor: NamedAssignor | undefined
   /** Grows by one with each assignment, and when the group becomes empty. */
-  #generation = 0
+  #generation: number
   /** Set from the first cause of a rebalance to the assignment. Times are forward time, ms. */
   #preparing: { readonly reason: RebalanceReason; readonly since: number; closesAt: number } | undefined
   /** When the join window was looked at last; forward time, ms. */
@@ -75,9 +75,11 @@ export class GroupCoordinator {
   /** `tick` has nothing to do before, forward time in ms. Invariant: no deadline is earlier. */
   #dueAt = Number.POSITIVE_INFINITY
 
-  constructor(group: string, place: CoordinatorPlace) {
+  /** `generation`: the newest that the group has had, perhaps with another coordinator. */
+  constructor(group: string, place: CoordinatorPlace, generation: number = 0) {
     this.group = group
     this.#place = place
+    this.#generation = generation
   }
 
   /** Nothing falls due before, forward time in ms; Infinity when nothing will. May be too early, never too late. */

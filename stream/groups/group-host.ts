@@ -5,7 +5,7 @@
 import { groupChannel, isVarveError, type Transaction, VarveError } from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
 import { isInternalTopic } from '../names.ts'
-import type { GroupOffsets, OffsetChange } from '../offsets/group-offsets.ts'
+import type { GroupCommit, GroupOffsets } from '../offsets/group-offsets.ts'
 import type { GroupDescription, GroupEvent, GroupRequest, MembershipReply } from './group-messages.ts'
 import type { GroupOptions } from './group-options.ts'
 import type { CommittedPosition, GroupTransport, OffsetCommit, TopicPartition } from './group-transport.ts'
@@ -101,7 +101,7 @@ export class GroupHost implements GroupTransport {
 
   constructor(place: GroupHostPlace) {
     this.#place = place
-    this.#groups = new Groups(place.host.environment.random, place.options)
+    this.#groups = new Groups(place.host.environment.random, place.options, group => place.offsets.generation(group))
     this.#armExpiry(EXPIRY_FIRST_MS)
   }
 
@@ -128,9 +128,8 @@ export class GroupHost implements GroupTransport {
     try {
       const waiting = this.#place.flushSends()
       if (waiting !== undefined) return waiting.then(() => this.commit(commit))
-      const changes = this.#admit(commit)
-      const committed = this.#place.offsets.commit(commit.group, changes)
-      this.#committed(commit.group)
+      const committed = this.#place.offsets.commit(commit.group, this.#admit(commit))
+      this.#counters(commit.group).commits++
       return committed
     } catch (error) {
       return isVarveError(error, 'BUSY') ? this.#place.host.drain().then(() => this.commit(commit)) : Promise.reject(error)
@@ -141,7 +140,7 @@ export class GroupHost implements GroupTransport {
   commitWith(tx: Transaction, commit: OffsetCommit): void {
     this.#admit(commit) // tells at once what can be told
     this.#place.offsets.commitWith(tx, commit.group, () => this.#admit(commit))
-    tx.afterCommit(() => this.#committed(commit.group))
+    tx.afterCommit(() => void this.#counters(commit.group).commits++)
   }
 
   committed(group: string, partitions: TopicPartitions): CommittedPosition[] {
@@ -193,7 +192,10 @@ export class GroupHost implements GroupTransport {
     const known = this.#groups.describe(group)
     const rows = this.#place.offsets.rows(group)
     if (known === undefined && rows.length === 0) throw notFound(group)
-    const description = known ?? { group, state: 'Empty' as const, generation: 0, assignor: undefined, members: [] }
+    const description = known ?? {
+      ...{ group, state: 'Empty' as const, generation: this.#place.offsets.generation(group) },
+      ...{ assignor: undefined, members: [] },
+    }
     const holders = new Map<string, string>()
     for (const { memberId, holds } of description.members)
       for (const [topic, list] of holds) for (const partition of list) holders.set(`${topic}/${partition}`, memberId)
@@ -273,7 +275,7 @@ export class GroupHost implements GroupTransport {
   }
 
   /** Throws unless the commit may be made now. */
-  #admit({ group, memberId, generation, offsets }: OffsetCommit): OffsetChange[] {
+  #admit({ group, memberId, generation, offsets }: OffsetCommit): GroupCommit {
     this.#assertOpen()
     const partitions = new Map<string, number[]>()
     const changes = offsets.map(({ topic: name, partition, offset, metadata }) => {
@@ -291,12 +293,7 @@ export class GroupHost implements GroupTransport {
       this.#counters(group).commitsRefused++
       throw error
     }
-    return changes
-  }
-
-  #committed(group: string): void {
-    this.#counters(group).commits++
-    if (this.#groups.size(group) > 0) this.#place.offsets.setLive(group, true)
+    return { offsets: changes, generation: memberId === undefined ? undefined : this.#groups.generation(group) }
   }
 
   #counters(group: string): Counters {
@@ -327,8 +324,9 @@ export class GroupHost implements GroupTransport {
       counters.moved += event.moved
     }
     if (event.type === 'stable') counters.rebalanceMs = event.ms
-    if (event.type === 'joined') this.#place.offsets.setLive(event.group, true)
-    if (event.type === 'empty') this.#place.offsets.setLive(event.group, false)
+    if (event.type === 'joined') this.#place.offsets.setUse(event.group, true)
+    if (event.type === 'rebalance') this.#place.offsets.setUse(event.group, true, event.generation)
+    if (event.type === 'empty') this.#place.offsets.setUse(event.group, false, event.generation)
     if (groupChannel.hasSubscribers) groupChannel.publish({ database: this.#place.host.path, ...event })
   }
 

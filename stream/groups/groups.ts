@@ -18,14 +18,17 @@ export class Groups {
   readonly #counts = new Map<string, number>()
   readonly #time = new ForwardTime()
   readonly #place: CoordinatorPlace
+  readonly #generationOf: (group: string) => number
   #output: GroupOutput = { nudges: [], events: [] }
   readonly #queue = new DeadlineQueue<GroupCoordinator>()
   readonly #gathering = new Set<GroupCoordinator>()
   /** For each coordinator in the queue the time of its entry that counts: the earliest. */
   readonly #queued = new Map<GroupCoordinator, number>()
 
-  constructor(random: Random, options?: GroupOptions) {
+  /** `generationOf`: the newest generation that a group had before it was known here. */
+  constructor(random: Random, options?: GroupOptions, generationOf: (group: string) => number = () => 0) {
     const groups = this
+    this.#generationOf = generationOf
     this.#place = {
       options: resolveGroupOptions(options),
       time: this.#time,
@@ -120,6 +123,11 @@ export class Groups {
     return this.#groups.get(group)?.size ?? 0
   }
 
+  /** The newest generation of a group; undefined when there is no such group. */
+  generation(group: string): number | undefined {
+    return this.#groups.get(group)?.generation
+  }
+
   /** undefined when there is no such group. */
   describe(group: string): GroupDescription | undefined {
     return this.#groups.get(group)?.describe()
@@ -136,7 +144,7 @@ export class Groups {
   }
 
   #create(group: string): GroupCoordinator {
-    const coordinator = new GroupCoordinator(group, this.#place)
+    const coordinator = new GroupCoordinator(group, this.#place, this.#generationOf(group))
     this.#groups.set(group, coordinator)
     return coordinator
   }

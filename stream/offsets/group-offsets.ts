@@ -2,13 +2,14 @@
  * The committed offsets of all groups: records of the compacted internal topic `__consumer_offsets`, folded into memory at the first use.
  *
  * Owned by `Topics`. A commit is in memory in the turn in which it is made, so that the next owner of a partition in this process goes on from it; its
- * promise tells when it is durable. It can be part of a transaction: then both are, or neither is. Invariant: memory holds what the log holds.
+ * promise tells when it is durable. It can be part of a transaction: then both are, or neither is. Invariants: memory holds what the log holds; the
+ * generation under which a member has committed is durable with the commit, so that generations grow from process to process.
  *
  * A group's offsets are forgotten `retentionMs` after its last member left (or, when it never had one, after its newest commit); those of a deleted topic
  * at once.
  */
-import { type Durability, type LocalLog, RecordCursor, type TopicRecord, type Transaction, VarveError } from '../../engine/index.ts'
-import type { StreamHost } from '../host.ts'
+import { type Durability, type RecordCursor, type TopicRecord, type Transaction, VarveError } from '../../engine/index.ts'
+import { InternalLog, type InternalLogPlace } from '../internal/internal-log.ts'
 import {
   type CommittedOffset,
   decodeCommittedOffset,
@@ -18,6 +19,7 @@ import {
   encodeGroupUse,
   encodeOffsetKey,
   GROUP_BYTES_MAX,
+  type GroupUse,
   KIND_GROUP,
   KIND_OFFSET,
   METADATA_BYTES_MAX,
@@ -29,9 +31,6 @@ export const offsetsTopic = '__consumer_offsets'
 /** How long offsets of a group without members are kept, ms: a week, as Kafka's `offsets.retention.minutes`. */
 export const offsetsRetentionMsDefault: number = 7 * 24 * 60 * 60 * 1000
 
-/** Records appended since the last compaction of the log that begin the next, when they outnumber what lives four times. */
-const COMPACT_AFTER = 20_000
-
 /** An offset to commit, or (without) one to take back. */
 export interface OffsetChange {
   readonly topicId: number
@@ -42,107 +41,105 @@ export interface OffsetChange {
   readonly metadata?: string | undefined
 }
 
-/** What it needs of its owner. */
-export interface OffsetsPlace {
-  readonly host: StreamHost
-  /** The log of the internal topic's only partition; undefined when it is not defined yet. */
-  existing(): LocalLog | undefined
-  /** Defines it, if need be in this turn. */
-  define(): LocalLog
-  /** Whether a topic of this id is defined. */
-  isTopic(id: number): boolean
-  readonly retentionMs?: number | undefined
+/** What a group commits. */
+export interface GroupCommit {
+  readonly offsets: readonly OffsetChange[]
+  /** Of the group, when a member commits; undefined when it has none. */
+  readonly generation?: number | undefined
 }
 
+/** A row of the log as it shall be; undefined takes it back. */
+type Row =
+  | { readonly kind: typeof KIND_OFFSET; readonly topicId: number; readonly partition: number; readonly value: CommittedOffset | undefined }
+  | { readonly kind: typeof KIND_GROUP; readonly value: GroupUse | undefined }
+
 export class GroupOffsets {
-  readonly #place: OffsetsPlace
   readonly #retentionMs: number
   readonly #table = new OffsetTable()
-  #log: LocalLog | undefined
-  /** Records of the log, those that are overwritten included; what compaction would leave is `#table.size`. */
-  #records = 0
-  #compacting = false
+  readonly #log: InternalLog
 
-  constructor(place: OffsetsPlace) {
-    this.#place = place
-    this.#retentionMs = place.retentionMs ?? offsetsRetentionMsDefault
+  constructor(place: InternalLogPlace, retentionMs: number = offsetsRetentionMsDefault) {
+    this.#retentionMs = retentionMs
+    const table = this.#table
+    this.#log = new InternalLog(place, {
+      take: cursor => this.#take(cursor),
+      get size() {
+        return table.size
+      },
+      tidy: () => this.#tidy(),
+    })
   }
 
   /** Groups that have committed something. */
   get groups(): string[] {
-    this.#load()
+    this.#log.load()
     return this.#table.groups
   }
 
   get(group: string, topicId: number, partition: number): CommittedOffset | undefined {
-    this.#load()
+    this.#log.load()
     return this.#table.get(group, topicId, partition)
   }
 
   /** All that a group has committed, by topic id and partition. */
   rows(group: string): OffsetRow[] {
-    this.#load()
+    this.#log.load()
     return this.#table.rows(group)
   }
 
+  /** The newest generation of a group that is known; 0 before any. */
+  generation(group: string): number {
+    this.#log.load()
+    return this.#table.use(group)?.generation ?? 0
+  }
+
   /** In memory when it returns; the promise resolves when durable. RangeError, TypeError; BUSY, POISONED and the like are thrown. */
-  commit(group: string, changes: readonly OffsetChange[], durability?: Durability): Promise<void> {
-    const records = this.#recordsOf(group, changes)
-    if (records.length === 0) return Promise.resolve()
-    const committed = this.#append(records, durability)
-    this.#apply(group, changes)
-    return committed
+  commit(group: string, commit: GroupCommit, durability?: Durability): Promise<void> {
+    return this.#write(group, this.#rowsOf(group, commit), durability)
   }
 
-  /** As `commit`, as part of a transaction: `changes` is asked in the turn of its commit, and may throw to refuse it. */
-  commitWith(tx: Transaction, group: string, changes: () => readonly OffsetChange[]): void {
-    let made: readonly OffsetChange[] = []
+  /** As `commit`, as part of a transaction: `commit` is asked in the turn of its commit, and may throw to refuse it. */
+  commitWith(tx: Transaction, group: string, commit: () => GroupCommit): void {
+    let rows: Row[] = []
     tx.beforeCommit(() => {
-      made = changes()
-      const records = this.#recordsOf(group, made)
-      if (records.length > 0) tx.log(this.#opened()).appendRecords(records)
+      rows = this.#rowsOf(group, commit())
+      if (rows.length > 0) tx.log(this.#log.opened).appendRecords(recordsOf(group, rows))
     })
-    tx.afterCommit(() => {
-      this.#apply(group, made)
-      this.#records += made.length
-    })
+    tx.afterCommit(() => this.#apply(group, rows))
   }
 
-  /** The group has members from now on, or none any more. Written only for groups that have offsets. */
-  setLive(group: string, live: boolean): void {
-    this.#load()
-    if (this.#table.use(group)?.live === live || !this.#table.hasOffsets(group)) return
-    const use = { live, timestamp: this.#place.host.environment.clock.now() }
-    const written = this.#append([
-      { key: encodeOffsetKey({ kind: KIND_GROUP, group, topicId: 0, partition: 0 }), value: encodeGroupUse(use) },
-    ])
-    written.catch(() => undefined) // what matters of it is told by the next commit
-    this.#table.setUse(group, use)
+  /**
+   * The group has members from now on, or none any more; the generation undefined: as before. Written only for groups that have offsets. What cannot be
+   * written now is told by the next commit.
+   */
+  setUse(group: string, live: boolean, generation: number = this.generation(group)): void {
+    this.#log.load()
+    const before = this.#table.use(group)
+    if ((before?.live === live && before.generation === generation) || !this.#table.hasOffsets(group)) return
+    try {
+      this.#write(group, [this.#useRow(live, generation)]).catch(() => undefined)
+    } catch {
+      // No room, or poisoned: not what a member asked for, so not for it to hear.
+    }
   }
 
   /** Forgets all that a group has committed. Resolves when durable. */
   async forget(group: string): Promise<void> {
-    const changes = this.rows(group).map(({ topicId, partition }) => ({ topicId, partition, offset: undefined }))
-    const hasUse = this.#table.use(group) !== undefined
-    if (changes.length === 0 && !hasUse) return
-    const records = this.#recordsOf(group, changes)
-    if (hasUse) records.push({ key: encodeOffsetKey({ kind: KIND_GROUP, group, topicId: 0, partition: 0 }), value: null })
-    const committed = this.#append(records)
-    this.#apply(group, changes)
-    this.#table.setUse(group, undefined)
-    await committed
+    const rows: Row[] = this.rows(group).map(({ topicId, partition }) => ({ kind: KIND_OFFSET, topicId, partition, value: undefined }))
+    if (this.#table.use(group) !== undefined) rows.push({ kind: KIND_GROUP, value: undefined })
+    await this.#write(group, rows)
   }
 
   /** Forgets what all groups have committed of a deleted topic. */
   async forgetTopic(topicId: number): Promise<void> {
-    this.#load()
+    this.#log.load()
     await this.#forgetRows(row => row.topicId === topicId)
   }
 
   /** Forgets groups that were not used for the retention time. Returns their names. */
   async expire(isLive: (group: string) => boolean): Promise<string[]> {
-    this.#load()
-    const before = this.#place.host.environment.clock.now() - this.#retentionMs
+    this.#log.load()
+    const before = this.#now() - this.#retentionMs
     const expired = this.#table.groups.filter(group => {
       if (isLive(group)) return false
       const newest = this.#table.rows(group).reduce((time, row) => Math.max(time, row.timestamp), this.#table.use(group)?.timestamp ?? 0)
@@ -154,35 +151,11 @@ export class GroupOffsets {
 
   // --- the log -------------------------------------------------------------------------------------------------------------------------
 
-  #opened(): LocalLog {
-    this.#load()
-    this.#log ??= this.#place.define()
-    return this.#log
-  }
-
-  /** Folds the log into memory, once. */
-  #load(): void {
-    if (this.#log !== undefined) return
-    const log = this.#place.existing()
-    if (log === undefined) return
-    this.#log = log
-    const cursor = new RecordCursor()
-    for (let offset = log.startOffset; offset < log.endOffset; ) {
-      const slice = log.read(offset, { bound: 'end' })
-      for (const position of slice.positions) {
-        cursor.open(slice.bytes, position)
-        while (cursor.next()) this.#take(cursor)
-      }
-      cursor.close()
-      if (slice.nextOffset === offset) break
-      offset = slice.nextOffset
-    }
-    this.#tidy()
+  #now(): number {
+    return this.#log.host.environment.clock.now()
   }
 
   #take({ data, keyStart, keySize, valueStart, valueSize }: RecordCursor): void {
-    this.#records++
-    if (keySize < 0) return
     const key = decodeOffsetKey(data.subarray(keyStart, keyStart + keySize))
     if (key === undefined) return
     const value = valueSize < 0 ? undefined : data.subarray(valueStart, valueStart + valueSize)
@@ -190,10 +163,14 @@ export class GroupOffsets {
     else this.#table.set(key.group, key.topicId, key.partition, value === undefined ? undefined : decodeCommittedOffset(value))
   }
 
-  /** After opening: groups whose process ended with members in them are empty from now on; topics may have been deleted meanwhile. */
-  #tidy(): void {
-    for (const group of this.#table.groups) if (this.#table.use(group)?.live === true) this.setLive(group, false)
-    this.#forgetRows(row => !this.#place.isTopic(row.topicId)).catch(() => undefined) // tried again at the next opening
+  /** Groups whose process ended with members in them are empty from now on, which is a generation of its own; topics may have been deleted meanwhile. */
+  async #tidy(): Promise<void> {
+    const { topicIds } = this.#log
+    for (const group of this.#table.groups) {
+      const use = this.#table.use(group)
+      if (use?.live === true) this.setUse(group, false, use.generation + 1)
+    }
+    await this.#forgetRows(row => !topicIds.has(row.topicId))
   }
 
   async #forgetRows(isGone: (row: OffsetRow) => boolean): Promise<void> {
@@ -201,22 +178,18 @@ export class GroupOffsets {
     for (const group of this.#table.groups) {
       const gone = this.#table.rows(group).filter(isGone)
       if (gone.length === 0) continue
-      written.push(
-        this.commit(
-          group,
-          gone.map(({ topicId, partition }) => ({ topicId, partition, offset: undefined })),
-        ),
-      )
+      const offsets = gone.map(({ topicId, partition }) => ({ topicId, partition, offset: undefined }))
+      written.push(this.commit(group, { offsets }))
     }
     await Promise.all(written)
   }
 
-  #recordsOf(group: string, changes: readonly OffsetChange[]): TopicRecord[] {
-    const timestamp = this.#place.host.environment.clock.now()
+  #rowsOf(group: string, { offsets, generation }: GroupCommit): Row[] {
+    this.#log.load()
+    const timestamp = this.#now()
     if (Buffer.byteLength(group) > GROUP_BYTES_MAX) throw new RangeError(`group must have at most ${GROUP_BYTES_MAX} bytes`)
-    return changes.map(({ topicId, partition, offset, metadata = '' }) => {
-      const key = encodeOffsetKey({ kind: KIND_OFFSET, group, topicId, partition })
-      if (offset === undefined) return { key, value: null, timestamp }
+    const rows = offsets.map(({ topicId, partition, offset, metadata = '' }): Row => {
+      if (offset === undefined) return { kind: KIND_OFFSET, topicId, partition, value: undefined }
       if (!Number.isSafeInteger(offset) || offset < 0) throw new RangeError(`offset must be a non-negative integer, got ${String(offset)}`)
       if (typeof metadata !== 'string') throw new TypeError(`metadata must be a string, got ${String(metadata)}`)
       if (Buffer.byteLength(metadata) > METADATA_BYTES_MAX) {
@@ -224,36 +197,45 @@ export class GroupOffsets {
           details: { limit: 'metadata', expected: METADATA_BYTES_MAX, group },
         })
       }
-      return { key, value: encodeCommittedOffset({ offset, metadata, timestamp }), timestamp }
+      return { kind: KIND_OFFSET, topicId, partition, value: { offset, metadata, timestamp } }
     })
+    if (rows.length === 0 || generation === undefined) return rows
+    const use = this.#table.use(group)
+    if (use?.live !== true || use.generation !== generation) rows.push(this.#useRow(true, generation))
+    return rows
   }
 
-  #append(records: readonly TopicRecord[], durability?: Durability): Promise<void> {
-    const log = this.#opened()
+  #useRow(live: boolean, generation: number): Row {
+    return { kind: KIND_GROUP, value: { live, timestamp: this.#now(), generation } }
+  }
+
+  #write(group: string, rows: readonly Row[], durability?: Durability): Promise<void> {
+    if (rows.length === 0) return Promise.resolve()
+    const log = this.#log.opened
+    const records = recordsOf(group, rows)
     const options = durability === undefined ? {} : { durability }
-    const committed = this.#place.host.commit(commit => commit.appendRecords(log, records), options)
-    this.#records += records.length
-    this.#maybeCompact()
-    return committed.acknowledged
+    const { acknowledged } = this.#log.host.commit(commit => commit.appendRecords(log, records), options)
+    this.#apply(group, rows)
+    return acknowledged
   }
 
-  #apply(group: string, changes: readonly OffsetChange[]): void {
-    const timestamp = this.#place.host.environment.clock.now()
-    for (const { topicId, partition, offset, metadata = '' } of changes)
-      this.#table.set(group, topicId, partition, offset === undefined ? undefined : { offset, metadata, timestamp })
+  #apply(group: string, rows: readonly Row[]): void {
+    for (const row of rows) {
+      if (row.kind === KIND_GROUP) this.#table.setUse(group, row.value)
+      else this.#table.set(group, row.topicId, row.partition, row.value)
+    }
+    this.#log.appended(rows.length)
   }
+}
 
-  #maybeCompact(): void {
-    if (this.#compacting || this.#records < COMPACT_AFTER || this.#records < 4 * this.#table.size) return
-    this.#compacting = true
-    const log = this.#log as LocalLog
-    // What lies in the tail is not compacted yet; it is with the next.
-    this.#records = this.#table.size
-    this.#place.host
-      .compactLog(log.name)
-      .catch(() => undefined) // background work that is tried again later
-      .finally(() => {
-        this.#compacting = false
-      })
-  }
+function recordsOf(group: string, rows: readonly Row[]): TopicRecord[] {
+  return rows.map(row => {
+    if (row.kind === KIND_GROUP) {
+      const key = encodeOffsetKey({ kind: KIND_GROUP, group, topicId: 0, partition: 0 })
+      return { key, value: row.value === undefined ? null : encodeGroupUse(row.value) }
+    }
+    const { topicId, partition, value } = row
+    const key = encodeOffsetKey({ kind: KIND_OFFSET, group, topicId, partition })
+    return { key, value: value === undefined ? null : encodeCommittedOffset(value) }
+  })
 }

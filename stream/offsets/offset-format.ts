@@ -3,7 +3,7 @@
  *
  *   key    version u8 = 1 | kind u8 | group: length u16, UTF-8 | kind 0: topic id u64, partition u32
  *   value  kind 0, a committed offset: offset u64 | time of the commit u64, ms | metadata, UTF-8, to the end
- *          kind 1, when a group was last in use: live u8 (1: it has members) | time u64, ms
+ *          kind 1, when a group was last in use: live u8 (1: it has members) | time u64, ms | generation u32
  *
  * A record without a value takes back what its key says. The topic's id, not its name, is in the key: a renamed topic keeps its offsets, and a new topic
  * with the name of a deleted one begins without any.
@@ -40,6 +40,8 @@ export interface GroupUse {
   readonly live: boolean
   /** Since when, milliseconds since 1970. */
   readonly timestamp: number
+  /** The newest that there was. */
+  readonly generation: number
 }
 
 const encoder = new TextEncoder()
@@ -89,18 +91,19 @@ export function decodeCommittedOffset(value: Uint8Array): CommittedOffset {
   return { offset: getU64(view, 0), timestamp: getU64(view, 8), metadata: decoder.decode(value.subarray(16)) }
 }
 
-export function encodeGroupUse({ live, timestamp }: GroupUse): Uint8Array {
-  const value = new Uint8Array(9)
+export function encodeGroupUse({ live, timestamp, generation }: GroupUse): Uint8Array {
+  const value = new Uint8Array(13)
   const view = new DataView(value.buffer)
   view.setUint8(0, live ? 1 : 0)
   setU64(view, 1, timestamp)
+  view.setUint32(9, generation)
   return value
 }
 
 export function decodeGroupUse(value: Uint8Array): GroupUse {
-  if (value.length !== 9) throw damaged('group')
+  if (value.length !== 13) throw damaged('group')
   const view = viewOf(value)
-  return { live: view.getUint8(0) === 1, timestamp: getU64(view, 1) }
+  return { live: view.getUint8(0) === 1, timestamp: getU64(view, 1), generation: view.getUint32(9) }
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -11,7 +11,7 @@
  */
 import { type Commit, type ProducerIdentity, producerChannel, VarveError } from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
-import type { InternalChange, InternalTopic } from '../internal-topic.ts'
+import type { InternalChange, InternalTopic } from '../internal/internal-topic.ts'
 
 /** Name of the internal topic. */
 export const producerStateTopic = '__producer_state'
@@ -63,7 +63,7 @@ export class ProducerRegistry {
   newId(): number {
     if (this.#nextId === this.#idLimit) {
       const first = this.#state.get('ids')?.next ?? 0
-      this.#commit([{ key: 'ids', value: { next: first + idBlock } }])
+      void this.#state.commit([{ key: 'ids', value: { next: first + idBlock } }])
       this.#nextId = first
       this.#idLimit = first + idBlock
     }
@@ -77,7 +77,7 @@ export class ProducerRegistry {
     const goesOn = known !== undefined && (known.epoch as number) < producerEpochMax
     const id = goesOn ? (known.id as number) : this.newId()
     const epoch = goesOn ? (known.epoch as number) + 1 : 0
-    this.#commit([{ key, value: { id, epoch, at: this.#host.environment.clock.now() } }])
+    void this.#state.commit([{ key, value: { id, epoch, at: this.#host.environment.clock.now() } }])
     const before = this.#holders.get(name)
     if (before !== undefined && producerChannel.hasSubscribers)
       producerChannel.publish({ database: this.#host.path, type: 'fenced', id: name, producerId: before.id, epoch: before.epoch })
@@ -122,7 +122,7 @@ export class ProducerRegistry {
 
   /** A topic was deleted: so are the sequences of it. */
   forgetTopic(topicId: number): Promise<void> {
-    return this.#forget(key => key.startsWith(`last/${topicId}/`))
+    return this.#state.forgetTopic(topicId)
   }
 
   /** Forgets a name with its sequences, and fences who holds it. NOT_FOUND. Resolves when durable. */
@@ -132,7 +132,7 @@ export class ProducerRegistry {
     const holder = this.#holders.get(name)
     // Whoever holds it must not go on with sequences that are not known any more.
     if (holder !== undefined) this.#holders.set(name, { ...holder, epoch: holder.epoch + 1 })
-    await this.#forget(key => key === `name/${name}` || (key.startsWith('last/') && nameOfLastKey(key) === name))
+    await this.#state.forget(key => key === `name/${name}` || (key.startsWith('last/') && nameOfLastKey(key) === name))
   }
 
   /** Names of all named producers, sorted. */
@@ -142,24 +142,16 @@ export class ProducerRegistry {
       .map(([key]) => key.slice('name/'.length))
       .sort()
   }
-
-  async #forget(isGone: (key: string) => boolean): Promise<void> {
-    const rows = [...this.#state.entries()].filter(([key]) => isGone(key)).map(([key]) => ({ key, value: undefined }))
-    if (rows.length > 0) await this.#commit(rows)
-  }
-
-  #commit(rows: readonly InternalChange<ProducerRow>[]): Promise<void> {
-    void this.#state.log // defined before the commit begins
-    const { acknowledged } = this.#host.commit(commit => this.#state.write(commit, rows))
-    this.#state.apply(rows)
-    acknowledged.catch(() => undefined) // whatever stands on it is told the same
-    return acknowledged
-  }
 }
 
 /** Key of a named producer's newest record of a partition. */
 export function lastKey(name: string, topicId: number, partition: number): string {
   return `last/${topicId}/${partition}/${name}`
+}
+
+/** The topic that a row speaks of. */
+export function topicIdOfProducerKey(key: string): number | undefined {
+  return key.startsWith('last/') ? Number(key.split('/', 2)[1]) : undefined
 }
 
 function nameOfLastKey(key: string): string {

@@ -1,7 +1,7 @@
 /** How a producer's batches become one commit: plain, with sequences, or of a name that remembers its newest record of each partition. */
 import type { Commit, Committed, LocalLog, TopicRecord } from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
-import type { InternalChange } from '../internal-topic.ts'
+import type { InternalChange } from '../internal/internal-topic.ts'
 import type { Sent } from './outgoing.ts'
 import type { QueuedBatch, WrittenBatches } from './producer-queue.ts'
 import { lastKey, type NamedProducer, type ProducerEpoch, type ProducerRegistry, type ProducerRow } from './producer-registry.ts'

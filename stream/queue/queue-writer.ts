@@ -7,7 +7,7 @@
 import { assert, type Commit, isVarveError, type LocalLog, type TopicRecord } from '../../engine/index.ts'
 import type { ConsumedRecord, RecordSource } from '../fetch/consumed-record.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
-import type { InternalChange } from '../internal-topic.ts'
+import type { InternalChange } from '../internal/internal-topic.ts'
 import { coreOfTopic } from '../topic/topic.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
 import type { QueueGroupPlace } from './queue-group.ts'

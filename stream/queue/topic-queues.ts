@@ -3,7 +3,8 @@
  * that a program without queues pays nothing. Invariant: one `QueueGroup` a topic and group, however many queues are open.
  */
 import { VarveError } from '../../engine/index.ts'
-import { InternalTopic } from '../internal-topic.ts'
+import { InternalTopic } from '../internal/internal-topic.ts'
+import { internalPlace } from '../topic/internal-place.ts'
 import { coreOfTopic } from '../topic/topic.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
 import { isCompacted } from '../topic/topic-options.ts'
@@ -24,12 +25,7 @@ export class TopicQueues {
 
   constructor(topics: Topics) {
     this.#topics = topics
-    this.#state = new InternalTopic<QueueRow>({
-      host: topics.host,
-      existing: () => topics.core(queueStateTopic)?.partition(0),
-      define: () =>
-        coreOfTopic(topics.open(queueStateTopic, { partitions: 1, cleanup: 'compact', keyCodec: 'string', value: 'json' })).partition(0),
-    })
+    this.#state = new InternalTopic<QueueRow>(internalPlace(topics, queueStateTopic, 'json'), topicIdOfKey)
   }
 
   /** See `Topic.queue`. */
@@ -63,11 +59,14 @@ export class TopicQueues {
     const group = groups?.get(name)
     const details = { group: name, topic: core.name }
     if (group?.isOpen === true) throw new VarveError('GROUP_NOT_EMPTY', `group ${name} has open queues`, { details })
-    const keys = this.#keys(key => key.startsWith(`${core.id}/`) && groupOfKey(key) === name)
-    if (keys.length === 0 && group === undefined) throw new VarveError('NOT_FOUND', `topic ${core.name} has no queue ${name}`, { details })
+    const matches = (key: string): boolean => topicIdOfKey(key) === core.id && groupOfKey(key) === name
+    if (group === undefined && ![...this.#state.entries()].some(([key]) => matches(key)))
+      throw new VarveError('NOT_FOUND', `topic ${core.name} has no queue ${name}`, { details })
     groups?.delete(name)
-    await group?.end(new VarveError('NOT_FOUND', `the queue ${name} was forgotten`, { details }))
-    await this.#remove(keys)
+    // In this turn: who opens the queue again begins anew.
+    const ended = group?.end(new VarveError('NOT_FOUND', `the queue ${name} was forgotten`, { details }))
+    await this.#state.forget(matches)
+    await ended
   }
 
   /** A topic was deleted. */
@@ -76,7 +75,7 @@ export class TopicQueues {
     this.#groups.delete(core.id)
     const gone = new VarveError('NOT_FOUND', 'the topic was deleted', { details: { topic: core.name } })
     for (const group of groups?.values() ?? []) await group.end(gone)
-    await this.#remove(this.#keys(key => key.startsWith(`${core.id}/`)))
+    await this.#state.forgetTopic(core.id)
   }
 
   /** A topic has more partitions. */
@@ -90,21 +89,13 @@ export class TopicQueues {
     if (groups.length === 0) return undefined
     return Promise.allSettled(groups.map(group => group.end())).then(() => undefined)
   }
-
-  #keys(matches: (key: string) => boolean): string[] {
-    return [...this.#state.entries()].map(([key]) => key).filter(matches)
-  }
-
-  async #remove(keys: readonly string[]): Promise<void> {
-    if (keys.length === 0) return
-    const changes = keys.map(key => ({ key, value: undefined }))
-    const { acknowledged } = this.#topics.host.commit(commit => this.#state.write(commit, changes))
-    this.#state.apply(changes)
-    await acknowledged
-  }
 }
 
 /** Keys are topic id, partition and group, joined by slashes; only the group may have any. */
 function groupOfKey(key: string): string {
   return key.split('/').slice(2).join('/')
+}
+
+function topicIdOfKey(key: string): number {
+  return Number(key.split('/', 1)[0])
 }

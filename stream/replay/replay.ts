@@ -7,7 +7,7 @@
  *
  * What is replayed ends where the topic ended when the replay began: a copy of a topic into itself would never end otherwise.
  */
-import type { Store, Transaction } from '../../engine/index.ts'
+import { type Store, storeLogPrefix, type Transaction } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 import { type Isolation, PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import { offsetOfPlace, type Place } from '../fetch/place.ts'
@@ -93,13 +93,23 @@ const optionNames: ReadonlySet<string> = new Set(
   'to partitions from until filter pace resume dryRun isolation signal onProgress batch'.split(' '),
 )
 
+/** Takes away the progress of unfinished replays of topics that are gone: their names are free. Resolves when durable. */
+export async function forgetReplays(host: StreamHost, isGone: (topicId: number) => boolean): Promise<void> {
+  if (host.get(storeLogPrefix + replaysStore) === undefined) return
+  const saves = host.store<SavedReplay, string>(replaysStore)
+  const gone = [...saves.entries()].filter(([, { topic }]) => isGone(topic)).map(([key]) => key)
+  if (gone.length > 0) await saves.batch(gone.map(key => ({ type: 'del', key })))
+}
+
 export async function replay<V, K>(host: StreamHost, core: TopicCore<V, K>, options: ReplayOptions<V, K>): Promise<ReplayReport> {
   checkReplayOptions(options)
   const { resume, dryRun = false, isolation = 'read_committed' } = options
   const isTopic = (to: unknown): to is Topic<V, K> => to instanceof Topic
   const target = targetOf(host, core, options.to, isTopic)
   const saves = resume === undefined ? undefined : host.store<SavedReplay, string>(replaysStore)
-  const saved = resume === undefined ? undefined : saves?.get(resume)
+  const found = resume === undefined ? undefined : saves?.get(resume)
+  // That of a topic that was deleted says nothing any more.
+  const saved = found !== undefined && host.list().some(({ id }) => id === found.topic) ? found : undefined
   if (saved !== undefined && saved.topic !== core.id)
     throw new TypeError(`resume must be a name of its own: '${resume}' is the name of an unfinished replay of another topic`)
   const partitions = options.partitions ?? Array.from({ length: core.partitionCount }, (_, partition) => partition)

@@ -6,7 +6,7 @@
  * for byte, so that nothing is decoded before it is read.
  * Invariant: a record is in the store exactly if its offset is below that of its partition in `offsets()`.
  */
-import { isVarveError, type Store, type Transaction } from '../../engine/index.ts'
+import { isVarveError, type Store, storeLogPrefix, type Transaction } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 import { FetchSession } from '../fetch/fetch-session.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
@@ -17,6 +17,14 @@ import type { TopicCore } from '../topic/topic-core.ts'
 const offsetsStore = '__tables'
 const recordsMax = 5000
 const bytesMax = 1024 * 1024
+
+/** Takes away the offsets of tables whose topics are gone. Resolves when durable. */
+export async function forgetTables(host: StreamHost, isGone: (topicId: number) => boolean): Promise<void> {
+  if (host.get(storeLogPrefix + offsetsStore) === undefined) return
+  const store = host.store<number, [number, number]>(offsetsStore)
+  const gone = [...store.keys()].filter(([topicId]) => isGone(topicId))
+  if (gone.length > 0) await store.batch(gone.map(key => ({ type: 'del', key })))
+}
 
 /** Name of the store that holds the table of a topic. */
 export function tableStoreName(topicId: number): string {

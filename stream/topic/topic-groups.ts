@@ -13,7 +13,7 @@ import type { PortLike } from '../groups/port-messages.ts'
 import { servePort } from '../groups/port-server.ts'
 import { isInternalTopic } from '../names.ts'
 import { GroupOffsets, offsetsTopic } from '../offsets/group-offsets.ts'
-import { coreOfTopic } from './topic.ts'
+import { internalPlace } from './internal-place.ts'
 import type { TopicCore } from './topic-core.ts'
 import type { Topics } from './topics.ts'
 
@@ -36,13 +36,7 @@ export class TopicGroups implements ConsumerPlace {
     this.environment = topics.host.environment
     this.database = topics.host.path
     const { offsetsRetentionMs: retentionMs, ...groupOptions } = options
-    this.#offsets = new GroupOffsets({
-      host: topics.host,
-      existing: () => topics.core(offsetsTopic)?.partition(0),
-      define: () => this.#defineOffsets(),
-      isTopic: id => topics.coreById(id) !== undefined,
-      retentionMs,
-    })
+    this.#offsets = new GroupOffsets(internalPlace(topics, offsetsTopic, 'bytes'), retentionMs)
     this.transport = new GroupHost({
       host: topics.host,
       offsets: this.#offsets,
@@ -108,11 +102,6 @@ export class TopicGroups implements ConsumerPlace {
   #assertUsable(name: string): void {
     if (isInternalTopic(name)) throw new TypeError(`internal topics are not consumed by groups, got ${name}`)
     this.#topics.existing(name)
-  }
-
-  #defineOffsets(): LocalLog {
-    const topic = this.#topics.open(offsetsTopic, { partitions: 1, cleanup: 'compact', keyCodec: 'bytes', value: 'bytes' })
-    return coreOfTopic(topic).partition(0)
   }
 }
 

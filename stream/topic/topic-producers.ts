@@ -5,12 +5,13 @@
 import type { Transaction } from '../../engine/index.ts'
 import type { OffsetCommit } from '../groups/group-transport.ts'
 import type { StreamHost } from '../host.ts'
-import { InternalTopic, type InternalTopicPlace } from '../internal-topic.ts'
+import { InternalTopic } from '../internal/internal-topic.ts'
 import { topicLogName } from '../names.ts'
 import { Producer, TopicProducer } from '../produce/producer.ts'
 import { type ProducerOptions, resolveProducerOptions } from '../produce/producer-options.ts'
-import { ProducerRegistry, type ProducerRow, producerStateTopic } from '../produce/producer-registry.ts'
+import { ProducerRegistry, type ProducerRow, producerStateTopic, topicIdOfProducerKey } from '../produce/producer-registry.ts'
 import { TransactionCoordinator, type TransactionRow, transactionStateTopic } from '../transactions/coordinator.ts'
+import { internalPlace } from './internal-place.ts'
 import { coreOfTopic, type Topic } from './topic.ts'
 import type { Topics } from './topics.ts'
 
@@ -31,10 +32,13 @@ export class TopicProducers {
   constructor(topics: Topics, options: { readonly markersPerCommit?: number } = {}) {
     this.host = topics.host
     this.commitOffsets = (tx, commit) => topics.groups.transport.commitWith(tx, commit)
-    this.registry = new ProducerRegistry(topics.host, new InternalTopic<ProducerRow>(placeOf(topics, producerStateTopic)))
+    this.registry = new ProducerRegistry(
+      topics.host,
+      new InternalTopic<ProducerRow>(internalPlace(topics, producerStateTopic, 'json'), topicIdOfProducerKey),
+    )
     this.coordinator = new TransactionCoordinator({
       host: topics.host,
-      state: new InternalTopic<TransactionRow>(placeOf(topics, transactionStateTopic)),
+      state: new InternalTopic<TransactionRow>(internalPlace(topics, transactionStateTopic, 'json')),
       newId: () => this.registry.newId(),
       partition: (topicId, partition) => {
         const core = topics.coreById(topicId)
@@ -67,13 +71,5 @@ export class TopicProducers {
     if (this.#open.size === 0) return undefined
     // What their closing meets is told by the promises of what was sent.
     return Promise.allSettled([...this.#open].map(producer => producer.close())).then(() => undefined)
-  }
-}
-
-function placeOf(topics: Topics, name: string): InternalTopicPlace {
-  return {
-    host: topics.host,
-    existing: () => topics.core(name)?.partition(0),
-    define: () => coreOfTopic(topics.open(name, { partitions: 1, cleanup: 'compact', keyCodec: 'string', value: 'json' })).partition(0),
   }
 }

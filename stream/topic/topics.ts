@@ -6,14 +6,16 @@
  *
  * Invariant: one `TopicCore` a topic, however many handles there are.
  */
-import { type DefinedLog, isVarveError, type LocalLog, type LogDefinition, VarveError } from '../../engine/index.ts'
+import { type DefinedLog, isVarveError, type LocalLog, type LogDefinition, storeLogPrefix, VarveError } from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
 import { checkTopicName, isInternalTopic, partitionLogName, topicLogName, topicOfLogName } from '../names.ts'
+import { offsetsTopic } from '../offsets/group-offsets.ts'
 import { Accumulator } from '../produce/accumulator.ts'
 import { producerStateTopic } from '../produce/producer-registry.ts'
 import { queueStateTopic, TopicQueues } from '../queue/topic-queues.ts'
+import { forgetReplays } from '../replay/replay.ts'
 import { type RetentionResult, TopicUpkeep, type UpkeepTopic } from '../retention/upkeep.ts'
-import { Table, tableStoreName } from '../table/table.ts'
+import { forgetTables, Table, tableStoreName } from '../table/table.ts'
 import { Topic } from './topic.ts'
 import { TopicCore } from './topic-core.ts'
 import { TopicGroups } from './topic-groups.ts'
@@ -61,6 +63,7 @@ export class Topics {
   readonly #tables = new Map<number, Table<never, never>>()
   /** By topic id. */
   readonly #cores = new Map<number, TopicCore>()
+  #hadTables = false
   #groups: TopicGroups | undefined
   #producers: TopicProducers | undefined
   #queues: TopicQueues | undefined
@@ -129,6 +132,11 @@ export class Topics {
   table<V, K>(core: TopicCore<V, K>): Table<V, K> {
     const known = this.#tables.get(core.id)
     if (known !== undefined) return known as unknown as Table<V, K>
+    if (!this.#hadTables) {
+      this.#hadTables = true
+      const ids = new Set(this.host.list().map(({ id }) => id))
+      forgetTables(this.host, id => !ids.has(id)).catch(() => undefined) // tried again by the next process
+    }
     const table = new Table<V, K>(this.host, core, () => this.#tables.delete(core.id))
     this.#tables.set(core.id, table as unknown as Table<never, never>)
     return table
@@ -181,9 +189,8 @@ export class Topics {
     const core = this.existing(from)
     checkTopicName(to, 'to')
     if (isInternalTopic(from) || isInternalTopic(to)) throw new TypeError('internal topics cannot be renamed, and no topic can become one')
-    const pairs: [string, string][] = [[topicLogName(from), topicLogName(to)]]
-    for (let i = 0; i < core.partitionCount; i++) pairs.push([partitionLogName(from, i), partitionLogName(to, i)])
-    const renamed = this.host.renameAll(pairs)
+    const toName = (log: string): string => topicLogName(to) + log.slice(topicLogName(from).length)
+    const renamed = this.host.renameAll(this.#logsOf(from).map((log): [string, string] => [log, toName(log)]))
     // In the turn of the call the definitions say the new names already, unless they were refused.
     const definition = this.host.get(topicLogName(to))
     if (definition?.id === core.id) core.redefined(definition)
@@ -195,9 +202,8 @@ export class Topics {
   async delete(name: string): Promise<void> {
     const core = this.existing(name)
     if (core.isInternal) throw new TypeError(`internal topics cannot be deleted, got ${name}`)
-    const names = [topicLogName(name)]
-    for (let i = 0; i < core.partitionCount; i++) names.push(partitionLogName(name, i))
-    const table = `store/${tableStoreName(core.id)}`
+    const names = this.#logsOf(name)
+    const table = storeLogPrefix + tableStoreName(core.id)
     if (this.host.get(table) !== undefined) names.push(table)
     const dropped = this.host.drop(names)
     if (this.host.get(topicLogName(name)) === undefined) {
@@ -206,10 +212,31 @@ export class Topics {
       this.#namesChanged([name])
     }
     await dropped
-    await this.#groups?.forgetTopic(core.id)
-    if (this.host.get(topicLogName(queueStateTopic)) !== undefined) await this.queues.forgetTopic(core)
-    else await this.#queues?.forgetTopic(core)
-    if (this.host.get(topicLogName(producerStateTopic)) !== undefined) await this.producers.registry.forgetTopic(core.id)
+    await this.#forget(core)
+  }
+
+  /** What was kept about a topic that is gone. Whoever has no time for it leaves it to the next process, which looks when it uses such a state first. */
+  async #forget(core: TopicCore): Promise<void> {
+    const { host } = this
+    const has = (topic: string): boolean => host.get(topicLogName(topic)) !== undefined
+    const isGone = (id: number): boolean => id === core.id
+    await this.#tables.get(core.id)?.close()
+    await Promise.all([
+      has(offsetsTopic) ? this.groups.forgetTopic(core.id) : undefined,
+      this.#queues !== undefined || has(queueStateTopic) ? this.queues.forgetTopic(core) : undefined,
+      has(producerStateTopic) ? this.producers.registry.forgetTopic(core.id) : undefined,
+      forgetTables(host, isGone),
+      forgetReplays(host, isGone),
+    ])
+  }
+
+  /** Names of the logs of a topic: its own, and those of all partitions, also of one that a process has defined and not counted before it ended. */
+  #logsOf(topic: string): string[] {
+    const own = topicLogName(topic)
+    return this.host
+      .list()
+      .map(({ name }) => name)
+      .filter(name => name === own || name.startsWith(`${own}/`))
   }
 
   /** More partitions, behind those that are there. RangeError for fewer. Resolves when durable. */
@@ -223,6 +250,7 @@ export class Topics {
     for (let i = core.partitionCount; i < partitions; i++) fresh.push(partitionDefinition(core.name, i, core.options))
     // Logs without a definition that counts them are taken up when it is tried again.
     await this.host.define(fresh)
+    if (partitions <= core.partitionCount) return // another call was faster
     await this.#redefine(core, { ...core.options, partitions })
     this.#groups?.transport.topicsChanged([core.name])
     this.#queues?.partitionsAdded(core.id)

@@ -22,7 +22,7 @@ import {
   writeTransactionMarker,
 } from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
-import type { InternalTopic } from '../internal-topic.ts'
+import type { InternalTopic } from '../internal/internal-topic.ts'
 import { producerEpochMax, producerFenced } from '../produce/producer-registry.ts'
 
 /** Name of the internal topic. */
@@ -123,7 +123,7 @@ export class TransactionCoordinator {
     if (current === undefined && entry.ending === undefined && entry.partitions.size === 0) {
       // Where something is still open its end raises the epoch.
       const epoch = entry.epoch + 1
-      this.#write([rowChange(entry, 'empty', epoch, this.#now(), [])])
+      void state.commit([rowChange(entry, 'empty', epoch, this.#now(), [])])
       entry.epoch = epoch
     }
     this.#entries.set(id, entry)
@@ -290,7 +290,7 @@ export class TransactionCoordinator {
     if (now < this.#expiryCheckedMs + expiryCheckMs) return Promise.resolve()
     this.#expiryCheckedMs = now
     const expired = [...this.#place.state.entries()].filter(([id, { at }]) => at < now - idExpiryMs && !this.#entries.has(id))
-    return expired.length === 0 ? Promise.resolve() : this.#write(expired.map(([key]) => ({ key, value: undefined })))
+    return expired.length === 0 ? Promise.resolve() : this.#place.state.commit(expired.map(([key]) => ({ key, value: undefined })))
   }
 
   #assertOwner(owner: TransactionOwner, epoch: number): void {
@@ -406,15 +406,6 @@ export class TransactionCoordinator {
     const bytes = new Uint8Array(TRANSACTION_MARKER_BYTES)
     writeTransactionMarker(bytes, 0, 0, 0, { type, producerId, producerEpoch, coordinatorEpoch: 0, timestamp: this.#now() })
     return bytes
-  }
-
-  #write(changes: readonly { readonly key: string; readonly value: TransactionRow | undefined }[]): Promise<void> {
-    const { host, state } = this.#place
-    void state.log
-    const { acknowledged } = host.commit(commit => state.write(commit, changes))
-    state.apply(changes)
-    acknowledged.catch(() => undefined) // whatever stands on it is told the same
-    return acknowledged
   }
 }
 

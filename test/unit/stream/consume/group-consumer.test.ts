@@ -512,6 +512,87 @@ describe('what is easily wrong', () => {
       await consumer.close()
     }))
 
+  test('generations grow from process to process, whether the group ended or its process did', async () => {
+    let environment = newEnvironment(31)
+    let newest = 0
+    /** Consumes and commits, and shares with a second consumer for a while. */
+    const life = async (end: 'close' | 'crash'): Promise<void> => {
+      await environment.drive(async () => {
+        const db = await openTopics(environment)
+        await fill(db, 't', 2, 4)
+        if (newest > 0) expect(db.describeGroup('g').generation).toBeGreaterThanOrEqual(newest)
+        const first = db.topic<number>('t').consume({ group: 'g' })
+        await (await first.poll())?.commit()
+        expect(first.generation).toBeGreaterThan(newest)
+        const second = db.topic<number>('t').consume({ group: 'g' })
+        await Promise.all([first.poll({ maxWaitMs: 2000 }), second.poll({ maxWaitMs: 2000 })])
+        await fill(db, 't', 2, 4)
+        await (await second.poll())?.commit()
+        expect(second.generation).toBeGreaterThan(newest + 1)
+        expect(db.describeGroup('g').generation).toBe(second.generation)
+        newest = second.generation
+        if (end === 'close') await db.close()
+      })
+      if (end === 'crash') environment.disk.crash()
+      environment = createSimEnvironment({ seed: 31, runners: taskRunners, disk: environment.disk, scheduler: environment.scheduler })
+    }
+    for (const end of ['close', 'crash', 'close', 'crash', 'close'] as const) await life(end)
+    expect(newest).toBeGreaterThanOrEqual(10)
+    await environment.drive(async () => {
+      const db = await openTopics(environment)
+      await db.deleteGroup('g')
+      const consumer = db.topic<number>('t').consume({ group: 'g' })
+      await consumer.poll()
+      expect(consumer.generation).toBe(1)
+      await db.close()
+    })
+  })
+
+  test('members come, beat and go although the commit log has no room for what is kept about their group', () =>
+    withTopics(
+      32,
+      async db => {
+        await fill(db, 't', 1, 2)
+        const consumer = db.topic<number>('t').consume({ group: 'g', maxRecords: 1 })
+        await (await consumer.poll())?.commit()
+        await consumer.close()
+        const other = db.topic<number>('t').consume({ group: 'g', maxRecords: 1 })
+        const sent: Promise<unknown>[] = []
+        const log = db.topic<string>('filler', { value: 'string' }).partition(0)
+        const isFull = (bytes: number): boolean => {
+          try {
+            sent.push(log.appendRecords([{ value: 'x'.repeat(bytes) }]).acknowledged)
+            return false
+          } catch (error) {
+            return isVarveError(error, 'BUSY')
+          }
+        }
+        for (const bytes of [1000, 10, 0]) while (!isFull(bytes));
+        const polled = other.poll()
+        await Promise.resolve()
+        await Promise.all(sent)
+        expect((await polled)?.records[0]?.value).toBe(1)
+        await other.commit()
+        await other.close()
+      },
+      { tailBytesMax: 64 * 1024 },
+    ))
+
+  test('a database that was poisoned removes a silent member without an error that nobody takes', async () => {
+    const environment = newEnvironment(33)
+    await environment.drive(async () => {
+      const db = await openTopics(environment)
+      await fill(db, 't', 1, 2)
+      const silent = db.topic<number>('t').consume({ group: 'g', maxPollIntervalMs: 1000, heartbeatIntervalMs: 100 })
+      await (await silent.poll())?.commit()
+      environment.disk.addFault({ path: 'commit-', code: 'EIO', times: Number.POSITIVE_INFINITY })
+      await expect(db.topic<number>('t').send(1)).rejects.toMatchObject({ code: 'POISONED' })
+      await sleep(environment, 5000)
+      expect(db.describeGroup('g')).toMatchObject({ state: 'Empty', members: [] })
+      await db.close().catch(() => undefined)
+    })
+  })
+
   test('a group whose process died with members in it ages from the next opening on', async () => {
     let environment = newEnvironment(29)
     const day = 24 * 60 * 60 * 1000

@@ -27,8 +27,12 @@ describe('bytes', () => {
     const committed = { offset: 2 ** 40, metadata: 'm', timestamp: 1 }
     expect(hex(encodeCommittedOffset(committed))).toBe(`${'0000010000000000'}${'0000000000000001'}6d`)
     expect(decodeCommittedOffset(encodeCommittedOffset(committed))).toEqual(committed)
-    expect(hex(encodeGroupUse({ live: true, timestamp: 2 }))).toBe('010000000000000002')
-    expect(decodeGroupUse(encodeGroupUse({ live: false, timestamp: 9 }))).toEqual({ live: false, timestamp: 9 })
+    expect(hex(encodeGroupUse({ live: true, timestamp: 2, generation: 3 }))).toBe('01000000000000000200000003')
+    expect(decodeGroupUse(encodeGroupUse({ live: false, timestamp: 9, generation: 2 ** 31 }))).toEqual({
+      live: false,
+      timestamp: 9,
+      generation: 2 ** 31,
+    })
   })
 
   test('what is cut off is CORRUPT, what is newer is left alone', () => {
@@ -58,7 +62,7 @@ test('the table counts its rows and forgets empty groups', () => {
   table.set('g', 1, 0, committed)
   table.set('g', 1, 0, { ...committed, offset: 2 })
   table.set('g', 2, 3, committed)
-  table.setUse('g', { live: true, timestamp: 1 })
+  table.setUse('g', { live: true, timestamp: 1, generation: 1 })
   expect(table.size).toBe(3)
   expect(table.rows('g').map(({ topicId, partition, offset }) => [topicId, partition, offset])).toEqual([
     [1, 0, 2],
