@@ -64,9 +64,10 @@ function describeMissing(db: Database, name: string): string {
   return `${name} is a ${kind} log, not a store: \`varve stats ${db.path}\` shows its offsets, \`varve dump\` on a segment file its records`
 }
 
-/** What the definition of a store says. */
+/** What the definition of a store says, as the options of a store name it. */
 export function codecsOf(db: Database, name: string): { readonly keys: KeyCodecName; readonly value: string } {
-  return db.get(`store/${name}`)?.options?.store as { keys: KeyCodecName; value: string }
+  const stored = db.get(`store/${name}`)?.options?.store as { keys: KeyCodecName; value: string }
+  return { keys: stored.keys, value: stored.value === 'msgpack-structures' ? 'msgpack' : stored.value }
 }
 
 /**

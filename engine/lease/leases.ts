@@ -19,6 +19,7 @@ import type { StoredIndex } from '../store/index-options.ts'
 import type { MemtableDescription } from '../store/memtable.ts'
 import type { StoredStoreOptions } from '../store/store-options.ts'
 import type { LeasableStore, LeasableTable } from '../store/stores.ts'
+import type { ValueStructures } from '../store/value-codec.ts'
 
 const copiesMax = 1024
 
@@ -72,6 +73,8 @@ export interface LeasedStoreDescription extends LeasedTableDescription {
   readonly name: string
   readonly options: StoredStoreOptions
   readonly indexes: readonly LeasedIndexDescription[]
+  /** Lists of keys that its values may refer to, by number. */
+  readonly structures: ValueStructures
 }
 
 /** A copy of a lease for one thread; structured-clonable. `openLease` reads it. */
@@ -262,6 +265,7 @@ function describeStore(store: LeasableStore, segments: Set<number>, arenas: Map<
       stored: index.stored,
       builtSequence: index.builtSequence,
     })),
+    structures: store.structures,
   }
 }
 

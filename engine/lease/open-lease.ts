@@ -94,7 +94,8 @@ export async function openLease(description: LeaseDescription, files: Files = no
       const indexes = found.indexes.map(({ name: indexName, stored, builtSequence, ...index }): LeasedIndexSource => {
         return { name: indexName, rule: ruleOf(stored), builtSequence, failure: undefined, table: tableOf(index, cache) }
       })
-      source = { options: found.options, cache, table: tableOf(found, cache), indexes }
+      const { options, structures } = found
+      source = { options, structures, cache, table: tableOf(found, cache), indexes }
       sources.set(name, source)
     }
     return source

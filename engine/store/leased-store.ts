@@ -17,7 +17,7 @@ import { type IteratorShape, StoreIterator } from './store-iterator.ts'
 import { checkSameStore } from './store-options.ts'
 import { estimateRecords } from './store-stats.ts'
 import type { ViewRangeOptions } from './store-view.ts'
-import { type CustomValueCodec, storedCodec, type ValueCodec, type ValueCodecName, valueCodecOf } from './value-codec.ts'
+import { type CustomValueCodec, openCodec, type ValueCodec, type ValueCodecName } from './value-codec.ts'
 
 const optionNames: ReadonlySet<string> = new Set(['value', 'cacheBytes'])
 
@@ -56,7 +56,7 @@ export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
     this.#source = source
     this.#table = source.table
     this.#keys = keyCodecOf(stored.keys)
-    this.#values = valueCodecOf((options as LeasedStoreOptions).value ?? storedCodec(stored.value))
+    this.#values = openCodec(stored.value, (options as LeasedStoreOptions).value, () => source.structures)
     checkSameStore(name, stored, { ...stored, value: this.#values.name })
     this.#moment = moment
     this.#assertOpen = assertOpen

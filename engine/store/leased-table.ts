@@ -14,6 +14,7 @@ import { Run, type SortedRun } from './run.ts'
 import { newestFirst } from './run-level.ts'
 import type { CursorTable } from './store-cursor.ts'
 import type { StoredStoreOptions } from './store-options.ts'
+import type { ValueStructures } from './value-codec.ts'
 
 /** Bytes of blocks that a thread keeps of a store, unless it is told otherwise. */
 export const leasedCacheBytesDefault: number = 16 * 1024 * 1024
@@ -21,6 +22,7 @@ export const leasedCacheBytesDefault: number = 16 * 1024 * 1024
 /** A store of a lease, for all its handles. */
 export interface LeasedSource {
   readonly options: StoredStoreOptions
+  readonly structures: ValueStructures
   /** Of the store and its indexes. */
   readonly cache: BlockCache
   readonly table: LeasedTable

@@ -9,9 +9,9 @@
  *    is one it encodes a copy in which an extension, type 6D with the flat list of keys and values, stands for each Map.
  * 2. `decode` copies the bytes into memory of its own first: msgpackr marks the array that it reads, looks beyond the end of a value that is cut off, and does not expect
  *    shared memory.
- * 3. With structures, an object whose list of keys is one of them is written as the number of the structure and the values. A new list becomes a structure while there
- *    are fewer than `sharedStructuresMax`, and `onStructures` hears of it before `encode` returns. Such values need their structures to be read, and a store stays with or
- *    without them: small integers have other bytes.
+ * 3. With structures, an object whose list of keys is one of them is written as the number of the structure and the values. A list that is seen for the second time
+ *    becomes a structure while there are fewer than `sharedStructuresMax`; whoever keeps the value keeps `structures` first. Such values need their structures to be
+ *    read, and a store stays with or without them: small integers have other bytes. One value may have several encodings then; `plain` gives it one.
  * Invariant: structures are only ever added, at the end.
  */
 
@@ -22,21 +22,20 @@ import { assert } from '../errors.ts'
 /** Lists of the keys of objects; a structure's number is its index. */
 export type ValueStructures = readonly (readonly string[])[]
 
-/** With either of them, structures are shared. */
+/** How a codec of values is made. */
 export interface MsgpackValuesOptions {
-  /** The structures known so far, as `onStructures` reported them. */
+  /** The structures known so far, in order. Given: structures are shared. */
   readonly structures?: ValueStructures
-  /**
-   * Called inside `encode` with all structures, of which those from `from` on are new: keep them before the value, or throw, and then `encode` throws it and the structures
-   * are as before.
-   */
-  readonly onStructures?: (structures: ValueStructures, from: number) => void
 }
 
 /** So many structures are shared at most; objects with other keys are written with their keys. */
 export const sharedStructuresMax = 64
 /** An object with more keys than this is a dictionary, whose keys are not shared. */
 const structureKeysMax = 64
+/** Nor are keys that are longer together, characters. */
+const structureCharactersMax = 4096
+/** Lists of keys that were seen once are remembered up to this number, and then forgotten together. */
+const seenMax = 1024
 /** msgpackr remembers the keys of every object that got no structure: after so many it is made anew. */
 const forgottenKeysMax = 2 ** 17
 /** Deeper values are refused: they would exhaust the stack, or contain themselves. */
@@ -76,11 +75,14 @@ const scratch = Buffer.alloc(scratchBytes)
 /** A decoder of the user's (an extension of msgpackr) may decode another value meanwhile: that one must not use `scratch`. */
 let decoding = false
 
-/** The codec 'msgpack': one for each store, which has its structures. */
+/** The codecs 'msgpack' and, with structures, 'msgpack-structures': one for each store, which has its structures. */
 export class MsgpackValues {
-  readonly name = 'msgpack'
-  readonly #onStructures: MsgpackValuesOptions['onStructures']
+  readonly name: 'msgpack' | 'msgpack-structures'
+  /** The codec in which a value has one encoding; undefined: it is this one. */
+  readonly plain: MsgpackValues | undefined
   readonly #sharing: boolean
+  /** Lists of keys that were seen once, as text. */
+  readonly #seen = new Set<string>()
   #structures: ValueStructures
   #packr: Packr
   /** Absent when the structures have grown since it was made. */
@@ -89,10 +91,8 @@ export class MsgpackValues {
   #unpackrHasStructures = false
   /** Keys of objects that got no structure, since `#packr` was made. */
   #forgottenKeys = 0
-  /** Structures that the running `encode` has made and not yet reported. */
+  /** Structures that the running `encode` has made. */
   #pending = 0
-  /** What `onStructures` threw, so that it is told apart from what msgpackr throws. */
-  #refusal: { readonly cause: unknown } | undefined
 
   constructor(options: MsgpackValuesOptions = {}) {
     this.#structures = copyStructures(options.structures ?? [])
@@ -102,8 +102,9 @@ export class MsgpackValues {
       this.#structures.length,
       sharedStructuresMax,
     )
-    this.#onStructures = options.onStructures
-    this.#sharing = options.structures !== undefined || options.onStructures !== undefined
+    this.#sharing = options.structures !== undefined
+    this.name = this.#sharing ? 'msgpack-structures' : 'msgpack'
+    this.plain = this.#sharing ? plainValues() : undefined
     this.#packr = this.#makePackr()
   }
 
@@ -123,9 +124,6 @@ export class MsgpackValues {
     try {
       packed = this.#packr.pack(encodable, RESET_BUFFER_MODE)
     } catch (cause) {
-      const refusal = this.#refusal
-      this.#refusal = undefined
-      if (refusal !== undefined) throw refusal.cause
       throw new TypeError(`value cannot be written as MessagePack: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
     }
     if (packed.length > packedBytesKept) this.#packr.useBuffer(Buffer.allocUnsafeSlow(packBufferBytes))
@@ -168,7 +166,7 @@ export class MsgpackValues {
   }
 
   #isShared(keys: readonly string[]): boolean {
-    if (keys.length <= structureKeysMax && this.#structures.length + this.#pending < sharedStructuresMax) {
+    if (keys.length <= structureKeysMax && this.#structures.length + this.#pending < sharedStructuresMax && this.#isSeenAgain(keys)) {
       this.#pending++
       return true
     }
@@ -176,16 +174,18 @@ export class MsgpackValues {
     return false
   }
 
+  /** A list of keys that comes once, as that of a dictionary, must not take one of the few places. */
+  #isSeenAgain(keys: readonly string[]): boolean {
+    const text = JSON.stringify(keys)
+    if (text.length > structureCharactersMax) return false
+    if (this.#seen.delete(text)) return true
+    if (this.#seen.size >= seenMax) this.#seen.clear()
+    this.#seen.add(text)
+    return false
+  }
+
   #addStructures(structures: readonly (readonly string[])[]): void {
-    const from = this.#structures.length
-    const grown = copyStructures(structures)
-    try {
-      this.#onStructures?.(grown, from)
-    } catch (cause) {
-      this.#refusal = { cause }
-      throw cause
-    }
-    this.#structures = grown
+    this.#structures = copyStructures(structures)
     this.#unpackr = undefined
   }
 
@@ -207,6 +207,13 @@ export class MsgpackValues {
     else unpackr.unpack(Uint8Array.of(0x40, ...first.map(() => 0xc0)))
     return (this.#unpackr = unpackr)
   }
+}
+
+let plainShared: MsgpackValues | undefined
+
+function plainValues(): MsgpackValues {
+  plainShared ??= new MsgpackValues()
+  return plainShared
 }
 
 function copyStructures(structures: ValueStructures): string[][] {

@@ -19,6 +19,7 @@ import { StoreCursor, type StoreCursorOptions } from './store-cursor.ts'
 import type { PutOptions, RangeOptions } from './store-options.ts'
 import type { StoreTable } from './store-table.ts'
 import type { ValueCodec } from './value-codec.ts'
+import type { StructureKeeper } from './value-structures.ts'
 
 /** What stores need of their database. */
 export interface StoreHost {
@@ -56,6 +57,8 @@ export class StoreCore {
   readonly values: ValueCodec<unknown>
   readonly encoder: KeyEncoder = new KeyEncoder()
   ttlMs: number | undefined
+  /** Present when values share structures. */
+  readonly #structures: StructureKeeper | undefined
   /** What follows from writes in index logs and the expiry queue; undefined for a store that nobody indexes. */
   indexes: StoreIndexes | undefined
   /** Those of the database. */
@@ -65,7 +68,7 @@ export class StoreCore {
     host: StoreHost,
     log: LogicalLog,
     table: StoreTable,
-    codecs: { readonly keys: KeyCodec; readonly values: ValueCodec<unknown> },
+    codecs: { readonly keys: KeyCodec; readonly values: ValueCodec<unknown>; readonly structures: StructureKeeper | undefined },
     ttlMs: number | undefined,
     histories: Histories,
   ) {
@@ -74,6 +77,7 @@ export class StoreCore {
     this.table = table
     this.keys = codecs.keys
     this.values = codecs.values
+    this.#structures = codecs.structures
     this.ttlMs = ttlMs
     this.histories = histories
   }
@@ -115,6 +119,20 @@ export class StoreCore {
     return this.values.decode(record.buffer, record.valueStart, record.valueStart + record.valueBytes)
   }
 
+  /** Bytes of their own that `holds` compares with. */
+  comparable(value: unknown): Uint8Array {
+    // The encoder of values may give the same memory twice.
+    return Uint8Array.prototype.slice.call((this.values.plain ?? this.values).encode(value))
+  }
+
+  /** Whether a value's bytes mean the value that `comparable` was made of. */
+  holds(bytes: Uint8Array, start: number, end: number, comparable: Uint8Array): boolean {
+    const { plain } = this.values
+    // A value from before its structure was known has other bytes.
+    const one = plain === undefined ? bytes.subarray(start, end) : plain.encode(this.values.decode(bytes, start, end))
+    return Buffer.compare(comparable, one) === 0
+  }
+
   // --- writing: rows of a commit ---------------------------------------------------------------------------------------------------------
 
   addPut(writes: StoreWrites, key: StoreKey, value: unknown, expiry: number): void {
@@ -154,6 +172,7 @@ export class StoreCore {
 
   /** The only way of rows into a commit, once a commit: with what follows from them in indexes and the expiry queue. UNIQUE, TOO_LARGE. */
   append(commit: LocalCommit, writes: StoreWrites): void {
+    this.#structures?.append(commit)
     commit.appendWrites(this.log, writes)
     this.indexes?.append(commit, writes)
   }

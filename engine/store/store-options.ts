@@ -9,7 +9,7 @@ import { type ChangesOptions, checkFeatureOptions, type HistoryOptions, type Sto
 import { checkIndexable, type IndexOptions, resolveIndexes } from './index-options.ts'
 import type { KeyCodecName, StoreKey } from './key-codec.ts'
 import { assertSnapshotOpen, type Snapshot } from './snapshots.ts'
-import type { CustomValueCodec, ValueCodecName } from './value-codec.ts'
+import { type CustomValueCodec, sharingCodecName, type ValueCodecName } from './value-codec.ts'
 
 /** Options of `Database.store`. */
 export interface StoreOptions<V> {
@@ -22,6 +22,12 @@ export interface StoreOptions<V> {
   readonly keys?: KeyCodecName | undefined
   /** How values become bytes: 'msgpack' (default), 'json', 'string', 'bytes', or a codec of your own. */
   readonly value?: ValueCodecName | CustomValueCodec<V> | undefined
+  /**
+   * Whether 'msgpack' values share the lists of their keys: of an object whose keys were seen before, only the values are written, which makes it smaller and
+   * quicker to read. A store keeps up to 64 lists; objects with other keys are written with them. False for values whose bytes must be readable alone, as by
+   * `StoreIterator.nextRaw`. Default for a new store: true for 'msgpack'; of no meaning for other values.
+   */
+  readonly structures?: boolean | undefined
   /**
    * Keep a change feed (`Store.changes`), for ever (true) or with a retention: each write is then kept once more, in commit order. Whether there is one
    * is fixed when the store is defined; its retention may change. Default: none.
@@ -98,7 +104,16 @@ export interface RangeOptions<K = StoreKey> extends ReadStoreOptions {
   readonly limit?: number | undefined
 }
 
-const storeOptionNames: ReadonlySet<string> = new Set(['keys', 'value', 'changes', 'ttlMs', 'history', 'compression', 'indexes'])
+const storeOptionNames: ReadonlySet<string> = new Set([
+  'keys',
+  'value',
+  'structures',
+  'changes',
+  'ttlMs',
+  'history',
+  'compression',
+  'indexes',
+])
 const putOptionNames: ReadonlySet<string> = new Set(['durability', 'ttlMs', 'expiresAt'])
 const writeOptionNames: ReadonlySet<string> = new Set(['durability'])
 const readOptionNames: ReadonlySet<string> = new Set(['snapshot'])
@@ -109,10 +124,15 @@ const durabilities: readonly unknown[] = ['sync', 'buffered', 'none']
 export function checkStoreOptions(options: StoreOptions<never>): void {
   checkObject(options, 'options')
   checkNames(options, storeOptionNames)
-  const { keys, ttlMs, value, compression, indexes } = options
+  const { keys, ttlMs, value, structures, compression, indexes } = options
   if (keys !== undefined && !keyCodecNames.includes(keys)) {
     throw new TypeError(`keys must be ${keyCodecNames.map(name => `'${name}'`).join(' or ')}, got ${String(keys)}`)
   }
+  if (structures !== undefined && typeof structures !== 'boolean') {
+    throw new TypeError(`structures must be true or false, got ${String(structures)}`)
+  }
+  if (structures === true && value !== undefined && value !== 'msgpack')
+    throw new TypeError("structures is an option of values that are 'msgpack'")
   if (ttlMs !== false) {
     checkTtl(ttlMs)
     if (ttlMs === Number.POSITIVE_INFINITY) throw new RangeError('ttlMs of a store must be finite; false: entries live for ever')
@@ -130,9 +150,22 @@ export function checkStoreOptions(options: StoreOptions<never>): void {
 export function checkSameStore(name: string, stored: StoredStoreOptions, wanted: StoredStoreOptions): void {
   for (const option of ['keys', 'value'] as const) {
     if (stored[option] === wanted[option]) continue
-    const details = { option, expected: stored[option], actual: wanted[option] }
-    throw new VarveError('DEFINITION_MISMATCH', `store ${name}: ${option} is '${stored[option]}', not '${wanted[option]}'`, { details })
+    if (option === 'value' && isMsgpack(stored.value) && isMsgpack(wanted.value)) {
+      const details = { option: 'structures', expected: stored.value === sharingCodecName, actual: wanted.value === sharingCodecName }
+      throw new VarveError('DEFINITION_MISMATCH', `store ${name}: structures is ${details.expected}, not ${details.actual}`, { details })
+    }
+    const details = { option, expected: namedByCaller(stored[option]), actual: namedByCaller(wanted[option]) }
+    throw new VarveError('DEFINITION_MISMATCH', `store ${name}: ${option} is '${details.expected}', not '${details.actual}'`, { details })
   }
+}
+
+/** A codec as the option `value` names it. */
+export function namedByCaller(name: string): string {
+  return name === sharingCodecName ? 'msgpack' : name
+}
+
+function isMsgpack(name: string): boolean {
+  return namedByCaller(name) === 'msgpack'
 }
 
 export function checkWriteOptions(options: WriteStoreOptions): void {

@@ -62,6 +62,8 @@ export interface StoreStats {
   readonly rawBytes: number
   /** Memory of memtables' indexes, filters and fence keys. */
   readonly indexBytes: number
+  /** Lists of keys that values share, of at most 64; 0 for values that do not. */
+  readonly sharedStructures: number
   /** How many places a missing key is looked for in, filters aside. */
   readonly readAmplification: number
   /**
@@ -81,13 +83,14 @@ export interface StoreStats {
 /** What stands behind `Store.stats` beside the table. */
 export interface StatsSource {
   readonly table: StoreTable
+  readonly sharedStructures: number
   readonly flushed: number
   readonly compactedIn: number
   readonly compactedOut: number
   readonly indexes: readonly { readonly name: string; readonly isReady: boolean; readonly table: StoreTable }[]
 }
 
-export function statsOf({ table, flushed, compactedIn, compactedOut, indexes }: StatsSource): StoreStats {
+export function statsOf({ table, sharedStructures, flushed, compactedIn, compactedOut, indexes }: StatsSource): StoreStats {
   const { memtables, runs } = table
   const parts = table.pieces.map(run => run.part)
   const inMemory = memtables.reduce((sum, memtable) => sum + memtable.count, 0)
@@ -99,6 +102,7 @@ export function statsOf({ table, flushed, compactedIn, compactedOut, indexes }: 
     bytes: bytesOf(parts),
     rawBytes: table.pieces.reduce((sum, { index }) => sum + index.contentPosition(index.blockCount), 0),
     indexBytes: table.indexBytes,
+    sharedStructures,
     readAmplification: memtables.length + runs.length,
     spaceAmplification: spaceAmplificationOf(parts),
     writeAmplification: appended === 0 ? 1 : (appended + flushed + compactedOut) / appended,

@@ -35,6 +35,7 @@ import {
 } from './store-options.ts'
 import { estimateRecords, type StoreStats, statsOf } from './store-stats.ts'
 import { StoreView } from './store-view.ts'
+import { storedStructures } from './value-structures.ts'
 
 /** One write of `batch`. */
 export type BatchOperation<V = unknown, K extends StoreKey = StoreKey> =
@@ -263,7 +264,7 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     const indexes = indexesOf(core)
       .live()
       .map(({ name, builtSequence, table }) => ({ name, isReady: builtSequence !== undefined, table }))
-    return statsOf({ table: core.table, ...core.host.writtenOf(core.log.id), indexes })
+    return statsOf({ table: core.table, sharedStructures: storedStructures(core.log).length, ...core.host.writtenOf(core.log.id), indexes })
   }
 
   #iterate<T>(range: RangeOptions<K>, shape: IteratorShape): StoreIterator<T> {
@@ -340,7 +341,7 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
   }
 
   /**
-   * Sets the value (undefined: removes the key) if the key has the `expected` value (undefined: none) now, compared as bytes. Resolves to whether
+   * Sets the value (undefined: removes the key) if the key has the `expected` value (undefined: none) now, compared by their encoding. Resolves to whether
    * it did, when durable.
    */
   compareAndSet(key: K, expected: V | undefined, value: V | undefined, options?: PutOptions): Promise<boolean> {
@@ -348,14 +349,13 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     const written = this.#write(writes => {
       const core = this.#core
       if (options !== undefined) checkPutOptions(options)
-      // The encoder of values may give the same memory twice.
-      const wanted = expected === undefined ? undefined : Uint8Array.prototype.slice.call(core.values.encode(expected))
+      const wanted = expected === undefined ? undefined : core.comparable(expected)
       const size = core.encodeKey(key)
       const record = core.find(size, core.sequenceMax(undefined), core.host.now())
       isSame =
         record === undefined || wanted === undefined
           ? record === wanted
-          : Buffer.compare(wanted, record.buffer.subarray(record.valueStart, record.valueStart + record.valueBytes)) === 0
+          : core.holds(record.buffer, record.valueStart, record.valueStart + record.valueBytes, wanted)
       if (!isSame) return
       if (value === undefined) core.addDelete(writes, key)
       else core.addPut(writes, key, value, core.expiryOf(options))

@@ -26,7 +26,8 @@ import { StoreCore, type StoreHost } from './store-core.ts'
 import { checkSameStore, checkStoreOptions, type StoredStoreOptions, type StoreOptions } from './store-options.ts'
 import { type FilterStats, filtersOf } from './store-stats.ts'
 import { StoreTable } from './store-table.ts'
-import { storedCodec, valueCodecOf } from './value-codec.ts'
+import { MsgpackValues, openCodec, sharingCodecName, type ValueStructures, valueCodecOf } from './value-codec.ts'
+import { StructureKeeper, storedStructures } from './value-structures.ts'
 
 /** Names of store logs begin with it. */
 export const storeLogPrefix: string = 'store/'
@@ -70,6 +71,8 @@ export interface LeasableStore extends LeasableTable {
   /** As users know it. */
   readonly name: string
   readonly indexes: readonly LeasableIndex[]
+  /** Those that its values may refer to. */
+  readonly structures: ValueStructures
 }
 
 export class Stores {
@@ -151,6 +154,7 @@ export class Stores {
       indexes: indexes.map(({ name: indexName, log: indexLog, table, stored, builtSequence }) => {
         return { name: indexName, log: indexLog, memtables: table.memtables, stored, builtSequence }
       }),
+      structures: storedStructures(log),
     }
   }
 
@@ -215,7 +219,7 @@ export class Stores {
       throw new VarveError('DEFINITION_MISMATCH', `log ${logName} was defined by hand, not as a store`, { details })
     }
     if (options !== undefined) {
-      checkSameStore(name, stored, { ...stored, ...explicitOptions(options) })
+      checkSameStore(name, stored, { ...stored, ...explicitOptions(options, stored.value) })
       checkSameChanges(name, definition.body === true, options.changes)
     }
     const { compression: oldCompression = 'none', ...otherOptions } = definition.options as { compression?: CompressionName }
@@ -244,7 +248,12 @@ export class Stores {
     const known = this.#cores.get(definition.id)
     if (known !== undefined && !known.log.dropped) return known
     const log = this.#host.log(definition.name)
-    const codecs = { keys: keyCodecOf(stored.keys), values: valueCodecOf(options?.value ?? storedCodec(stored.value)) }
+    const values = openCodec<unknown>(stored.value, options?.value, () => storedStructures(log))
+    const codecs = {
+      keys: keyCodecOf(stored.keys),
+      values,
+      structures: values instanceof MsgpackValues && values.plain !== undefined ? new StructureKeeper(log, values) : undefined,
+    }
     for (const { type, reader, part } of log.parts) {
       // Blocks from before the option was changed may have other codecs.
       if (type !== PART_RUN) continue
@@ -285,24 +294,36 @@ function checkStoreName(name: unknown, option: string = 'name'): void {
 }
 
 function storedOptions(options: StoreOptions<never>): StoredStoreOptions {
-  return { keys: 'tuple', value: 'msgpack', ...explicitOptions(options) }
+  return { keys: 'tuple', value: sharingCodecName, ...explicitOptions(options, sharingCodecName) }
 }
 
-/** What a caller says, as it would be stored. */
-function explicitOptions({ keys, value, ttlMs, changes, history }: StoreOptions<never>): Partial<StoredStoreOptions> {
+/** What a caller says, as it would be stored; of how msgpack is written, what he does not say is as in `storedValue`. */
+function explicitOptions(
+  { keys, value, structures, ttlMs, changes, history }: StoreOptions<never>,
+  storedValue: string,
+): Partial<StoredStoreOptions> {
   return {
     ...(keys === undefined ? {} : { keys }),
-    ...(value === undefined ? {} : { value: typeof value === 'string' ? value : valueCodecOf(value).name }),
+    ...(value === undefined && !(structures === true || (structures === false && storedValue === sharingCodecName))
+      ? {}
+      : { value: storedNameOf(value, structures, storedValue) }),
     ...(ttlMs === undefined || ttlMs === false ? {} : { ttlMs }),
     ...(changes === undefined || changes === false ? {} : { changes: storedChanges(changes) as StoredChanges }),
     ...(history === undefined || history === false ? {} : { history: { retentionMs: history.retentionMs } }),
   }
 }
 
+function storedNameOf(value: StoreOptions<never>['value'], structures: boolean | undefined, storedValue: string): string {
+  if (typeof value === 'object') return valueCodecOf(value).name
+  if (value !== undefined && value !== 'msgpack') return value
+  const sharing = structures ?? storedValue === sharingCodecName
+  return sharing ? sharingCodecName : 'msgpack'
+}
+
 /** The stored options with what the caller changes of those that may change; undefined when that is nothing. */
 function changedOptions(stored: StoredStoreOptions, options: StoreOptions<never>): StoredStoreOptions | undefined {
   const { ttlMs: oldTtl, history: oldHistory, ...rest } = stored
-  const { changes, history = oldHistory, ttlMs: keptTtl = oldTtl } = explicitOptions(options)
+  const { changes, history = oldHistory, ttlMs: keptTtl = oldTtl } = explicitOptions(options, stored.value)
   const ttlMs = options.ttlMs === false ? undefined : keptTtl
   const keptHistory = options.history === false ? undefined : history
   const isSame =

@@ -212,21 +212,20 @@ export class TransactionPart {
     this.#wrote(text)
   }
 
-  /** Whether the key has the expected value now (undefined: none), compared as bytes; remembered as read. */
+  /** Whether the key has the expected value now (undefined: none), compared by their encoding; remembered as read. */
   hasValue(key: StoreKey, expected: unknown): boolean {
     const { core } = this
-    // The encoder of values may give the same memory twice.
-    const wanted = expected === undefined ? undefined : Uint8Array.prototype.slice.call(core.values.encode(expected))
+    const wanted = expected === undefined ? undefined : core.comparable(expected)
     const size = core.encodeKey(key)
     const text = textOfBytes(core.encoder.bytes, 0, size)
     const own = this.overlay.find(text)
     if (own !== undefined) {
       const value = this.isAlive(own) ? own.value : undefined
-      return value === undefined || wanted === undefined ? value === wanted : Buffer.compare(wanted, value) === 0
+      return value === undefined || wanted === undefined ? value === wanted : core.holds(value, 0, value.byteLength, wanted)
     }
     const record = this.#findStored(text, size)
     if (record === undefined || wanted === undefined) return record === wanted
-    return Buffer.compare(wanted, record.buffer.subarray(record.valueStart, record.valueStart + record.valueBytes)) === 0
+    return core.holds(record.buffer, record.valueStart, record.valueStart + record.valueBytes, wanted)
   }
 
   delete(key: StoreKey): void {

@@ -107,7 +107,7 @@ export class TransactionStore<V = unknown, K extends StoreKey = StoreKey> {
   }
 
   /**
-   * Sets the value (undefined: removes the key) if the key has the `expected` value (undefined: none), compared as bytes. Says whether it did. The key
+   * Sets the value (undefined: removes the key) if the key has the `expected` value (undefined: none), compared by their encoding. Says whether it did. The key
    * counts as read.
    */
   compareAndSet(key: K, expected: V | undefined, value: V | undefined, options?: TransactionPutOptions): boolean {

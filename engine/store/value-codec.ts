@@ -9,7 +9,7 @@
 import { damagedBytes } from '../codec/damage.ts'
 import { VarveError } from '../errors.ts'
 import { copyOf, hasLoneSurrogate, readText } from './key-text.ts'
-import { MsgpackValues } from './msgpack-values.ts'
+import { MsgpackValues, type ValueStructures } from './msgpack-values.ts'
 
 export { MsgpackValues, sharedStructuresMax, type ValueStructures } from './msgpack-values.ts'
 
@@ -26,6 +26,8 @@ export interface ValueCodec<V = unknown> {
    * memory. Missing: the codec is none of texts.
    */
   decodeAscii?(text: string, start: number, end: number): V | undefined
+  /** A codec in which a value has one encoding, where this one may have several. Missing: it is this one. */
+  readonly plain?: ValueCodec<V> | undefined
 }
 
 /** The codecs that the option `value` can name. */
@@ -116,11 +118,25 @@ export function valueCodecOf<V = unknown>(choice: ValueCodecName | CustomValueCo
   return codec as unknown as ValueCodec<V>
 }
 
+/** What the definition of a store says of msgpack values that share structures. As the option `value` it is none. */
+export const sharingCodecName = 'msgpack-structures'
+
 /**
- * The codec that a store's definition names, as the option `value` would. A codec of the user's own is not stored: CODEC_MISSING, it must be given at
- * each opening.
+ * The codec for a store whose definition names `stored`: the caller's, if he gives one, which must be that one (`checkSameStore`), or the one that is named.
+ * `structures` is asked when values share them. A codec of the user's own is not stored: CODEC_MISSING, it must be given at each opening.
  */
-export function storedCodec(name: string): ValueCodecName {
+export function openCodec<V>(
+  stored: string,
+  choice: ValueCodecName | CustomValueCodec<V> | undefined,
+  structures: () => ValueStructures,
+): ValueCodec<V> {
+  if (stored === sharingCodecName && (choice === undefined || choice === 'msgpack')) {
+    return new MsgpackValues({ structures: structures() }) as ValueCodec<unknown> as ValueCodec<V>
+  }
+  return valueCodecOf(choice ?? storedCodec(stored))
+}
+
+function storedCodec(name: string): ValueCodecName {
   if (builtIn(name) !== undefined) return name as ValueCodecName
   throw new VarveError('CODEC_MISSING', `values are encoded by '${name}': give this codec as the option value`, {
     details: { option: 'value', expected: name },
@@ -145,7 +161,8 @@ function builtIn(name: string): ValueCodec | ValueCodec<string> | ValueCodec<Uin
 function customCodec<V>(custom: CustomValueCodec<V>): ValueCodec<V> {
   const { name } = custom
   if (typeof name !== 'string' || name === '') throw new TypeError('value.name must be a non-empty string')
-  if (builtIn(name) !== undefined) throw new TypeError(`value.name must not be that of a built-in codec, ${name}`)
+  if (builtIn(name) !== undefined || name === sharingCodecName)
+    throw new TypeError(`value.name must not be that of a built-in codec, ${name}`)
   if (typeof custom.encode !== 'function') throw new TypeError('value.encode must be a function')
   if (typeof custom.decode !== 'function') throw new TypeError('value.decode must be a function')
   return {

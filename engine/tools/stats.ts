@@ -7,9 +7,10 @@ import { codecNameOf } from '../codec/compression.ts'
 import { corrupt } from '../errors.ts'
 import { blockCodecOf } from '../log/block-codec.ts'
 import { PART_BODY } from '../segment/format.ts'
-import type { StoredStoreOptions } from '../store/store-options.ts'
+import { namedByCaller, type StoredStoreOptions } from '../store/store-options.ts'
 import { type LevelStats, levelsOf, spaceAmplificationOf } from '../store/store-stats.ts'
 import { storeLogPrefix } from '../store/stores.ts'
+import { structuresIn } from '../store/value-structures.ts'
 import { catalogOf, readView } from './catalog-check.ts'
 import { damageError, followChain, loadLogFiles, proofOfDamage } from './commit-log-files.ts'
 import { type NumberedFile, type ToolOptions, withFolder } from './folder.ts'
@@ -48,6 +49,8 @@ export interface StoreFileStats {
   /** How keys and values become bytes. */
   readonly keys: string
   readonly value: string
+  /** Lists of keys that its values share; 0 where they do not. */
+  readonly sharedStructures: number
   /** Codec that blocks are written with; older ones may have another. */
   readonly compression: string
   /** Records in runs and in the tail: superseded versions and deletes count until compaction. */
@@ -169,7 +172,8 @@ export function stats(path: string, options: ToolOptions = {}): Promise<StatsRep
             return {
               name: name.slice(storeLogPrefix.length),
               keys: stored?.keys ?? '',
-              value: stored?.value ?? '',
+              value: namedByCaller(stored?.value ?? ''),
+              sharedStructures: structuresIn(catalog.metadata(id), name).length,
               compression: codecNameOf(blockCodecOf({ options: defined ?? {} })) ?? 'none',
               entriesEstimate: runs.reduce((sum, run) => sum + run.recordCount, 0) + (log?.endOffset ?? 0) - (log?.flushedEnd ?? 0),
               bytes: runs.reduce((sum, run) => sum + run.bytes, 0),

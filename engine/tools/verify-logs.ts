@@ -1,10 +1,11 @@
 /**
- * The logs as a whole: every offset from the log's start to where its tail begins lies in some part, no two parts claim the same one, and the
- * ranges that `repair` wrote down as lost are said once more, as warnings.
+ * The logs as a whole: every offset from the log's start to where its tail begins lies in some part, no two parts claim the same one, the
+ * structures of a store's values are all there, and the ranges that `repair` wrote down as lost are said once more, as warnings.
  */
 import type { Catalog } from '../catalog/catalog.ts'
 import { type LogTable, systemLogDefinition } from '../catalog/log-table.ts'
 import type { Manifest } from '../catalog/manifest.ts'
+import { structureProblem } from '../store/value-structures.ts'
 import { coverageOf, joinRanges, typesOf, withoutKnown } from './coverage.ts'
 import { lostSlot, unpackRanges } from './system-log.ts'
 import type { AddFinding } from './verify.ts'
@@ -24,6 +25,8 @@ export function verifyLogs(catalog: Catalog, logs: LogTable, manifest: Manifest,
       }
       for (const { path, message } of overlaps) add('error', path, undefined, `log ${name} (${id}): ${message}`)
     }
+    const problem = structureProblem(catalog.metadata(id), name)
+    if (problem !== undefined) add('error', folder, undefined, problem)
     for (const [from, to] of known) {
       if (to > log.trimmedTo)
         add('warning', folder, undefined, `log ${name} (${id}): offsets ${from} to ${to - 1} were lost before; repair wrote it down`)

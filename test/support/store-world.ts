@@ -31,6 +31,8 @@ export interface StoreSwarm extends Drawing {
   readonly options: OpenOptions
   readonly durabilities: readonly Durability[]
   readonly keyCodec: 'string' | 'tuple'
+  /** Whether values share the lists of their keys. */
+  readonly structures: boolean
   /** Codecs of the first store: another one with each opening. */
   readonly compressions: readonly CompressionName[]
   /** Of 1: how often a step is maintenance, and a transaction. */
@@ -55,6 +57,7 @@ export function drawStoreSwarm(random: SimRandom): StoreSwarm {
     },
     durabilities: pick<readonly Durability[]>(['sync'], ['sync', 'buffered'], ['sync', 'buffered', 'none'], ['none', 'sync']),
     keyCodec: pick('string', 'tuple'),
+    structures: pick(true, true, true, false),
     compressions: pick<readonly CompressionName[]>(['none'], ['snappy'], ['none', 'gzip', 'snappy', 'lz4']),
     keys: pick(12, 40, 80),
     padMax: pick(10, 120, 400),
@@ -127,7 +130,13 @@ export class StoreWorld extends Machine<StoreState, StoreSwarm> {
   openStores(): void {
     const { database, swarm, random } = this
     const compression = swarm.compressions[random.below(swarm.compressions.length)]
-    this.main = database.store('main', { keys: swarm.keyCodec, indexes: declared, changes: true, compression })
+    this.main = database.store('main', {
+      keys: swarm.keyCodec,
+      structures: swarm.structures,
+      indexes: declared,
+      changes: true,
+      compression,
+    })
     this.other = database.store('other', { keys: 'string', value: 'string' })
   }
 

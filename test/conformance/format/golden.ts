@@ -3,7 +3,7 @@
  * anew, which is allowed while version 1 is a draft and is done by UPDATE_FORMAT=1 (see test/golden/README.md).
  *
  * The folder is what a killed process left: segments of a flush and of a consolidation, carried batches, a staged commit, a reset, a trim; a store with
- * indexes, a change feed, compressed blocks, range deletes and entries that expire. `expected.json` holds what the engine saw in it: bounds, counts and a hash of the
+ * indexes, a change feed, a history, compressed blocks, shared structures, range deletes and entries that expire, and one whose values are readable alone. `expected.json` holds what the engine saw in it: bounds, counts and a hash of the
  * records of each log, and the store as its users see it.
  */
 import { createHash } from 'node:crypto'
@@ -41,6 +41,14 @@ const storeOptions = {
   compression: 'gzip',
 } as const satisfies StoreOptions<Person>
 
+interface Reading {
+  readonly sensor: string
+  readonly value: number
+  readonly at: Date
+}
+
+const readingOptions = { structures: false } as const satisfies StoreOptions<Reading>
+
 /** Puts, overwrites, deletes, range deletes, entries that expire in 2096 and one that has, tuple keys of several kinds, a transaction, a trimmed feed. */
 async function writeStore(database: Database, round: number): Promise<void> {
   const people = database.store<Person>('people', storeOptions)
@@ -66,7 +74,12 @@ async function writeStore(database: Database, round: number): Promise<void> {
     tx.log(database.log('plain')).appendRecords([{ key: 'transaction', value: String(round) }])
   })
   if (round === 1) await people.trimChanges(10)
+  const readings = database.store<Reading, number>('readings', readingOptions)
+  for (let i = 0; i < 10; i++) await readings.put(round * 7 + i, { sensor: `s${i % 3}`, value: 64 + i, at: new Date(round) })
 }
+
+/** Commit sequence of a moment of the history, behind the second round's first deletes. */
+const pastSequence = 400
 
 /** What the store's users see, as JSON. Opening a store may write to its folder later. */
 export async function storeView(database: Database): Promise<unknown> {
@@ -83,7 +96,10 @@ export async function storeView(database: Database): Promise<unknown> {
     read = batch.changes.length
   }
   const entries = [...people.entries()].map(([key, value]) => [text(key), value])
-  const sha256 = createHash('sha256').update(JSON.stringify({ entries, indexes, changes })).digest('hex')
+  using past = people.asOf(pastSequence)
+  const before = [...past.entries()].map(([key, value]) => [text(key), value])
+  const readings = [...database.store<Reading, number>('readings', readingOptions).entries()]
+  const sha256 = createHash('sha256').update(JSON.stringify({ entries, indexes, changes, before, readings })).digest('hex')
   const counts = Object.fromEntries((indexes as [string, unknown[]][]).map(([name, found]) => [name, found.length]))
   return JSON.parse(
     JSON.stringify({
@@ -93,6 +109,9 @@ export async function storeView(database: Database): Promise<unknown> {
       indexes: counts,
       changes: changes.length,
       position,
+      past: before.length,
+      readings: readings.length,
+      structures: people.stats().sharedStructures,
       sha256,
     }),
   )

@@ -305,7 +305,7 @@ describe('the option', () => {
     await withDatabase(newEnvironment(21), async db => {
       await db.store('s', { changes: true }).ready()
       await db.store('s', { ttlMs: 5, history: { retentionMs: 7 }, changes: { retentionBytes: 9 } }).ready()
-      const stored = { keys: 'tuple', value: 'msgpack', ttlMs: 5, history: { retentionMs: 7 }, changes: { retentionBytes: 9 } }
+      const stored = { keys: 'tuple', value: 'msgpack-structures', ttlMs: 5, history: { retentionMs: 7 }, changes: { retentionBytes: 9 } }
       expect(db.get('store/s')?.options?.store).toEqual(stored)
       const { definitions } = { definitions: db.stats().commitLog.commits }
       await db.store('s', { ttlMs: 5, history: { retentionMs: 7 }, changes: { retentionBytes: 9 } }).ready()

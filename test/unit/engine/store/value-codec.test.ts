@@ -8,7 +8,6 @@ import {
   sharedStructuresMax,
   type ValueCodec,
   type ValueCodecName,
-  type ValueStructures,
   valueCodecOf,
 } from '../../../../engine/store/value-codec.ts'
 import { fromHex, fromText, hex, type Random, seeded } from '../codec/random.ts'
@@ -255,61 +254,90 @@ describe('bytes of msgpack', () => {
 })
 
 describe('shared structures', () => {
-  test('are reported before the value, kept by whoever listens, and read by another codec', () => {
-    const reports: { structures: ValueStructures; from: number }[] = []
-    const writer = new MsgpackValues({ onStructures: (structures, from) => reports.push({ structures, from }) })
-    const values = [{ a: 1, b: { c: 2 } }, { a: 3, b: { c: 4 } }, { d: [{ c: 1 }, { e: 1 }] }]
-    const encoded = values.map(value => Uint8Array.from(writer.encode(value)))
-    expect(reports).toEqual([
-      { structures: [['a', 'b'], ['c']], from: 0 },
-      { structures: [['a', 'b'], ['c'], ['d'], ['e']], from: 2 },
+  const encodeTwice = (codec: MsgpackValues, value: unknown): Uint8Array => {
+    codec.encode(value)
+    return Uint8Array.from(codec.encode(value))
+  }
+
+  test('are lists of keys that came twice, and are read by another codec that is given them', () => {
+    const writer = new MsgpackValues({ structures: [] })
+    const values = [{ a: 1, b: { c: 2 } }, { a: 3, b: { c: 4 } }, { d: [{ c: 1 }, { e: 1 }] }, { d: [{ e: 2 }] }]
+    const known = values.map(value => {
+      const bytes = Uint8Array.from(writer.encode(value))
+      return { bytes, structures: writer.structures }
+    })
+    expect(known.map(({ structures }) => structures)).toEqual([
+      [],
+      [['a', 'b'], ['c']],
+      [['a', 'b'], ['c']],
+      [['a', 'b'], ['c'], ['d'], ['e']],
     ])
-    expect(writer.structures).toEqual([['a', 'b'], ['c'], ['d'], ['e']])
-    const reader = new MsgpackValues({ structures: writer.structures })
-    expect(encoded.map(bytes => reader.decode(bytes, 0, bytes.length))).toEqual(values)
-    expect(encoded.map(bytes => writer.decode(bytes, 0, bytes.length))).toEqual(values)
+    for (const [i, { bytes, structures }] of known.entries()) {
+      // What is known when `encode` returns is enough.
+      expect(new MsgpackValues({ structures }).decode(bytes, 0, bytes.length)).toEqual(values[i])
+      expect(writer.decode(bytes, 0, bytes.length)).toEqual(values[i])
+    }
   })
 
   test('are at most 64; other objects are written with their keys and still come back', () => {
-    let last: ValueStructures = []
-    const writer = new MsgpackValues({
-      onStructures: structures => {
-        last = structures
-      },
-    })
+    const writer = new MsgpackValues({ structures: [] })
     const values = Array.from({ length: 200 }, (_, i) => ({ [`key${i}`]: i, rest: { [`inner${i}`]: [i] } }))
-    const encoded = values.map(value => Uint8Array.from(writer.encode(value)))
-    expect(last).toHaveLength(sharedStructuresMax)
-    const reader = new MsgpackValues({ structures: last })
+    const encoded = values.map(value => encodeTwice(writer, value))
+    const { structures } = writer
+    expect(structures).toHaveLength(sharedStructuresMax)
+    const reader = new MsgpackValues({ structures })
     expect(encoded.map(bytes => reader.decode(bytes, 0, bytes.length))).toEqual(values)
-    const again = new MsgpackValues({ structures: last, onStructures: () => expect.unreachable() })
+    const again = new MsgpackValues({ structures })
     expect(values.map(value => roundTrip<unknown>(again, value))).toEqual(values)
+    for (const value of values) encodeTwice(again, value)
+    expect(again.structures).toEqual(structures)
+  })
+
+  test('are not the keys of dictionaries: lists that come once, long ones, and many keys', () => {
+    const writer = new MsgpackValues({ structures: [] })
+    for (let i = 0; i < 5000; i++) writer.encode({ [`k${i}`]: i })
+    expect(writer.structures).toEqual([])
+    encodeTwice(writer, { ['x'.repeat(5000)]: 1 })
+    encodeTwice(writer, Object.fromEntries(Array.from({ length: 65 }, (_, j) => [`k${j}`, j])))
+    expect(writer.structures).toEqual([])
+    encodeTwice(writer, { a: 1 })
+    expect(writer.structures).toEqual([['a']])
   })
 
   test('endless other keys do not change what is shared', () => {
     const writer = new MsgpackValues({ structures: [] })
     for (let i = 0; i < 2100; i++) writer.encode(Object.fromEntries(Array.from({ length: 65 }, (_, j) => [`k${i}-${j}`, j])))
     expect(writer.structures).toEqual([])
-    expect(hex(writer.encode({ a: 1 }))).toBe('4001')
+    expect(hex(encodeTwice(writer, { a: 1 }))).toBe('4001')
     expect(roundTrip<unknown>(writer, { a: 2 })).toEqual({ a: 2 })
   })
 
-  test('are as before when the listener throws, and its error arrives as it is', () => {
-    const failure = new Error('no space')
-    let fail = true
-    const seen: ValueStructures[] = []
-    const writer = new MsgpackValues({
-      onStructures: structures => {
-        if (fail) throw failure
-        seen.push(structures)
-      },
-    })
-    expect(thrown(() => writer.encode({ a: 1 }))).toBe(failure)
+  test('keys are kept as they are: numbers, lone surrogates, __proto__', () => {
+    const writer = new MsgpackValues({ structures: [] })
+    const plain = new MsgpackValues()
+    for (const value of [{ 7: 1, a: 2 }, { 'a b"\\': 1 }, { é: 1, '': 2 }, JSON.parse('{"__proto__":{"a":1},"b":2}')]) {
+      const bytes = encodeTwice(writer, value)
+      const reader = new MsgpackValues({ structures: JSON.parse(JSON.stringify(writer.structures)) })
+      expect(reader.decode(bytes, 0, bytes.length)).toEqual(roundTrip<unknown>(plain, value))
+    }
+  })
+
+  test('a value that cannot be written leaves them as they were', () => {
+    const writer = new MsgpackValues({ structures: [] })
+    for (let i = 0; i < 3; i++) expect(thrown(() => writer.encode({ a: 1, big: { b: Symbol('x') } }))).toBeInstanceOf(TypeError)
     expect(writer.structures).toEqual([])
-    fail = false
-    expect(roundTrip<unknown>(writer, { b: 1 })).toEqual({ b: 1 })
-    expect(roundTrip<unknown>(writer, { a: 1 })).toEqual({ a: 1 })
-    expect(seen).toEqual([[['b']], [['b'], ['a']]])
+    expect(hex(encodeTwice(writer, { a: 1 }))).toBe('4001')
+  })
+
+  test('two encodings of a value are one in the plain codec', () => {
+    const writer = new MsgpackValues({ structures: [] })
+    const value = { a: 64, b: [{ c: 100 }] }
+    const first = Uint8Array.from(writer.encode(value))
+    const second = Uint8Array.from(writer.encode(value))
+    expect(hex(first)).not.toBe(hex(second))
+    const one = [first, second].map(bytes => hex(writer.plain?.encode(writer.decode(bytes, 0, bytes.length)) ?? bytes))
+    expect(one[0]).toBe(one[1])
+    expect(one[0]).toBe(hex(msgpack.encode(value)))
   })
 
   test('a structure that nobody wrote is damage, not a number', () => {
