@@ -78,6 +78,7 @@ export type {
   ProducerMessage,
   ProgressListener,
   PutOptions,
+  QueueEventMessage,
   RangeOptions,
   RawEntries,
   ReadBound,

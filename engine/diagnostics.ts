@@ -110,6 +110,26 @@ export interface ProducerMessage {
   readonly epoch: number
 }
 
+/**
+ * A record of a queue did not go its way: its lock was over before it was settled ('lock-over'), whoever had it settled it too late ('lock-lost'), or it was
+ * given up ('dead').
+ */
+export interface QueueEventMessage {
+  /** Path of the database. */
+  readonly database: string
+  readonly type: 'lock-over' | 'lock-lost' | 'dead'
+  readonly group: string
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** How often it was delivered; of 'lock-lost': the delivery that was refused. */
+  readonly deliveries: number
+  /** Of 'dead': why its last delivery failed, as the dead-letter record says. */
+  readonly error?: string | undefined
+  /** Of 'dead': the topic that it went to; undefined: it was dropped. */
+  readonly deadLetter?: string | undefined
+}
+
 /** Retention has hidden the oldest records of a partition; their space is freed after it. */
 export interface RetentionMessage {
   /** Path of the database. */
@@ -134,6 +154,7 @@ export interface DiagnosticMessages {
   readonly 'varve:poison': PoisonMessage
   readonly 'varve:group': GroupMessage
   readonly 'varve:producer': ProducerMessage
+  readonly 'varve:queue': QueueEventMessage
   readonly 'varve:retention': RetentionMessage
 }
 
@@ -157,5 +178,7 @@ export const poisonChannel: DiagnosticChannel<PoisonMessage> = channelOf('varve:
 export const groupChannel: DiagnosticChannel<GroupMessage> = channelOf('varve:group')
 /** Where producers are told of. */
 export const producerChannel: DiagnosticChannel<ProducerMessage> = channelOf('varve:producer')
+/** Where queues tell of records that did not go their way. */
+export const queueChannel: DiagnosticChannel<QueueEventMessage> = channelOf('varve:queue')
 /** Where retention of topics is told of. */
 export const retentionChannel: DiagnosticChannel<RetentionMessage> = channelOf('varve:retention')

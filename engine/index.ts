@@ -29,11 +29,12 @@ export type {
   GroupMessage,
   PoisonMessage,
   ProducerMessage,
+  QueueEventMessage,
   RecoveryMessage,
   RetentionMessage,
   StallMessage,
 } from './diagnostics.ts'
-export { groupChannel, producerChannel, retentionChannel } from './diagnostics.ts'
+export { groupChannel, producerChannel, queueChannel, retentionChannel } from './diagnostics.ts'
 export type { Environment, Random } from './env/index.ts'
 export { nodeClock, nodeTimers } from './env/index.ts'
 export type { ErrorCode, ErrorDetails, VarveErrorOptions } from './errors.ts'

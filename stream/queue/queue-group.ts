@@ -5,7 +5,7 @@
  * What messages are told is in memory at once and becomes durable in the same turn, all of a turn as one commit (`QueueWriter`); counts of deliveries alone
  * follow within `countsDelayMs`. Invariant: whatever a settled promise has told survives a crash; what was not settled is delivered again.
  */
-import { assert, type Transaction, VarveError } from '../../engine/index.ts'
+import { assert, queueChannel, type Transaction, VarveError } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import { ForwardTime } from '../groups/forward-time.ts'
@@ -15,7 +15,7 @@ import type { TopicCore } from '../topic/topic-core.ts'
 import { deliverAtOf } from './queue-headers.ts'
 import { type MessagePlace, QueueMessage, type Settlement } from './queue-message.ts'
 import type { QueueSettings } from './queue-options.ts'
-import { QueuePartition, type QueueRow } from './queue-partition.ts'
+import { type Acquired, QueuePartition, type QueueRow } from './queue-partition.ts'
 import { changeOf, type QueuedPartition, QueueWriter } from './queue-writer.ts'
 
 /** Records looked at, at a time. */
@@ -156,7 +156,7 @@ export class QueueGroup implements MessagePlace {
     this.#setTimers()
   }
 
-  /** Partitions may have been added. */
+  /** Partitions were added, or records were hidden: what held others back may be gone. */
   partitionsChanged(): void {
     this.#addPartitions()
     this.serve()
@@ -288,7 +288,8 @@ export class QueueGroup implements MessagePlace {
     for (const partition of this.#partitions) {
       const { machine, log } = partition
       machine.trim(log.startOffset)
-      machine.expire(time, now, this.settings.deliveriesMax)
+      const over = queueChannel.hasSubscribers ? (record: Acquired): void => this.#publish('lock-over', partition.index, record) : undefined
+      machine.expire(time, now, this.settings.deliveriesMax, over)
       if (machine.dying > 0 && this.#writer.canBury) this.#writer.changedLater(partition)
     }
   }
@@ -399,8 +400,14 @@ export class QueueGroup implements MessagePlace {
     })
   }
 
+  #publish(type: 'lock-over' | 'lock-lost', partition: number, { offset, deliveries }: Acquired): void {
+    const { host, core, group } = this.#place
+    queueChannel.publish({ database: host.path, type, group, topic: core.name, partition, offset, deliveries })
+  }
+
   #lockLost(partition: number, offset: number, deliveries: number): VarveError {
     const { core, group } = this.#place
+    if (queueChannel.hasSubscribers) this.#publish('lock-lost', partition, { offset, deliveries })
     const message = `group ${group}: the record at ${core.name}/${partition}, offset ${offset}, was delivered to another, or settled, since delivery ${deliveries}`
     return new VarveError('LOCK_LOST', message, { details: { group, topic: core.name, partition, offset, deliveries } })
   }

@@ -218,14 +218,15 @@ export class QueuePartition {
     return true
   }
 
-  /** Frees what is due: locks that are over, delays that have passed. True when something became available or began to die. */
-  expire(time: number, now: number, deliveriesMax: number): boolean {
+  /** Frees what is due: locks that are over, which `over` is told, and delays that have passed. True when something became available or began to die. */
+  expire(time: number, now: number, deliveriesMax: number, over?: (record: Acquired) => void): boolean {
     let changed = false
     for (let due = this.#locks.popDue(time); due !== undefined; due = this.#locks.popDue(time)) {
       const { owner: entry, at } = due
       if (this.#entries.get(entry.offset) !== entry || entry.until !== at) continue
       if (entry.state === 'locked') {
         entry.error = 'the lock was over before the record was settled'
+        over?.(entry)
         this.#giveBack(entry, time, 0, deliveriesMax)
       } else if (entry.state === 'waiting') this.#makeAvailable(entry)
       else continue

@@ -4,7 +4,7 @@
  * Owned by `QueueGroup`. All changes of a turn are one commit; a commit that finds no room (BUSY) is tried again when there is some. Invariant: a row says what
  * memory says at the time of its commit, so the newest one is the whole truth, and rows are appended in the order of the decisions.
  */
-import { assert, type Commit, isVarveError, type LocalLog, type TopicRecord } from '../../engine/index.ts'
+import { assert, type Commit, isVarveError, type LocalLog, queueChannel, type TopicRecord } from '../../engine/index.ts'
 import type { ConsumedRecord, RecordSource } from '../fetch/consumed-record.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import type { InternalChange } from '../internal/internal-topic.ts'
@@ -180,11 +180,19 @@ export class QueueWriter {
     })
     for (const { partition, dying } of buried) {
       partition.machine.buried(dying)
+      if (queueChannel.hasSubscribers) for (const record of dying) this.#publish(partition, record)
       if (!buries || partition.machine.dying === 0) this.#dirty.delete(partition)
     }
     state.apply(changes)
     committed.acknowledged.catch(() => undefined) // told by the last one of the turn
     return committed.acknowledged
+  }
+
+  #publish({ index, source }: QueuedPartition, { offset, deliveries, error }: Dying): void {
+    const { host, group } = this.#place
+    const deadLetter = this.#settings().deadLetter?.name
+    const place = { topic: source.topic, partition: index, offset }
+    queueChannel.publish({ database: host.path, type: 'dead', group, ...place, deliveries, error, deadLetter })
   }
 
   #addLetter(letters: Map<LocalLog, TopicRecord[]>, partition: QueuedPartition, { offset, deliveries, error = '' }: Dying): void {

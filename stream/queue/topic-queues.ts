@@ -78,8 +78,8 @@ export class TopicQueues {
     await this.#state.forgetTopic(core.id)
   }
 
-  /** A topic has more partitions. */
-  partitionsAdded(topicId: number): void {
+  /** A topic has more partitions, or fewer records. */
+  partitionsChanged(topicId: number): void {
     for (const group of this.#groups.get(topicId)?.values() ?? []) group.partitionsChanged()
   }
 

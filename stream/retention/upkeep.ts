@@ -47,13 +47,16 @@ export class TopicUpkeep {
   readonly #host: StreamHost
   /** All topics of the database, whether or not somebody has a handle. */
   readonly #topics: () => Iterable<UpkeepTopic>
+  /** Records of the topic of this name were hidden. */
+  readonly #trimmed: (topic: string) => void
   #cancel: (() => void) | undefined
   #stopped = false
   #queue: Promise<unknown> = Promise.resolve()
 
-  constructor(host: StreamHost, topics: () => Iterable<UpkeepTopic>) {
+  constructor(host: StreamHost, topics: () => Iterable<UpkeepTopic>, trimmed: (topic: string) => void) {
     this.#host = host
     this.#topics = topics
+    this.#trimmed = trimmed
   }
 
   /** A topic may have got a retention or a compaction: arms the timer. */
@@ -110,6 +113,7 @@ export class TopicUpkeep {
       // One that is damaged must not keep the others.
       const trimmed = await trimPartition(log, topic.options, now).catch(error => void (failed ??= error))
       if (trimmed === undefined) continue
+      this.#trimmed(topic.name)
       const { from, offset: to, bytes, reason } = trimmed
       results.push({ topic: topic.name, partition, from, to, bytes })
       if (retentionChannel.hasSubscribers)

@@ -136,7 +136,7 @@ export class Topic<V = unknown, K = string> {
 
   /** Hides the records of a partition below `offset` (Kafka's DeleteRecords); their space is freed later. RangeError above the high watermark. */
   async deleteRecords(partition: number, offset: number): Promise<void> {
-    await this.partition(partition).trimPrefix(offset).acknowledged
+    await this.#topics.deleteRecords(this.#opened() as unknown as TopicCore, partition, offset)
   }
 
   /**

@@ -71,7 +71,11 @@ export class Topics {
   constructor(host: StreamHost) {
     this.host = host
     this.accumulator = new Accumulator(host)
-    this.upkeep = new TopicUpkeep(host, () => this.#all())
+    this.upkeep = new TopicUpkeep(
+      host,
+      () => this.#all(),
+      name => this.#trimmed(name),
+    )
     for (const { options } of this.#all()) this.upkeep.wake(options)
   }
 
@@ -253,7 +257,7 @@ export class Topics {
     if (partitions <= core.partitionCount) return // another call was faster
     await this.#redefine(core, { ...core.options, partitions })
     this.#groups?.transport.topicsChanged([core.name])
-    this.#queues?.partitionsAdded(core.id)
+    this.#queues?.partitionsChanged(core.id)
   }
 
   /** Changes options of a topic that may change. NOT_FOUND. */
@@ -263,6 +267,18 @@ export class Topics {
     const redefined = this.#redefine(core, alteredOptions(core.options, change))
     this.upkeep.wake(core.options)
     await redefined
+  }
+
+  /** Hides the records of a partition below `offset`. Resolves when durable. */
+  async deleteRecords(core: TopicCore, partition: number, offset: number): Promise<void> {
+    const { acknowledged } = core.partition(partition).trimPrefix(offset)
+    this.#trimmed(core.name)
+    await acknowledged
+  }
+
+  #trimmed(name: string): void {
+    const definition = this.#queues === undefined ? undefined : this.host.get(topicLogName(name))
+    if (definition !== undefined) this.#queues?.partitionsChanged(definition.id)
   }
 
   /** Applies the retention of one topic, or of all, now. */

@@ -2,9 +2,10 @@
  * Goal: queues deliver each record to one consumer at a time until it is acknowledged, given up or gone, with locks, delays, dead letters, transactions and
  * fairness; and what was acknowledged survives any crash, while what was not comes again.
  */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'
 import { SimRandom } from '../../../../engine/env/index.ts'
-import { type Database, isVarveError, type Queue, type QueueMessage, type Topic } from '../../../../index.ts'
+import { type Database, isVarveError, type Queue, type QueueEventMessage, type QueueMessage, type Topic } from '../../../../index.ts'
 import { newEnvironment, runUntilCrash } from '../../../probes/support.ts'
 import { openTopics, readAll, sleep, withTopics } from '../support.ts'
 
@@ -211,6 +212,41 @@ describe('giving up', () => {
       expect(queue.stats()).toEqual({ available: 0, inFlight: 1, delayed: 0, dead: 1 })
     }))
 })
+
+test('observers are told on varve:queue of locks that are over, settlements that come too late, and dead records', () =>
+  withTopics(32, async (db, environment) => {
+    const messages: QueueEventMessage[] = []
+    const listener = (message: unknown): void => void messages.push(message as QueueEventMessage)
+    subscribe('varve:queue', listener)
+    try {
+      const topic = jobs(db)
+      await topic.sendBatch(['slow', 'bad'])
+      const deadLetter = db.topic<string>('dead', { value: 'string' })
+      const queue = topic.queue({ group: 'g', lockMs: 100, deliveriesMax: 2, deadLetter })
+      const slow = await must(queue)
+      const bad = await must(queue)
+      await bad.reject(new Error('cannot read'))
+      await sleep(environment, 101)
+      await must(queue)
+      await expect(slow.ack()).rejects.toMatchObject({ code: 'LOCK_LOST' })
+      await sleep(environment, 101)
+      expect(await next(queue)).toBeUndefined()
+      await db.flush()
+    } finally {
+      unsubscribe('varve:queue', listener)
+    }
+    const of = (offset: number, deliveries: number) => ({
+      ...{ database: db.path, group: 'g', topic: 'jobs', partition: 0 },
+      ...{ offset, deliveries },
+    })
+    expect(messages).toEqual([
+      { type: 'dead', ...of(1, 1), error: 'Error: cannot read', deadLetter: 'dead' },
+      { type: 'lock-over', ...of(0, 1) },
+      { type: 'lock-lost', ...of(0, 1) },
+      { type: 'lock-over', ...of(0, 2) },
+      { type: 'dead', ...of(0, 2), error: 'the lock was over before the record was settled', deadLetter: 'dead' },
+    ])
+  }))
 
 describe('transactions', () => {
   test('an acknowledgement and what the body writes are one commit; one whose lock went to another is refused', () =>
