@@ -45,7 +45,11 @@ import type { StoreOptions } from './store/store-options.ts'
 import { Stores } from './store/stores.ts'
 import { type Transaction, type TransactionOptions, Transactions } from './store/transaction.ts'
 
-/** Opens, or creates, the database in `folder`. Errors: LOCKED, CORRUPT, NEWER_FORMAT, NOT_A_DATABASE, EXISTS, READ_ONLY, IO, NO_SPACE. */
+/**
+ * Opens, or creates, the database in `folder`, without topics: transactions of their producers that an earlier process has left open stay so, and hold back the
+ * last stable offset of their logs, until the folder is opened with topics (`varve`). Errors: LOCKED, CORRUPT, NEWER_FORMAT,
+ * NOT_A_DATABASE, EXISTS, READ_ONLY, IO, NO_SPACE.
+ */
 export function openDatabase(folder: string, options?: OpenOptions): Promise<Database>
 /** Opens a new database in memory. */
 export function openDatabase(options: OpenOptions & { readonly storage: 'memory' }): Promise<Database>

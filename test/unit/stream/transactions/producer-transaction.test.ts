@@ -5,7 +5,7 @@
 import { channel } from 'node:diagnostics_channel'
 import { describe, expect, test } from 'vitest'
 import type { Database, Producer, ProducerMessage, Topic } from '../../../../index.ts'
-import { newEnvironment } from '../../../probes/support.ts'
+import { newEnvironment, openSim } from '../../../probes/support.ts'
 import { openTopics, readAll, sleep, withTopics } from '../support.ts'
 
 async function valuesOf(
@@ -387,6 +387,28 @@ describe('after the process', () => {
       expect(await valuesOf(t)).toEqual(['a'])
       await transactOne(db.producer({ transactionalId: 'x' }), t, 'c', 'commit')
       expect(await valuesOf(t)).toEqual(['a', 'c'])
+      await db.close()
+    })
+  })
+
+  test('an engine without topics leaves it open, and the next opening with topics aborts it', async () => {
+    const environment = newEnvironment(34)
+    await environment.drive(async () => {
+      const db = await openTopics(environment)
+      const tx = await db.producer({ transactionalId: 'x' }).begin()
+      await tx.send(stringTopic(db, 't'), 'a')
+      await stringTopic(db, 't').send('behind')
+    })
+    environment.disk.processKill()
+    const again = newEnvironment(35, environment.disk)
+    await again.drive(async () => {
+      const engine = await openSim(again)
+      const log = engine.log('topic/t/0')
+      expect([log.lastStableOffset, log.highWatermark]).toEqual([0, 2])
+      await engine.seal()
+      await engine.close()
+      const db = await openTopics(again)
+      expect(await valuesOf(stringTopic(db, 't'))).toEqual(['behind'])
       await db.close()
     })
   })
