@@ -25,6 +25,11 @@ export class StoreView<V = unknown, K extends StoreKey = StoreKey> implements Di
     this.#snapshot = snapshot
   }
 
+  /** Whose moment it is. */
+  get store(): Store<V, K> {
+    return this.#store
+  }
+
   /** Commits before it are seen. */
   get sequence(): number {
     return this.#snapshot.sequence

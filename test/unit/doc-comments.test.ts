@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 
-const doors = ['index.ts', 'engine/index.ts', 'stream/index.ts', 'level/index.ts']
+const doors = ['index.ts', 'engine/index.ts', 'stream/index.ts', 'compute/index.ts', 'level/index.ts']
 /** What TypeScript's own protocols name explains itself. */
 const ofProtocols = new Set(['constructor', 'next', 'return', 'then'])
 

@@ -1,0 +1,74 @@
+/**
+ * Runs a plan in the calling thread: reads the sources one after the other, split by split, and gives other work of the thread a turn now and then.
+ */
+import { isPromise, type Receiver } from '../operator/receiver.ts'
+import { buildPlan, type PlanInput } from '../plan/build.ts'
+import type { PlanNode } from '../plan/node.ts'
+import type { SplitReader } from '../source/source.ts'
+
+/** Time and turns of the thread, from the environment. */
+export interface InlinePlace {
+  monotonic(): number
+  /** Calls `run` in a later turn. */
+  soon(run: () => void): void
+}
+
+/** So long a run holds the thread at most, a chunk's own time aside. */
+const sliceMs = 5
+
+/** Resolves when all rows have gone through; rejects with what an operator, a source or a user's function threw, or the signal's reason. */
+export async function runInline(plan: PlanNode, end: Receiver, place: InlinePlace, signal: AbortSignal | undefined): Promise<void> {
+  const turn = new Turn(place)
+  for (const input of buildPlan(plan, end)) {
+    if (!input.receiver.isSated) await readSource(input, turn, signal)
+    await input.receiver.finish()
+  }
+}
+
+async function readSource({ source, needs, receiver }: PlanInput, turn: Turn, signal: AbortSignal | undefined): Promise<void> {
+  const set = await source.split({ parallelism: 1 })
+  try {
+    for (const split of set.splits) {
+      if (receiver.isSated) return
+      const reader = await source.open(split, needs)
+      try {
+        await readSplit(reader, receiver, turn, signal)
+      } finally {
+        await reader.close()
+      }
+    }
+  } finally {
+    set.release()
+  }
+}
+
+async function readSplit(reader: SplitReader, receiver: Receiver, turn: Turn, signal: AbortSignal | undefined): Promise<void> {
+  while (!receiver.isSated) {
+    signal?.throwIfAborted()
+    const next = reader.next()
+    const chunk = next instanceof Promise ? await next : next
+    if (chunk === undefined) return
+    const waits = receiver.receive(chunk)
+    if (isPromise(waits)) await waits
+    if (turn.isOver) await turn.end()
+  }
+}
+
+class Turn {
+  readonly #place: InlinePlace
+  #began: number
+
+  constructor(place: InlinePlace) {
+    this.#place = place
+    this.#began = place.monotonic()
+  }
+
+  get isOver(): boolean {
+    return this.#place.monotonic() - this.#began > sliceMs
+  }
+
+  async end(): Promise<void> {
+    await new Promise<void>(resolve => this.#place.soon(resolve))
+    this.#began = this.#place.monotonic()
+  }
+}

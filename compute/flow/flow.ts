@@ -1,0 +1,218 @@
+/**
+ * Flows: what a job does with rows, built step by step. A flow is immutable and does nothing until it is run; each verb gives a new flow, so that several may begin alike.
+ *
+ * Verbs take closures, which see each row as a value, or field expressions (`col`), which the engine sees through. Rows come from stores, topics, files and
+ * iterables (`flow`), and go where the ending verb says.
+ */
+
+import { nodeClock, nodeTimers, type Store, type StoreKey, type StoreView } from '../../engine/index.ts'
+import type { Topic } from '../../stream/index.ts'
+import type { Aggregate } from '../aggregate/aggregate.ts'
+import { runInline } from '../execute/run-inline.ts'
+import { Expression, expressionOf } from '../expression/expression.ts'
+import { Collect, ForEach } from '../operator/collect.ts'
+import { PullQueue } from '../operator/pull-queue.ts'
+import type { Receiver } from '../operator/receiver.ts'
+import { GROUP_FIELD } from '../operator/row-operators.ts'
+import { explainPlan } from '../plan/explain.ts'
+import type { PlanNode } from '../plan/node.ts'
+import { checkCount, checkFunction, namedAggregates, namedExpressions, namedPaths, type SortOptions, sortCriteria } from './arguments.ts'
+import { sourceOf, type TypedSource } from './input.ts'
+import { KeyedFlow } from './keyed-flow.ts'
+import type { AggregateValues, FieldOf, FieldValues, Flat, PathOf, ValueAt } from './types.ts'
+
+/** How a flow is run. */
+export interface RunOptions {
+  /** Ends the run with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Options of `Flow.mapAsync`. */
+export interface MapAsyncOptions {
+  /** Calls under way at a time. Default 16. */
+  readonly concurrency?: number
+}
+
+const place = { monotonic: () => nodeClock.monotonic(), soon: (run: () => void) => nodeTimers.soon(run) }
+
+/** Rows of type `T` to be; see `flow`. */
+export class Flow<T> implements AsyncIterable<T> {
+  /** Of the job, as errors and progress name it. */
+  readonly name: string
+  /** What was built so far. */
+  readonly plan: PlanNode
+
+  /** Use `flow`. */
+  constructor(name: string, plan: PlanNode) {
+    this.name = name
+    this.plan = plan
+  }
+
+  // --- row by row ------------------------------------------------------------------------------------------------------------------------
+
+  /** Keeps the rows for which the predicate is true. */
+  filter<S extends T>(predicate: (row: T) => row is S): Flow<S>
+  /** Keeps the rows for which the predicate is true; an expression that is null is not. */
+  filter(predicate: ((row: T) => unknown) | Expression<boolean, PathOf<T>>): Flow<T>
+  filter(predicate: ((row: T) => unknown) | Expression<boolean, PathOf<T>>): Flow<T> {
+    if (predicate instanceof Expression) return this.#with({ op: 'filter', input: this.plan, predicate: predicate.node })
+    checkFunction(predicate, 'predicate')
+    return this.#with({ op: 'filterBy', input: this.plan, test: predicate as (row: unknown) => unknown })
+  }
+
+  /** One row for each row. */
+  map<U>(map: (row: T) => U): Flow<U> {
+    checkFunction(map, 'map')
+    return this.#with({ op: 'map', input: this.plan, map: map as (row: unknown) => unknown })
+  }
+
+  /** Any number of rows for each row: what the list or generator gives. */
+  flatMap<U>(map: (row: T) => Iterable<U>): Flow<U> {
+    checkFunction(map, 'map')
+    return this.#with({ op: 'flatMap', input: this.plan, map: map as (row: unknown) => Iterable<unknown> })
+  }
+
+  /** As `flatMap`, of some thousand rows at a time: for functions with a cost a call. How rows are divided is not defined. */
+  mapBatch<U>(map: (rows: T[]) => Iterable<U>): Flow<U> {
+    checkFunction(map, 'map')
+    return this.#with({ op: 'mapBatch', input: this.plan, map: map as (rows: unknown[]) => Iterable<unknown> })
+  }
+
+  /** One row for each row, by a function that waits for something; results keep the order of the rows. */
+  mapAsync<U>(map: (row: T) => PromiseLike<U>, options: MapAsyncOptions = {}): Flow<U> {
+    checkFunction(map, 'map')
+    const { concurrency = 16 } = options
+    if (!Number.isSafeInteger(concurrency) || concurrency < 1) {
+      throw new RangeError(`concurrency must be a whole number from 1 on, got ${String(concurrency)}`)
+    }
+    return this.#with({ op: 'mapAsync', input: this.plan, map: map as (row: unknown) => PromiseLike<unknown>, concurrency })
+  }
+
+  /** Rows of these fields: paths, or expressions by their new names. */
+  select<const P extends PathOf<T>>(...paths: readonly P[]): Flow<Flat<{ [Path in P]: ValueAt<T, Path> }>>
+  select<const F extends Readonly<Record<string, FieldOf<T>>>>(fields: F): Flow<Flat<FieldValues<T, F>>>
+  select(...given: readonly unknown[]): unknown {
+    const [first] = given
+    const columns = typeof first === 'object' ? namedExpressions(first, 'select') : namedPaths(given, 'select')
+    if (columns.length === 0) throw new TypeError('select must name a field')
+    return this.#with({ op: 'select', input: this.plan, columns })
+  }
+
+  // --- by key ----------------------------------------------------------------------------------------------------------------------------
+
+  /** Groups rows by fields: paths, expressions by their names, or what a function returns, which results have as `key`. */
+  keyBy<const P extends PathOf<T>>(...paths: readonly [P, ...P[]]): KeyedFlow<T, Flat<{ [Path in P]: ValueAt<T, Path> }>>
+  keyBy<K>(key: (row: T) => K): KeyedFlow<T, { key: K }>
+  keyBy<const F extends Readonly<Record<string, FieldOf<T>>>>(fields: F): KeyedFlow<T, Flat<FieldValues<T, F>>>
+  keyBy(...given: readonly unknown[]): unknown {
+    const [first] = given
+    if (typeof first === 'function') {
+      const plan: PlanNode = { op: 'keyBy', input: this.plan, key: first as (row: unknown) => unknown }
+      return new KeyedFlow(this.name, plan, [{ name: 'key', expression: { kind: 'field', path: GROUP_FIELD } }])
+    }
+    const keys = typeof first === 'object' ? namedExpressions(first, 'keyBy') : namedPaths(given, 'keyBy')
+    if (keys.length === 0) throw new TypeError('keyBy must name a field')
+    return new KeyedFlow(this.name, this.plan, keys)
+  }
+
+  /** One row of aggregates over all rows, also when there are none. */
+  aggregate<const A extends Readonly<Record<string, Aggregate<unknown, PathOf<T>>>>>(aggregates: A): Flow<Flat<AggregateValues<A>>> {
+    return this.#with({ op: 'aggregate', input: this.plan, keys: [], aggregates: namedAggregates(aggregates, []) })
+  }
+
+  /** The first row of each that are equal; with paths, of each that are equal in these fields. */
+  distinct(...by: readonly FieldOf<T>[]): Flow<T> {
+    return this.#with({ op: 'distinct', input: this.plan, by: by.map(field => expressionOf(field, 'distinct')) })
+  }
+
+  // --- the whole of it -------------------------------------------------------------------------------------------------------------------
+
+  /** In the order of fields: paths, expressions, or objects that say `descending` and where nulls go. Stable. */
+  sort(...by: readonly (FieldOf<T> | SortOptions<FieldOf<T>>)[]): Flow<T> {
+    return this.#with({ op: 'sort', input: this.plan, by: sortCriteria(by) })
+  }
+
+  /** The first `count` rows after the first `offset`; which these are is defined behind a `sort` only. */
+  limit(count: number, offset: number = 0): Flow<T> {
+    checkCount(count, 'count')
+    checkCount(offset, 'offset')
+    return this.#with({ op: 'limit', input: this.plan, count, offset })
+  }
+
+  /** Each row with the chance `fraction`, the same rows for the same seed and input. */
+  sample(fraction: number, seed: number = 1): Flow<T> {
+    if (!(fraction >= 0 && fraction <= 1)) throw new RangeError(`fraction must be from 0 to 1, got ${String(fraction)}`)
+    if (!Number.isSafeInteger(seed)) throw new RangeError(`seed must be an integer, got ${String(seed)}`)
+    return this.#with({ op: 'sample', input: this.plan, fraction, seed })
+  }
+
+  /** The rows of this flow and of the others, in no order. */
+  union<U>(...others: readonly Flow<U>[]): Flow<T | U> {
+    for (const other of others) if (!(other instanceof Flow)) throw new TypeError(`union must be given flows, got ${String(other)}`)
+    return this.#with({ op: 'union', inputs: [this.plan, ...others.map(other => other.plan)] })
+  }
+
+  // --- endings ---------------------------------------------------------------------------------------------------------------------------
+
+  /** Runs the flow; resolves with all its rows. */
+  async toArray(options: RunOptions = {}): Promise<T[]> {
+    const end = new Collect()
+    await this.#run(end, options)
+    return end.values as T[]
+  }
+
+  /** Runs the flow until it has given a row; undefined when there is none. */
+  async first(options: RunOptions = {}): Promise<T | undefined> {
+    const [row] = await this.limit(1).toArray(options)
+    return row
+  }
+
+  /** Runs the flow; calls `call` for each row and waits for the promise that it may return. */
+  async forEach(call: (row: T) => unknown, options: RunOptions = {}): Promise<void> {
+    checkFunction(call, 'call')
+    await this.#run(new ForEach(call as (row: unknown) => unknown), options)
+  }
+
+  /** Runs the flow as its rows are taken; leaving the loop ends the run. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    const queue = new PullQueue()
+    const run = this.#run(queue, {}).then(
+      () => queue.end(),
+      error => queue.end(error),
+    )
+    try {
+      for (;;) {
+        const values = await queue.take()
+        if (values === undefined) return
+        yield* values as T[]
+      }
+    } finally {
+      queue.leave()
+      await run
+    }
+  }
+
+  /** The plan as text: operators from the end to the sources, what is read, what users' functions hide. */
+  explain(): string {
+    return explainPlan(this.plan)
+  }
+
+  #with<U>(plan: PlanNode): Flow<U> {
+    return new Flow<U>(this.name, plan)
+  }
+
+  #run(end: Receiver, { signal }: RunOptions): Promise<void> {
+    return runInline(this.plan, end, place, signal)
+  }
+}
+
+/** A flow over the values of a store, in key order, or of a moment of it. `name` is for messages and progress. */
+export function flow<V, K extends StoreKey>(name: string, input: Store<V, K> | StoreView<V, K>): Flow<V>
+/** A flow over the values of a topic, up to the last stable offset when it runs; tombstones are null. */
+export function flow<V, K>(name: string, input: Topic<V, K>): Flow<V>
+/** A flow over a source of `varve/compute`, or what an iterable gives. */
+export function flow<T>(name: string, input: TypedSource<T> | Iterable<T> | AsyncIterable<T>): Flow<T>
+export function flow(name: string, input: unknown): Flow<unknown> {
+  if (typeof name !== 'string' || name === '') throw new TypeError(`name must be a non-empty string, got ${String(name)}`)
+  return new Flow(name, { op: 'source', source: sourceOf(input) })
+}

@@ -1,0 +1,304 @@
+/**
+ * Numbers the groups that rows fall into: an open-addressing hash table from the key of a row (one or several fields) to a group number, 0, 1, 2, … in order of appearance.
+ * Aggregates, joins and `distinct` keep their state by that number in arrays.
+ *
+ * Keys are kept in the narrowest form: numbers as doubles, text as UTF-8 in an arena, everything else in the bytes of `group-key.ts`. The table begins with the form of its first
+ * chunk and turns to the last when other keys come; hashes do not change by that. Null is a group like others.
+ *
+ * Invariants: fewer than 70 % of the slots are used; `hashes[g]`, and the key of `g`, never change.
+ */
+import { assert, readText } from '../../engine/index.ts'
+import { NumberVector, TextVector, type Vector } from '../vector/vector.ts'
+import { vectorOf } from '../vector/vector-builder.ts'
+import { decodeGroupKey, encodeGroupKey, encodeGroupKeyOf, groupKeyBytes, groupKeyEnd } from './group-key.ts'
+import { hashVector } from './hash.ts'
+
+type Form = 'none' | 'number' | 'text' | 'bytes'
+
+const slotsFirst = 1024
+const arenaBytesMax = 2 ** 31 - 1
+
+export class GroupTable {
+  /** Fields of a key. */
+  readonly width: number
+  /** Groups so far. */
+  size = 0
+  /** Of each group, its hash. */
+  hashes: Int32Array = new Int32Array(slotsFirst)
+  #form: Form = 'none'
+  /** Group + 1 of a slot; 0: free. Length is a power of two. */
+  #slots: Int32Array = new Int32Array(slotsFirst)
+  #numbers: Float64Array = new Float64Array(0)
+  #arena: Uint8Array = new Uint8Array(0)
+  #arenaUsed = 0
+  /** Where the key of a group begins in the arena; of a text that is null -1. */
+  #starts: Int32Array = new Int32Array(0)
+  #ends: Int32Array = new Int32Array(0)
+  /** Group of null in the form of numbers; -1: none. */
+  #nullGroup = -1
+  #rowHashes: Int32Array = new Int32Array(0)
+
+  constructor(width: number) {
+    assert(width > 0, 'a key has fields', width)
+    this.width = width
+  }
+
+  /** Bytes that the table holds. */
+  get bytes(): number {
+    return (
+      this.#slots.byteLength +
+      this.hashes.byteLength +
+      this.#numbers.byteLength +
+      this.#arena.byteLength +
+      this.#starts.byteLength +
+      this.#ends.byteLength
+    )
+  }
+
+  /** `groups[k]` becomes the group of row `rows[k]`, new ones included. */
+  assign(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array): void {
+    this.#look(vectors, rows, count, groups, true)
+  }
+
+  /** As `assign` for keys that are there; -1 for others. */
+  find(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array): void {
+    this.#look(vectors, rows, count, groups, false)
+  }
+
+  #look(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
+    assert(vectors.length === this.width, 'a key has its fields', vectors.length, this.width)
+    if (this.#rowHashes.length < count) this.#rowHashes = new Int32Array(Math.max(count, 4096))
+    for (let i = 0; i < vectors.length; i++) hashVector(vectors[i] as Vector, rows, count, this.#rowHashes, i > 0)
+    const [first] = vectors as [Vector]
+    const form = vectors.length === 1 && (first.kind === 'number' || first.kind === 'text') ? first.kind : 'bytes'
+    if (this.#form === 'none' && adds) this.#form = form
+    if (this.#form !== form && adds) this.#toBytes()
+    if (this.#form === 'number' && first.kind === 'number') this.#lookNumbers(first, rows, count, groups, adds)
+    else if (this.#form === 'text' && first.kind === 'text') this.#lookTexts(first, rows, count, groups, adds)
+    else {
+      if (this.#form !== 'bytes') this.#toBytes()
+      this.#lookBytes(vectors, rows, count, groups, adds)
+    }
+  }
+
+  #lookNumbers(vector: NumberVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
+    const { values, nulls } = vector
+    const rowHashes = this.#rowHashes
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      if (nulls !== undefined && nulls[row] === 1) {
+        if (this.#nullGroup < 0 && adds) {
+          this.#nullGroup = this.size
+          this.#insert(rowHashes[k] as number, this.#freeSlot(rowHashes[k] as number))
+        }
+        groups[k] = this.#nullGroup
+        continue
+      }
+      const value = values[row] as number
+      const slots = this.#slots
+      const numbers = this.#numbers
+      const mask = slots.length - 1
+      const nullGroup = this.#nullGroup
+      let slot = (rowHashes[k] as number) & mask
+      let group = -1
+      for (; (slots[slot] as number) !== 0; slot = (slot + 1) & mask) {
+        const candidate = (slots[slot] as number) - 1
+        const number = numbers[candidate] as number
+        if ((number === value || (Number.isNaN(value) && Number.isNaN(number))) && candidate !== nullGroup) {
+          group = candidate
+          break
+        }
+      }
+      if (group < 0 && adds) {
+        group = this.size
+        this.#insert(rowHashes[k] as number, slot)
+        this.#numbers[group] = value === 0 ? 0 : value
+      }
+      groups[k] = group
+    }
+  }
+
+  #lookTexts(vector: TextVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
+    const { bytes, starts, ends } = vector
+    const rowHashes = this.#rowHashes
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      const start = starts[row] as number
+      const size = start < 0 ? 0 : (ends[row] as number) - start
+      const hash = rowHashes[k] as number
+      const slots = this.#slots
+      const { hashes } = this
+      const arena = this.#arena
+      const mask = slots.length - 1
+      let slot = hash & mask
+      let group = -1
+      for (; (slots[slot] as number) !== 0; slot = (slot + 1) & mask) {
+        const candidate = (slots[slot] as number) - 1
+        if (hashes[candidate] !== hash) continue
+        const at = this.#starts[candidate] as number
+        if (at < 0 || start < 0) {
+          if (at >= 0 || start >= 0) continue
+          group = candidate
+          break
+        }
+        if ((this.#ends[candidate] as number) - at !== size) continue
+        let i = 0
+        while (i < size && arena[at + i] === bytes[start + i]) i++
+        if (i === size) {
+          group = candidate
+          break
+        }
+      }
+      if (group < 0 && adds) {
+        group = this.size
+        this.#insert(hash, slot)
+        if (start < 0) this.#starts[group] = -1
+        else this.#keep(group, bytes, start, size)
+      }
+      groups[k] = group
+    }
+  }
+
+  #lookBytes(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
+    const rowHashes = this.#rowHashes
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      let size = 0
+      for (let i = 0; i < vectors.length; i++) size = encodeGroupKeyOf(vectors[i] as Vector, row, size)
+      const key = groupKeyBytes()
+      const hash = rowHashes[k] as number
+      const slots = this.#slots
+      const { hashes } = this
+      const arena = this.#arena
+      const mask = slots.length - 1
+      let slot = hash & mask
+      let group = -1
+      for (; (slots[slot] as number) !== 0; slot = (slot + 1) & mask) {
+        const candidate = (slots[slot] as number) - 1
+        const at = this.#starts[candidate] as number
+        if (hashes[candidate] !== hash || (this.#ends[candidate] as number) - at !== size) continue
+        let i = 0
+        while (i < size && arena[at + i] === key[i]) i++
+        if (i === size) {
+          group = candidate
+          break
+        }
+      }
+      if (group < 0 && adds) {
+        group = this.size
+        this.#insert(hash, slot)
+        this.#keep(group, key, 0, size)
+      }
+      groups[k] = group
+    }
+  }
+
+  /** The key fields of groups `[from, to)`, each a vector of `to - from` rows. Of the form of text, vectors refer to the table's memory. */
+  keys(from: number = 0, to: number = this.size): Vector[] {
+    const count = to - from
+    if (this.#form === 'number') {
+      const nullGroup = this.#nullGroup
+      let nulls: Uint8Array | undefined
+      if (nullGroup >= from && nullGroup < to) {
+        nulls = new Uint8Array(count)
+        nulls[nullGroup - from] = 1
+      }
+      return [new NumberVector(this.#numbers.slice(from, to), nulls)]
+    }
+    if (this.#form === 'text') return [new TextVector(this.#arena, this.#starts.slice(from, to), this.#ends.slice(from, to))]
+    const fields: unknown[][] = Array.from({ length: this.width }, () => new Array<unknown>(count))
+    for (let group = from; group < to; group++) {
+      let at = this.#starts[group] as number
+      for (let i = 0; i < this.width; i++) {
+        ;(fields[i] as unknown[])[group - from] = decodeGroupKey(this.#arena, at)
+        at = groupKeyEnd
+      }
+    }
+    return fields.map(vectorOf)
+  }
+
+  /** The first free slot for a hash. */
+  #freeSlot(hash: number): number {
+    const slots = this.#slots
+    const mask = slots.length - 1
+    let slot = hash & mask
+    while (slots[slot] !== 0) slot = (slot + 1) & mask
+    return slot
+  }
+
+  /** The next group gets a free slot; its key is the caller's to keep. */
+  #insert(hash: number, slot: number): void {
+    const group = this.size++
+    this.#slots[slot] = group + 1
+    if (group >= this.hashes.length) this.hashes = grownInts(this.hashes, group + 1)
+    this.hashes[group] = hash
+    if (this.#form === 'number') {
+      if (group >= this.#numbers.length) {
+        const grown = new Float64Array(Math.max(1024, 2 * this.#numbers.length))
+        grown.set(this.#numbers)
+        this.#numbers = grown
+      }
+    } else if (group >= this.#starts.length) {
+      this.#starts = grownInts(this.#starts, group + 1)
+      this.#ends = grownInts(this.#ends, group + 1)
+    }
+    if (this.size * 10 > this.#slots.length * 7) this.#grow()
+  }
+
+  #keep(group: number, source: Uint8Array, start: number, size: number): void {
+    const at = this.#arenaUsed
+    if (at + size > this.#arena.length) {
+      const length = Math.min(arenaBytesMax, Math.max(64 * 1024, 2 * this.#arena.length, at + size))
+      assert(at + size <= length, 'keys of a group table fit 2 GiB', at, size)
+      const grown = new Uint8Array(length)
+      grown.set(this.#arena.subarray(0, at))
+      this.#arena = grown
+    }
+    const arena = this.#arena
+    if (size <= 16) for (let i = 0; i < size; i++) arena[at + i] = source[start + i] as number
+    else arena.set(source.subarray(start, start + size), at)
+    this.#starts[group] = at
+    this.#ends[group] = at + size
+    this.#arenaUsed = at + size
+  }
+
+  #grow(): void {
+    const slots = new Int32Array(2 * this.#slots.length)
+    const mask = slots.length - 1
+    const { hashes } = this
+    for (let group = 0; group < this.size; group++) {
+      let slot = (hashes[group] as number) & mask
+      while (slots[slot] !== 0) slot = (slot + 1) & mask
+      slots[slot] = group + 1
+    }
+    this.#slots = slots
+  }
+
+  /** From whatever form to bytes, which hold every key. */
+  #toBytes(): void {
+    const form = this.#form
+    this.#form = 'bytes'
+    if (form === 'bytes' || form === 'none') return
+    const numbers = this.#numbers
+    const [arena, starts, ends] = [this.#arena, this.#starts, this.#ends]
+    this.#arena = new Uint8Array(0)
+    this.#arenaUsed = 0
+    this.#starts = new Int32Array(this.hashes.length)
+    this.#ends = new Int32Array(this.hashes.length)
+    for (let group = 0; group < this.size; group++) {
+      let value: unknown
+      if (form === 'number') value = group === this.#nullGroup ? null : numbers[group]
+      else value = (starts[group] as number) < 0 ? null : readText(arena, starts[group] as number, ends[group] as number)
+      const size = encodeGroupKey(value, 0)
+      this.#keep(group, groupKeyBytes(), 0, size)
+    }
+    this.#numbers = new Float64Array(0)
+    this.#nullGroup = -1
+  }
+}
+
+function grownInts(ints: Int32Array, need: number): Int32Array<ArrayBuffer> {
+  const grown = new Int32Array(Math.max(1024, 2 * ints.length, need))
+  grown.set(ints)
+  return grown
+}

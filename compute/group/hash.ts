@@ -1,0 +1,82 @@
+/**
+ * Hashes of values, for group tables and for the partition of a shuffle. Equal values have equal hashes whatever vector they come in (a number in a number vector, in a vector
+ * of any values, as a bigint), in every worker and on every machine: partitions are agreed upon by hash alone. 32 bits, as a signed integer.
+ */
+import { BOOLEAN_NULL, type Vector } from '../vector/vector.ts'
+import { encodeGroupKey, groupKeyBytes } from './group-key.ts'
+
+const HASH_NULL = 0x2545f491
+const HASH_FALSE = 0x1b873593
+const HASH_TRUE = 0x4cf5ad43
+
+const float = new Float64Array(1)
+const words = new Int32Array(float.buffer)
+
+/** Spreads the bits (the finalizer of MurmurHash3). */
+function mix(hash: number): number {
+  let h = hash
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  return h ^ (h >>> 16)
+}
+
+export function hashNumber(value: number): number {
+  // A small whole number is its own bits: the two words of a double differ in few.
+  const whole = value | 0
+  if (whole === value) return mix(whole ^ 0x5bd1e995)
+  float[0] = value
+  return mix((words[0] as number) ^ Math.imul(words[1] as number, 0x9e3779b1))
+}
+
+export function hashBytes(bytes: Uint8Array, start: number, end: number): number {
+  let h = 0x811c9dc5 ^ (end - start)
+  let at = start
+  for (; at + 4 <= end; at += 4) {
+    const word =
+      (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)
+    h = Math.imul(h ^ word, 0x9e3779b1)
+    h ^= h >>> 15
+  }
+  for (; at < end; at++) h = Math.imul(h ^ (bytes[at] as number), 0x01000193)
+  return mix(h)
+}
+
+/** The hash of one value that is not null. */
+function hashValue(value: unknown): number {
+  if (typeof value === 'number') return hashNumber(value)
+  if (typeof value === 'boolean') return value ? HASH_TRUE : HASH_FALSE
+  // A bigint that a double holds is that number.
+  if (typeof value === 'bigint' && BigInt(Number(value)) === value) return hashNumber(Number(value))
+  if (typeof value === 'string') {
+    const text = Buffer.from(value)
+    return hashBytes(text, 0, text.length)
+  }
+  const size = encodeGroupKey(value, 0)
+  return hashBytes(groupKeyBytes(), 0, size)
+}
+
+/** `hashes[k]` is that of row `rows[k]` of the vector; with `combine`, of what was there and it: so a key of several fields gets one hash. */
+export function hashVector(vector: Vector, rows: Int32Array, count: number, hashes: Int32Array, combine: boolean): void {
+  for (let k = 0; k < count; k++) {
+    const row = rows[k] as number
+    let h: number
+    switch (vector.kind) {
+      case 'number':
+        h = vector.nulls !== undefined && vector.nulls[row] === 1 ? HASH_NULL : hashNumber(vector.values[row] as number)
+        break
+      case 'text': {
+        const start = vector.starts[row] as number
+        h = start < 0 ? HASH_NULL : hashBytes(vector.bytes, start, vector.ends[row] as number)
+        break
+      }
+      case 'boolean': {
+        const value = vector.values[row]
+        h = value === BOOLEAN_NULL ? HASH_NULL : value === 1 ? HASH_TRUE : HASH_FALSE
+        break
+      }
+      default:
+        h = vector.isNull(row) ? HASH_NULL : hashValue(vector.values[row])
+    }
+    hashes[k] = combine ? mix(Math.imul(hashes[k] as number, 31) + h) : h
+  }
+}

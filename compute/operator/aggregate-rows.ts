@@ -1,0 +1,94 @@
+/**
+ * Aggregates by key: numbers the groups of each chunk (`GroupTable`), lets the aggregators add it, and gives the results when the input ends.
+ *
+ * 'whole' takes rows and gives results. Where several tasks share the work, each is 'partial' for its rows and gives keys and states, and a 'final' one takes those of its
+ * share of the keys. Columns of partial states are named by number, keys first.
+ */
+import { type AggregateNode, makeAggregator } from '../aggregate/aggregate.ts'
+import type { Aggregator } from '../aggregate/aggregator.ts'
+import { evaluate } from '../expression/evaluate.ts'
+import { GroupTable } from '../group/group-table.ts'
+import type { NamedAggregate, NamedExpression } from '../plan/node.ts'
+import { ColumnRows } from '../rows/chunk-data.ts'
+import { allRows, CHUNK_ROWS, Chunk } from '../vector/chunk.ts'
+import type { Vector } from '../vector/vector.ts'
+import { type Receiver, sendAll } from './receiver.ts'
+
+export type AggregateStep = 'whole' | 'partial' | 'final'
+
+const oneGroup = new Int32Array(0)
+
+export class AggregateRows implements Receiver {
+  readonly isSated = false
+  readonly #keys: readonly NamedExpression[]
+  readonly #nodes: readonly AggregateNode[]
+  readonly #names: readonly string[]
+  readonly #step: AggregateStep
+  readonly #next: Receiver
+  /** Undefined without keys: all rows are one group. */
+  readonly #table: GroupTable | undefined
+  readonly #aggregators: readonly Aggregator[]
+  /** Of each aggregator, how many vectors a state has. */
+  readonly #widths: readonly number[]
+  #groups: Int32Array = oneGroup
+
+  constructor(keys: readonly NamedExpression[], aggregates: readonly NamedAggregate[], step: AggregateStep, next: Receiver) {
+    this.#keys = keys
+    this.#nodes = aggregates.map(({ aggregate }) => aggregate)
+    this.#names = [...keys, ...aggregates].map(({ name }) => name)
+    this.#step = step
+    this.#next = next
+    this.#table = keys.length === 0 ? undefined : new GroupTable(keys.length)
+    this.#aggregators = this.#nodes.map(makeAggregator)
+    this.#widths = this.#aggregators.map(aggregator => aggregator.states(0, 0).length)
+    if (this.#table === undefined) for (const aggregator of this.#aggregators) aggregator.reserve(1)
+  }
+
+  /** Bytes held, about. */
+  get bytes(): number {
+    return this.#aggregators.reduce((bytes, aggregator) => bytes + aggregator.bytes, this.#table?.bytes ?? 0)
+  }
+
+  receive(chunk: Chunk): void {
+    const { rows, count } = chunk
+    if (this.#groups.length < count) this.#groups = new Int32Array(Math.max(count, CHUNK_ROWS))
+    const groups = this.#groups
+    const isFinal = this.#step === 'final'
+    if (this.#table !== undefined) {
+      const keys = this.#keys.map(({ expression }, i) => (isFinal ? chunk.field(String(i)) : evaluate(expression, chunk)))
+      this.#table.assign(keys, rows, count, groups)
+      for (const aggregator of this.#aggregators) aggregator.reserve(this.#table.size)
+    }
+    let column = this.#keys.length
+    for (let i = 0; i < this.#aggregators.length; i++) {
+      const aggregator = this.#aggregators[i] as Aggregator
+      if (isFinal) {
+        const states: Vector[] = []
+        for (let w = 0; w < (this.#widths[i] as number); w++) states.push(chunk.field(String(column++)))
+        aggregator.merge(states, rows, count, groups)
+      } else {
+        const inputs = (this.#nodes[i] as AggregateNode).inputs.map(input => evaluate(input, chunk))
+        aggregator.add(inputs, rows, count, groups)
+      }
+    }
+  }
+
+  finish(): void | Promise<void> {
+    const sent = sendAll(this.#results(), this.#next)
+    return sent === undefined ? this.#next.finish() : sent.then(() => this.#next.finish())
+  }
+
+  *#results(): Generator<Chunk> {
+    const size = this.#table?.size ?? 1
+    for (let from = 0; from < size; from += CHUNK_ROWS) yield this.#chunk(from, Math.min(size, from + CHUNK_ROWS))
+  }
+
+  #chunk(from: number, to: number): Chunk {
+    const keys = this.#table?.keys(from, to) ?? []
+    const isPartial = this.#step === 'partial'
+    const values = this.#aggregators.flatMap(aggregator => (isPartial ? aggregator.states(from, to) : [aggregator.results(from, to)]))
+    const vectors = [...keys, ...values]
+    const names = isPartial ? vectors.map((_, i) => String(i)) : this.#names
+    return new Chunk(new ColumnRows(to - from, names, vectors), allRows(to - from), to - from)
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The plan of a job: what `Flow` builds, a tree of operators from the sources up, immutable and shared between flows that begin alike. Everything but sources and users'
+ * functions is plain data. `build.ts` turns a plan into operators that run; `explain.ts` shows it.
+ */
+import type { AggregateNode } from '../aggregate/aggregate.ts'
+import type { ExpressionNode } from '../expression/node.ts'
+import type { Source } from '../source/source.ts'
+
+/** A field of a result and what it is computed from. */
+export interface NamedExpression {
+  readonly name: string
+  readonly expression: ExpressionNode
+}
+
+export interface NamedAggregate {
+  readonly name: string
+  readonly aggregate: AggregateNode
+}
+
+/** One criterion of an order; rows equal in all keep no order. */
+export interface SortCriterion {
+  readonly expression: ExpressionNode
+  readonly descending: boolean
+  /** Where nulls go. Default last, in either direction. */
+  readonly nullsFirst: boolean
+}
+
+export type PlanNode =
+  | { readonly op: 'source'; readonly source: Source }
+  | { readonly op: 'filter'; readonly input: PlanNode; readonly predicate: ExpressionNode }
+  | { readonly op: 'filterBy'; readonly input: PlanNode; readonly test: (row: unknown) => unknown }
+  | { readonly op: 'map'; readonly input: PlanNode; readonly map: (row: unknown) => unknown }
+  | { readonly op: 'flatMap'; readonly input: PlanNode; readonly map: (row: unknown) => Iterable<unknown> }
+  | { readonly op: 'mapBatch'; readonly input: PlanNode; readonly map: (rows: unknown[]) => Iterable<unknown> }
+  | {
+      readonly op: 'mapAsync'
+      readonly input: PlanNode
+      readonly map: (row: unknown) => PromiseLike<unknown>
+      readonly concurrency: number
+    }
+  | { readonly op: 'select'; readonly input: PlanNode; readonly columns: readonly NamedExpression[] }
+  | {
+      /** Gives each row a key that a function computes, as the field '@group'. */
+      readonly op: 'keyBy'
+      readonly input: PlanNode
+      readonly key: (row: unknown) => unknown
+    }
+  | {
+      readonly op: 'aggregate'
+      readonly input: PlanNode
+      /** None: one group of all rows, also when there are no rows. */
+      readonly keys: readonly NamedExpression[]
+      readonly aggregates: readonly NamedAggregate[]
+    }
+  | {
+      readonly op: 'fold'
+      readonly input: PlanNode
+      readonly keys: readonly NamedExpression[]
+      /** Undefined: `reduce`, which begins with the first row. */
+      readonly initial: (() => unknown) | undefined
+      readonly fold: (state: unknown, row: unknown) => unknown
+      /** Joins the states of two parts; undefined: rows of a key are folded in one place. */
+      readonly merge: ((a: unknown, b: unknown) => unknown) | undefined
+    }
+  | { readonly op: 'distinct'; readonly input: PlanNode; readonly by: readonly ExpressionNode[] }
+  | { readonly op: 'sort'; readonly input: PlanNode; readonly by: readonly SortCriterion[] }
+  | { readonly op: 'limit'; readonly input: PlanNode; readonly count: number; readonly offset: number }
+  | { readonly op: 'sample'; readonly input: PlanNode; readonly fraction: number; readonly seed: number }
+  | { readonly op: 'union'; readonly inputs: readonly PlanNode[] }
+
+/** A node's inputs, in order. */
+export function inputsOf(node: PlanNode): readonly PlanNode[] {
+  if (node.op === 'source') return []
+  return node.op === 'union' ? node.inputs : [node.input]
+}

@@ -1,0 +1,126 @@
+/**
+ * Rows that are still bytes: values of a store's block or a topic's batch, lines of a file. Fields that the job is known to read are taken out together, in one pass over
+ * the chunk when the first of them is asked for; a row is decoded only for a user's function.
+ *
+ * One `EncodedReader` a scan has the tree of fields and the builders; it makes an `EncodedRows` for each chunk. The vectors of text refer to the chunk's bytes.
+ */
+import type { ChunkData } from '../vector/chunk.ts'
+import { nullVector, TextVector, type Vector } from '../vector/vector.ts'
+import { VectorBuilder } from '../vector/vector-builder.ts'
+import { ValueRows } from './chunk-data.ts'
+import { fieldTree } from './field-tree.ts'
+import { JsonFields } from './json-fields.ts'
+import { MsgpackFields } from './msgpack-fields.ts'
+
+/** What decodes a row; of a store's or a topic's codec. */
+export interface RowCodec {
+  readonly name: string
+  /** The value in `bytes[start, end)`, independent of them. */
+  decode(bytes: Uint8Array, start: number, end: number): unknown
+}
+
+interface FieldReader {
+  source(bytes: Uint8Array): void
+  read(start: number, end: number): void
+}
+
+/** Where rows lie. */
+export interface EncodedRange {
+  readonly size: number
+  readonly bytes: Uint8Array
+  /** First byte of a row; -1: the row has no value (a tombstone). */
+  readonly starts: Int32Array
+  /** Exclusive. */
+  readonly ends: Int32Array
+}
+
+export class EncodedReader {
+  readonly codec: RowCodec
+  /** Paths taken out together. */
+  readonly paths: readonly string[]
+  readonly #builders: readonly VectorBuilder[]
+  readonly #fields: FieldReader | undefined
+
+  /** `paths`: what the job reads of each row, as far as it is known. */
+  constructor(codec: RowCodec, paths: readonly string[]) {
+    this.codec = codec
+    this.paths = paths.filter(path => path !== '' && !path.startsWith('@'))
+    this.#builders = this.paths.map(() => new VectorBuilder())
+    this.#fields = this.paths.length === 0 ? undefined : this.#readerOf(this.paths, this.#builders)
+  }
+
+  /** `meta` gives what the rows' records have beside their values. */
+  rows(range: EncodedRange, meta?: (path: string) => Vector): EncodedRows {
+    return new EncodedRows(this, range, meta)
+  }
+
+  /** Vectors of `paths`. */
+  take(range: EncodedRange): readonly Vector[] {
+    return this.#read(range, this.#fields, this.#builders)
+  }
+
+  /** A field that was not foreseen. */
+  takeOne(range: EncodedRange, path: string): Vector {
+    const builders = [new VectorBuilder()]
+    return this.#read(range, this.#readerOf([path], builders), builders)[0] as Vector
+  }
+
+  #readerOf(paths: readonly string[], builders: readonly VectorBuilder[]): FieldReader | undefined {
+    if (this.codec.name === 'msgpack') return new MsgpackFields(fieldTree(paths), builders, this.codec)
+    if (this.codec.name === 'json') return new JsonFields(fieldTree(paths), builders)
+    return undefined
+  }
+
+  #read(range: EncodedRange, fields: FieldReader | undefined, builders: readonly VectorBuilder[]): readonly Vector[] {
+    const { size, bytes, starts, ends } = range
+    if (fields === undefined) return builders.map(() => nullVector(size))
+    for (const builder of builders) builder.begin(size, bytes)
+    fields.source(bytes)
+    for (let i = 0; i < size; i++) fields.read(starts[i] as number, ends[i] as number)
+    return builders.map(builder => builder.finish())
+  }
+}
+
+export class EncodedRows implements ChunkData {
+  readonly size: number
+  readonly range: EncodedRange
+  readonly #reader: EncodedReader
+  readonly #meta: ((path: string) => Vector) | undefined
+  readonly #vectors = new Map<string, Vector>()
+  /** Rows of a codec whose fields are not read from bytes. */
+  #decoded: ValueRows | undefined
+
+  constructor(reader: EncodedReader, range: EncodedRange, meta: ((path: string) => Vector) | undefined) {
+    this.#reader = reader
+    this.range = range
+    this.size = range.size
+    this.#meta = meta
+  }
+
+  field(path: string): Vector {
+    let vector = this.#vectors.get(path)
+    if (vector !== undefined) return vector
+    if (path.startsWith('@')) vector = this.#meta?.(path) ?? nullVector(this.size)
+    else if (path !== '' && (this.#reader.codec.name === 'msgpack' || this.#reader.codec.name === 'json')) {
+      const { paths } = this.#reader
+      if (paths.includes(path)) {
+        const vectors = this.#reader.take(this.range)
+        for (let i = 0; i < paths.length; i++) this.#vectors.set(paths[i] as string, vectors[i] as Vector)
+        return this.#vectors.get(path) as Vector
+      }
+      vector = this.#reader.takeOne(this.range, path)
+    } else if (path === '' && this.#reader.codec.name === 'string') {
+      vector = new TextVector(this.range.bytes, this.range.starts, this.range.ends)
+    } else {
+      this.#decoded ??= new ValueRows(Array.from({ length: this.size }, (_, row) => this.value(row)))
+      vector = this.#decoded.field(path)
+    }
+    this.#vectors.set(path, vector)
+    return vector
+  }
+
+  value(row: number): unknown {
+    const start = this.range.starts[row] as number
+    return start < 0 ? null : this.#reader.codec.decode(this.range.bytes, start, this.range.ends[row] as number)
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * A vector: one field of many rows, in the narrowest form that holds it. Expressions, group-bys, joins and sorts loop over vectors, so that a number costs eight
+ * bytes and no object, and text stays where it lies until somebody wants a string.
+ *
+ *   number   Float64Array, and a byte a row where some are null
+ *   boolean  a byte a row: 0, 1, or 2 for null
+ *   text     UTF-8 in one buffer, and where each begins and ends
+ *   any      JavaScript values: bigints, dates, bytes, lists, objects, and fields whose type changes from row to row
+ *
+ * `null` and a missing field are one thing here, null. Vectors are filled once by whoever makes them (`VectorBuilder`, the evaluator of expressions) and never changed
+ * after. Rows that a chunk does not select may hold anything.
+ */
+import { readText } from '../../engine/index.ts'
+
+/** A value as rows have it; null for "nothing there". */
+export type Vector = NumberVector | BooleanVector | TextVector | AnyVector
+
+/** Numbers, as JavaScript has them. */
+export class NumberVector {
+  readonly kind = 'number'
+  readonly values: Float64Array
+  /** 1: null; undefined: no row is null. */
+  readonly nulls: Uint8Array | undefined
+
+  constructor(values: Float64Array, nulls: Uint8Array | undefined = undefined) {
+    this.values = values
+    this.nulls = nulls
+  }
+
+  get(row: number): number | null {
+    return this.nulls !== undefined && this.nulls[row] === 1 ? null : (this.values[row] as number)
+  }
+
+  isNull(row: number): boolean {
+    return this.nulls !== undefined && this.nulls[row] === 1
+  }
+}
+
+/** What `BooleanVector` has for null. */
+export const BOOLEAN_NULL = 2
+
+/** Truth values of three-valued logic. */
+export class BooleanVector {
+  readonly kind = 'boolean'
+  /** 0 false, 1 true, 2 null. */
+  readonly values: Uint8Array
+
+  constructor(values: Uint8Array) {
+    this.values = values
+  }
+
+  get(row: number): boolean | null {
+    const value = this.values[row] as number
+    return value === BOOLEAN_NULL ? null : value === 1
+  }
+
+  isNull(row: number): boolean {
+    return this.values[row] === BOOLEAN_NULL
+  }
+}
+
+/** Text as UTF-8 bytes in one buffer. */
+export class TextVector {
+  readonly kind = 'text'
+  readonly bytes: Uint8Array
+  /** Where the text of a row begins in `bytes`; -1: null. */
+  readonly starts: Int32Array
+  /** Exclusive. */
+  readonly ends: Int32Array
+
+  constructor(bytes: Uint8Array, starts: Int32Array, ends: Int32Array) {
+    this.bytes = bytes
+    this.starts = starts
+    this.ends = ends
+  }
+
+  get(row: number): string | null {
+    const start = this.starts[row] as number
+    return start < 0 ? null : readText(this.bytes, start, this.ends[row] as number)
+  }
+
+  isNull(row: number): boolean {
+    return (this.starts[row] as number) < 0
+  }
+}
+
+/** Values of any kind. */
+export class AnyVector {
+  readonly kind = 'any'
+  /** undefined counts as null. */
+  readonly values: readonly unknown[]
+
+  constructor(values: readonly unknown[]) {
+    this.values = values
+  }
+
+  get(row: number): unknown {
+    return this.values[row] ?? null
+  }
+
+  isNull(row: number): boolean {
+    return this.values[row] === null || this.values[row] === undefined
+  }
+}
+
+/** A vector of `size` rows that have nothing. */
+export function nullVector(size: number): Vector {
+  return new BooleanVector(new Uint8Array(size).fill(BOOLEAN_NULL))
+}
