@@ -103,6 +103,10 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedBatch<V, K>, void, undefined> {
+    for await (const { batch } of this.#batches()) yield batch
+  }
+
+  async *#batches(): AsyncGenerator<{ readonly batch: ConsumedBatch<V, K>; readonly fetcher: PartitionFetcher }, void, undefined> {
     const { maxRecords = maxRecordsDefault, maxBytes = maxBytesDefault } = this.#options
     const { signal } = this.#ended
     this.#begin()
@@ -111,7 +115,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
         const polled = await this.#session.poll({ recordsMax: maxRecords, bytesMax: maxBytes, signal })
         if (polled !== undefined) {
           const batch = this.#batch(polled)
-          if (batch !== undefined) yield batch
+          if (batch !== undefined) yield { batch, fetcher: polled.fetcher }
         } else if (this.#isAtEnd()) return
         else await this.#session.wait(signal, this.#timers)
         this.#dropEnded()
@@ -121,9 +125,21 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
     }
   }
 
-  /** One record at a time; slower than by batch. */
+  /** One record at a time; slower than by batch. A seek, a pause and the end count from the next record on. */
   async *records(): AsyncGenerator<ConsumedRecord<V, K>, void, undefined> {
-    for await (const batch of this) yield* batch.records
+    const { signal } = this.#ended
+    for await (const { batch, fetcher } of this.#batches()) {
+      const { seeks } = fetcher
+      for (const record of batch.records) {
+        yield record
+        if (signal.aborted) return
+        if (fetcher.seeks !== seeks) break
+        if (!fetcher.paused) continue
+        // The rest comes again when the pause ends.
+        fetcher.seek(record.offset + 1)
+        break
+      }
+    }
   }
 
   /** Stored batches as they lie, without decoding. The bytes hold until the next turn of the loop. */

@@ -203,25 +203,35 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     }
   }
 
-  /** One record at a time; slower than by batch. `commit()` includes the newest record. */
+  /** One record at a time; slower than by batch. `commit()` includes the newest record. A seek and a pause count from the next record on. */
   async *records(): AsyncGenerator<ConsumedRecord<V, K>, void, undefined> {
     this.#begin()
     try {
       for (let batch = await this.#nextBatch(); batch !== undefined; batch = await this.#nextBatch()) {
         const assigned = this.#assigned.get(nameOf(batch))
-        if (assigned === undefined) continue
-        for (const record of batch.records) {
-          if (!assigned.isHeld) break
-          assigned.processed = assigned.handed = record.offset
-          assigned.handed++
-          yield record
-        }
-        if (assigned.isHeld) assigned.handed = batch.nextOffset
+        if (assigned !== undefined) yield* this.#recordsOf(batch, assigned)
       }
     } finally {
       this.#isReading = false
       await this.close()
     }
+  }
+
+  *#recordsOf({ records, nextOffset }: ConsumedBatch<V, K>, assigned: Assigned): Generator<ConsumedRecord<V, K>, void, undefined> {
+    const { fetcher } = assigned
+    const { seeks } = fetcher
+    for (const record of records) {
+      assigned.processed = record.offset
+      assigned.handed = record.offset + 1
+      yield record
+      // It was given up, or goes on elsewhere.
+      if (!assigned.isHeld || fetcher.seeks !== seeks) return
+      if (!fetcher.paused) continue
+      // The rest comes again when the pause ends.
+      fetcher.seek(assigned.handed)
+      return
+    }
+    assigned.handed = nextOffset
   }
 
   /** Stored batches as they lie, without decoding. The bytes hold until the next turn of the loop. */

@@ -51,6 +51,8 @@ export class PartitionFetcher<V = unknown, K = unknown> {
   #aborted: readonly AbortedTransaction[] = []
   /** Nothing is handed out while true; kept here for whoever asks for records. */
   paused = false
+  /** Counts `seek`s: whoever hands out what was fetched one by one stops when it has changed. */
+  seeks = 0
 
   constructor(log: FetchLog, source: RecordSource<V, K>, position: number, isolation: Isolation) {
     this.log = log
@@ -65,6 +67,7 @@ export class PartitionFetcher<V = unknown, K = unknown> {
 
   /** Reads on from `offset`, whatever was read ahead. */
   seek(offset: number): void {
+    this.seeks++
     this.#position = offset
     this.#slice = undefined
   }

@@ -21,6 +21,8 @@ export class StickyPartition {
   readonly #random: Environment['random']
   #partition = -1
   #bytes = 0
+  /** Counts the records that it was asked for. */
+  chosen = 0
 
   constructor(random: Environment['random']) {
     this.#random = random
@@ -28,6 +30,7 @@ export class StickyPartition {
 
   /** The partition for a keyless record of this size. */
   next(partitions: number, bytes: number): number {
+    this.chosen++
     if (this.#partition < 0 || this.#partition >= partitions || this.#bytes >= stickyBytes) {
       this.#partition = this.#another(partitions)
       this.#bytes = 0

@@ -3,8 +3,8 @@
  * somebody asks (`flush`). Made by `producer.ts` and `transactions/producer-transaction.ts`, which say how batches are written.
  *
  * At most `inFlightMax` commits wait for the disk; what comes meanwhile gathers, and so does what the engine has no room for (BUSY). Nothing is refused below
- * `bufferedBytesMax`. Invariant: records are appended in the order of `add`, in commits that take all that was gathered; so what is durable is a prefix of
- * what was sent, but for batches that were refused by themselves (a topic that was deleted).
+ * `bufferedBytesMax`. Invariant: records of a topic are appended in the order of `add`, in commits that take all that was gathered; so what is durable is a
+ * prefix of what was sent to it. A topic may be refused by itself, when it was deleted.
  */
 import { isVarveError, type LocalLog, type TopicRecord, VarveError } from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
@@ -74,14 +74,18 @@ export class ProducerQueue {
     return this.#bytes
   }
 
-  /** Takes a record; resolves when it is durable by the database's word. BUSY above `bufferedBytesMax`. */
+  /** BUSY when a record of so many bytes would exceed `bufferedBytesMax`. */
+  assertRoom(bytes: number): void {
+    const { bufferedBytesMax } = this.#limits
+    if (this.#bytes === 0 || this.#bytes + bytes <= bufferedBytesMax) return
+    const message = `the producer holds ${this.#bytes} bytes, and no more than ${bufferedBytesMax} may wait: await what was sent`
+    throw new VarveError('BUSY', message, { details: { limit: 'bufferedBytesMax' } })
+  }
+
+  /** Takes a record, for which there must be room; resolves when it is durable by the database's word. */
   add(core: TopicCore, partition: number, record: TopicRecord, sequence: number | undefined): Promise<Sent> {
     const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0)
-    const { bufferedBytesMax, batchBytes } = this.#limits
-    if (this.#bytes > 0 && this.#bytes + bytes > bufferedBytesMax) {
-      const message = `the producer holds ${this.#bytes} bytes, and no more than ${bufferedBytesMax} may wait: await what was sent`
-      return Promise.reject(new VarveError('BUSY', message, { details: { limit: 'bufferedBytesMax' } }))
-    }
+    const { batchBytes } = this.#limits
     const log = core.partition(partition)
     let batch = this.#open.get(log)
     if (batch === undefined || batch.bytes + bytes > batchBytes) {
@@ -133,21 +137,28 @@ export class ProducerQueue {
     } catch (error) {
       if (isVarveError(error, 'BUSY')) this.#waitForRoom(batches)
       else if (batches.length === 1 || isEndOfAll(error)) this.#refuse(batches, error)
-      else this.#appendEach(batches)
+      else this.#appendByTopic(batches)
     }
   }
 
-  /** One of the batches was refused: the others must not suffer. */
-  #appendEach(batches: readonly QueuedBatch[]): void {
-    for (const [index, batch] of batches.entries()) {
+  /** One of the topics has refused its records: the others must not suffer. */
+  #appendByTopic(batches: readonly QueuedBatch[]): void {
+    const byTopic = new Map<TopicCore, QueuedBatch[]>()
+    for (const batch of batches) {
+      const known = byTopic.get(batch.core)
+      if (known === undefined) byTopic.set(batch.core, [batch])
+      else known.push(batch)
+    }
+    const topics = [...byTopic.values()]
+    for (const [index, ofTopic] of topics.entries()) {
       try {
-        this.#written([batch], this.#write([batch]))
+        this.#written(ofTopic, this.#write(ofTopic))
       } catch (error) {
         if (isVarveError(error, 'BUSY')) {
-          this.#waitForRoom(batches.slice(index))
+          this.#waitForRoom(topics.slice(index).flat())
           return
         }
-        this.#refuse([batch], error)
+        this.#refuse(ofTopic, error)
       }
     }
   }

@@ -8,7 +8,7 @@
  *
  * Owned by `topic-producers.ts`, which closes it with the database.
  */
-import { VarveError } from '../../engine/index.ts'
+import { type TopicRecord, VarveError } from '../../engine/index.ts'
 import { StickyPartition } from '../partition/partitioner.ts'
 import { coreOfTopic, type Topic } from '../topic/topic.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
@@ -26,6 +26,16 @@ import { type SequencedProducer, writeBatches, writeNamed } from './write-batche
 export interface SendOptions {
   /** The record's place in the order of its source: a line, a byte position, a count. Must grow within a topic. Default: one above the last. */
   readonly sequence?: number | undefined
+}
+
+/** Of a named producer and a topic. */
+interface Sequences {
+  /** The largest that was there when this producer first sent to the topic; -1 none. */
+  readonly before: number
+  /** The largest given out. */
+  last: number
+  /** The smallest that was refused for want of room: none above it is taken before it, so that what is there has no gap. */
+  missing: number | undefined
 }
 
 /** Of `appendBatch`. */
@@ -47,8 +57,8 @@ export class Producer {
   readonly #options: ResolvedProducerOptions
   readonly #queue: ProducerQueue
   readonly #stickies = new Map<TopicCore, StickyPartition>()
-  /** Of named producers: the largest sequence given out, by topic. */
-  readonly #sequences = new Map<TopicCore, number>()
+  /** Of named producers, by topic. */
+  readonly #sequences = new Map<TopicCore, Sequences>()
   #identity: SequencedProducer | undefined
   #named: NamedProducer | undefined
   #owner: TransactionOwner | undefined
@@ -90,14 +100,18 @@ export class Producer {
 
   /**
    * Sends a record: as `Topic.send`, gathered by this producer's bounds. Resolves when durable by the database's word. Besides the errors of `Topic.send`: BUSY above
-   * `bufferedBytesMax`, PRODUCER_FENCED.
+   * `bufferedBytesMax`, PRODUCER_FENCED; of a named producer OUT_OF_ORDER_SEQUENCE when one below `sequence` was refused and not sent again.
    */
   send<V, K>(topic: Topic<V, K>, record: V | Outgoing<V, K>, options: SendOptions = {}): Promise<Sent> {
     try {
       this.#assertOutsideTransactions()
       const core = coreOfTopic(topic) as unknown as TopicCore
-      const { partition, record: outgoing } = core.outgoing(record, this.#stickyOf(core), this.#now())
-      return this.#queue.add(core, partition, ownedRecord(outgoing), this.#sequenceOf(core, options.sequence))
+      const sticky = this.#stickyOf(core)
+      const { chosen } = sticky
+      const { partition, record: outgoing } = core.outgoing(record, sticky, this.#now())
+      const sequence = this.#sequenceOf(core, options.sequence, sticky.chosen > chosen)
+      this.#assertRoom(core, bytesOf(outgoing), options.sequence)
+      return this.#queue.add(core, partition, ownedRecord(outgoing), sequence)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -205,17 +219,46 @@ export class Producer {
     return sticky
   }
 
-  #sequenceOf(core: TopicCore, given: number | undefined): number | undefined {
+  /** `isAnywhere`: the record may go to any partition, and so may have gone to another when it was sent before. */
+  #sequenceOf(core: TopicCore, given: number | undefined, isAnywhere: boolean): number | undefined {
     if (this.#named === undefined) {
       if (given === undefined) return undefined
       throw new TypeError('sequence needs a producer with an id')
     }
     if (given !== undefined && !(Number.isSafeInteger(given) && given >= 0))
       throw new RangeError(`sequence must be a non-negative integer, got ${String(given)}`)
-    const last = this.#sequences.get(core) ?? this.#producers.registry.lastOfTopic(this.#named.name, core.id, core.partitionCount) ?? -1
-    const sequence = given ?? last + 1
-    this.#sequences.set(core, Math.max(last, sequence))
-    return sequence
+    let known = this.#sequences.get(core)
+    if (known === undefined) {
+      const before = this.#producers.registry.lastOfTopic(this.#named.name, core.id, core.partitionCount) ?? -1
+      known = { before, last: before, missing: undefined }
+      this.#sequences.set(core, known)
+    }
+    const sequence = given ?? known.last + 1
+    const { missing } = known
+    if (missing !== undefined && sequence > missing)
+      throw new VarveError(
+        'OUT_OF_ORDER_SEQUENCE',
+        `producer ${this.#named.name}: sequence ${missing} was refused, and has to come first`,
+        {
+          details: { id: this.#named.name, topic: core.name, expected: missing, actual: sequence },
+        },
+      )
+    known.missing = undefined
+    known.last = Math.max(known.last, sequence)
+    // What this name had sent by then is there up to the largest sequence: below all that a partition may have, so that it is a duplicate in any.
+    return isAnywhere && sequence <= known.before ? -1 : sequence
+  }
+
+  /** BUSY above `bufferedBytesMax`. */
+  #assertRoom(core: TopicCore, bytes: number, given: number | undefined): void {
+    try {
+      this.#queue.assertRoom(bytes)
+    } catch (error) {
+      const known = this.#sequences.get(core)
+      if (known !== undefined && given !== undefined) known.missing = given
+      else if (known !== undefined) known.last--
+      throw error
+    }
   }
 
   #assertNamed(): NamedProducer {
@@ -231,6 +274,10 @@ export class Producer {
     this.#assertOpen()
     if (this.#owner !== undefined) throw new TypeError('a producer with a transactionalId sends within begin() and commit()')
   }
+}
+
+function bytesOf({ key, value }: TopicRecord): number {
+  return (key?.length ?? 0) + (value?.length ?? 0)
 }
 
 /** A producer of one topic. */

@@ -69,6 +69,7 @@ export class ProducerTransaction {
       this.#assertOpen()
       const core = coreOfTopic(topic) as unknown as TopicCore
       const { partition, record: outgoing } = core.outgoing(record, this.#sticky, this.#producers.host.environment.clock.now())
+      this.#queue.assertRoom((outgoing.key?.length ?? 0) + (outgoing.value?.length ?? 0))
       sent = this.#queue.add(core, partition, ownedRecord(outgoing), undefined)
     } catch (error) {
       sent = Promise.reject(error)

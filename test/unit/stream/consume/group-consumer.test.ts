@@ -310,6 +310,30 @@ describe('offsets', () => {
       expect(db.describeGroup('g')).toMatchObject({ state: 'Empty', partitions: [{ offset: 4 }] })
     }))
 
+  test('records: what a seek or a pause leaves of a batch is not taken for handed out', () =>
+    withTopics(34, async db => {
+      await fill(db, 't', 1, 6)
+      const consumer = db.topic<number>('t').consume({ group: 'g' })
+      const place = { topic: 't', partition: 0 }
+      const seen: number[] = []
+      for await (const { value } of consumer.records()) {
+        seen.push(value as number)
+        if (seen.length === 4) {
+          consumer.seek(place, 1)
+          await consumer.commit()
+          expect(db.describeGroup('g').partitions[0]?.offset).toBe(1)
+        }
+        if (seen.length === 6) {
+          consumer.pause([place])
+          await consumer.commit()
+          setTimeout(() => consumer.resume([place]))
+        }
+        if (seen.length === 8) break
+      }
+      expect(seen).toEqual([0, 1, 2, 3, 1, 2, 3, 4])
+      expect(db.describeGroup('g').partitions[0]?.offset).toBe(3)
+    }))
+
   test('raw slices can be committed too', () =>
     withTopics(13, async db => {
       await fill(db, 't', 1, 6)

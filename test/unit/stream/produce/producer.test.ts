@@ -256,6 +256,64 @@ describe('idempotent', () => {
 })
 
 describe('named', () => {
+  test('lines without a key that are read again from far back are duplicates, whatever partition they would go to now', async () => {
+    const environment = newEnvironment(22)
+    await environment.drive(async () => {
+      const all = Array.from({ length: 40 }, (_, n) => line(n))
+      for (let life = 0; life < 4; life++) {
+        const db = await openTopics(environment)
+        const topic = db.topic<string>('t', { value: 'string', partitions: 4 })
+        const loader = topic.producer({ id: 'loader' })
+        // Ten lines more in each life, from the first one on.
+        for (let n = 0; n < 10 * (life + 1); n++) {
+          const sent = await loader.send(all[n] as string, { sequence: n })
+          expect(sent.duplicate).toBe(n < 10 * life)
+        }
+        const values = (await readAll(topic.consume({ until: 'end' }))).map(({ value }) => value)
+        expect(values.sort()).toEqual(all.slice(0, 10 * (life + 1)).sort())
+        await db.close()
+      }
+    })
+  })
+
+  test('no sequence is taken above one that was refused for want of room, so that nothing is missing below the last', () =>
+    withTopics(24, async db => {
+      const topic = db.topic<string>('t', { value: 'string', partitions: 2 })
+      const loader = topic.producer({ id: 'loader', bufferedBytesMax: 8, lingerMs: 10 })
+      const sent = [0, 1].map(n => loader.send('1234', { sequence: n }))
+      await expect(loader.send('5', { sequence: 2 })).rejects.toMatchObject({ code: 'BUSY' })
+      await Promise.all(sent)
+      await expect(loader.send('6', { sequence: 3 })).rejects.toMatchObject({
+        code: 'OUT_OF_ORDER_SEQUENCE',
+        details: { id: 'loader', topic: 't', expected: 2, actual: 3 },
+      })
+      expect(loader.lastSequence()).toBe(1)
+      await loader.sendBatch(['5', '6'], { sequence: 2 })
+      expect(loader.lastSequence()).toBe(3)
+      // Whoever counts nothing has nothing to send again in order.
+      const more = [loader.send('1234'), loader.send('1234')]
+      await expect(loader.send('x')).rejects.toMatchObject({ code: 'BUSY' })
+      await Promise.all(more)
+      await loader.send('y')
+      expect(loader.lastSequence()).toBe(6)
+    }))
+
+  test('what is gathered for a topic is one commit, also when another topic of it was deleted', () =>
+    withTopics(23, async db => {
+      const kept = db.topic<string>('kept', { value: 'string', partitions: 2 })
+      const gone = db.topic<string>('gone', { value: 'string' })
+      const producer = db.producer({ id: 'loader', lingerMs: 100 })
+      const sent = [0, 1].map(partition => producer.send(kept, { value: line(partition), partition }, { sequence: partition }))
+      const refused = producer.send(gone, 'x')
+      refused.catch(() => undefined)
+      await db.deleteTopic('gone')
+      const before = db.stats().commitLog.commits
+      void producer.flush()
+      expect(db.stats().commitLog.commits).toBe(before + 1)
+      expect((await Promise.all(sent)).map(({ offset }) => offset)).toEqual([0, 0])
+      await expect(refused).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    }))
+
   test('opening the name again, here or after a restart, fences the one before', async () => {
     const environment = newEnvironment(20)
     const fenced: ProducerMessage[] = []

@@ -256,6 +256,31 @@ describe('a consumer', () => {
       expect(() => consumer.position(7)).toThrow(RangeError)
     }))
 
+  test('record by record, a seek, a pause and the end count from the next record on, not from the next batch', () =>
+    withTopics(13, async db => {
+      const topic = db.topic<number>('t', { partitions: 2 })
+      for (const partition of [0, 1]) await topic.sendBatch(Array.from({ length: 5 }, (_, i) => ({ value: 10 * partition + i, partition })))
+      const consumer = topic.consume()
+      const seen: number[] = []
+      for await (const { value } of consumer.records()) {
+        seen.push(value as number)
+        if (seen.length === 3) consumer.seek(0, 1)
+        if (seen.length === 5) consumer.pause([0])
+        if (seen.length === 7) {
+          consumer.pause([1])
+          consumer.resume([0])
+        }
+        if (seen.length === 9) consumer.resume([1])
+        if (seen.length === 12)
+          void topic.sendBatch([
+            { value: 15, partition: 1 },
+            { value: 16, partition: 1 },
+          ])
+        if (seen.length === 13) await consumer.close()
+      }
+      expect(seen).toEqual([0, 1, 2, 10, 11, 12, 13, 1, 2, 3, 4, 14, 15])
+    }))
+
   test('reads transactions as its isolation says', () =>
     withTopics(12, async db => {
       const topic = db.topic<string>('t', { value: 'string' })
