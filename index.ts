@@ -141,6 +141,7 @@ export {
   verify,
 } from './engine/index.ts'
 export {
+  type AppendCondition,
   type AppendedBatch,
   type AssignorName,
   type AutoOffsetReset,
@@ -162,6 +163,7 @@ export {
   type GroupState,
   type GroupStats,
   type Isolation,
+  type KeyOptions,
   type MemberDescription,
   murmur2,
   type OffsetSource,
@@ -186,6 +188,7 @@ export {
   type QueueStats,
   type RawBatch,
   type RawSlice,
+  type ReadKeyOptions,
   type ReleaseOptions,
   type ReplayFunction,
   type ReplayOptions,

@@ -14,6 +14,8 @@ export type { FenceReason, GroupDescription, GroupState, MemberDescription } fro
 export type { CommittedPosition, OffsetToCommit, TopicPartition } from './groups/group-transport.ts'
 export type { TopicPartitions } from './groups/partitions.ts'
 export type { PortLike } from './groups/port-messages.ts'
+export type { AppendCondition } from './keys/expected-version.ts'
+export type { KeyOptions, ReadKeyOptions } from './keys/keyed-reads.ts'
 export { murmur2 } from './partition/murmur2.ts'
 export type { Partitioner } from './partition/partitioner.ts'
 export type { Outgoing, Sent } from './produce/outgoing.ts'

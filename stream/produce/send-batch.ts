@@ -3,6 +3,7 @@
  * `max.message.bytes`), all of the call are durable together or not at all.
  */
 import { isVarveError, type LocalLog, type ProducerIdentity, type TopicRecord } from '../../engine/index.ts'
+import { type AppendCondition, versionCheck } from '../keys/expected-version.ts'
 import type { StickyPartition } from '../partition/partitioner.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
 import type { Accumulator } from './accumulator.ts'
@@ -54,10 +55,13 @@ export async function sendBatch<V, K>(
   items: readonly (V | Outgoing<V, K>)[],
   sticky: StickyPartition,
   accumulator: Accumulator,
+  condition?: AppendCondition,
 ): Promise<Sent[]> {
   const { host } = core
   const batches = gatherByPartition(core, items, sticky, host.environment.clock.now())
   if (batches.length === 0) return []
+  const expected = versionCheck(core, batches, condition)
+  await expected?.index.built
   const { compression } = core.options
   const options = compression === undefined ? {} : { compression }
   for (;;) {
@@ -67,6 +71,7 @@ export async function sendBatch<V, K>(
       continue
     }
     try {
+      expected?.check()
       const committed = host.commit(commit => {
         for (const { log, records } of batches) commit.appendRecords(log, records, options)
       })

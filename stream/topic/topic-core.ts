@@ -14,6 +14,8 @@ import {
 } from '../../engine/index.ts'
 import { type TopicCodec, topicCodecOf } from '../codec/topic-codec.ts'
 import type { StreamHost } from '../host.ts'
+import type { KeyIndex } from '../keys/key-index.ts'
+import { INDEXED_KEY_BYTES_MAX } from '../keys/key-rows.ts'
 import { isInternalTopic, partitionLogName, topicOfLogName } from '../names.ts'
 import { type Partitioner, partitionOfKey, type StickyPartition } from '../partition/partitioner.ts'
 import type { Outgoing } from '../produce/outgoing.ts'
@@ -37,6 +39,8 @@ export class TopicCore<V = unknown, K = unknown> {
   readonly id: number
   /** Of this database's own; never changes. */
   readonly isInternal: boolean
+  /** Kept by `Topics` while the topic has the option. */
+  keyIndex: KeyIndex | undefined
   #definition: DefinedLog
   #partitions: LocalLog[] = []
   #keyNames: readonly string[] | undefined
@@ -146,6 +150,7 @@ export class TopicCore<V = unknown, K = unknown> {
     const keyBytes = key === undefined || key === null ? null : this.#keys.encode(key)
     const valueBytes = value === null ? null : this.#values.encode(value)
     if (keyBytes === null && isCompacted(this.#options)) throw invalidRecord(this.name, 'a record of a compacted topic must have a key')
+    if (this.keyIndex !== undefined && keyBytes !== null) this.#checkIndexedKey(keyBytes)
     const size = this.#checkSize(keyBytes, valueBytes, headers)
     return {
       partition: this.#partitionOf(partition, key ?? null, keyBytes, value, sticky, size),
@@ -196,6 +201,17 @@ export class TopicCore<V = unknown, K = unknown> {
     if (timestamp > now + ahead)
       throw invalidRecord(this.name, `timestamp ${timestamp} is more than timestampAheadMsMax (${ahead} ms) in the future`)
     return timestamp
+  }
+
+  #checkIndexedKey(key: string | Uint8Array): void {
+    if (key.length * 3 <= INDEXED_KEY_BYTES_MAX || byteLength(key) <= INDEXED_KEY_BYTES_MAX) return
+    throw new VarveError(
+      'TOO_LARGE',
+      `topic ${this.name}: keys of a topic with an index of keys have at most ${INDEXED_KEY_BYTES_MAX} bytes`,
+      {
+        details: { topic: this.name, limit: 'key', expected: INDEXED_KEY_BYTES_MAX, actual: byteLength(key) },
+      },
+    )
   }
 
   #checkSize(key: string | Uint8Array | null, value: string | Uint8Array | null, headers: readonly RecordHeader[] | undefined): number {

@@ -30,6 +30,11 @@ export interface ChangeableTopicOptions {
   readonly recordBytesMax?: number | undefined
   /** A record stamped further in the future than this is refused, milliseconds. Default 1 h (Kafka's `message.timestamp.after.max.ms`). */
   readonly timestampAheadMsMax?: number | undefined
+  /**
+   * Keep an index of keys: where the records of each lie, for `expectedVersion`, `version`, `latest` and `readKey`. Switched on for a topic with records, it is
+   * built from them first (`ready()`); off removes it. Costs a row of a store for each record, written behind the appends. Default false.
+   */
+  readonly keyIndex?: boolean | undefined
   /** Compaction: how long tombstones and markers stay after their first cleaning, milliseconds. Default 24 h. */
   readonly deleteRetentionMs?: number | undefined
   /** Compaction runs when at least this share of a partition's sealed bytes was never cleaned, 0 to 1. Default 0.5. */
@@ -71,6 +76,7 @@ export interface StoredTopicOptions {
   readonly compression?: CompressionName
   readonly recordBytesMax?: number
   readonly timestampAheadMsMax?: number
+  readonly keyIndex?: boolean
   readonly deleteRetentionMs?: number
   readonly dirtyRatioMin?: number
   readonly compactionLagMsMin?: number
@@ -88,6 +94,7 @@ const changeableNames = [
   'compression',
   'recordBytesMax',
   'timestampAheadMsMax',
+  'keyIndex',
   'deleteRetentionMs',
   'dirtyRatioMin',
   'compactionLagMsMin',
@@ -139,7 +146,7 @@ function checkNames(options: unknown, names: ReadonlySet<string>): { readonly [n
 }
 
 function checkChangeable(options: { readonly [name: string]: unknown }): void {
-  const { retention, compression, recordBytesMax, dirtyRatioMin } = options
+  const { retention, compression, recordBytesMax, keyIndex, dirtyRatioMin } = options
   if (retention !== undefined) {
     if (typeof retention !== 'object' || retention === null) throw new TypeError(`retention must be an object, got ${String(retention)}`)
     for (const name of Object.keys(retention))
@@ -152,6 +159,8 @@ function checkChangeable(options: { readonly [name: string]: unknown }): void {
     throw new TypeError(`compression must be one of ${compressions.join(', ')}, got ${String(compression)}`)
   if (recordBytesMax !== undefined && !(Number.isInteger(recordBytesMax) && (recordBytesMax as number) > 0))
     throw new RangeError(`recordBytesMax must be a positive integer, got ${String(recordBytesMax)}`)
+  if (keyIndex !== undefined && typeof keyIndex !== 'boolean')
+    throw new TypeError(`keyIndex must be true or false, got ${String(keyIndex)}`)
   if (dirtyRatioMin !== undefined && !((dirtyRatioMin as number) >= 0 && (dirtyRatioMin as number) <= 1))
     throw new RangeError(`dirtyRatioMin must be a number from 0 to 1, got ${String(dirtyRatioMin)}`)
   for (const name of ['timestampAheadMsMax', 'deleteRetentionMs', 'compactionLagMsMin', 'compactionLagMsMax'] as const)
@@ -254,6 +263,8 @@ function defaultOf(name: string): unknown {
       return 0.5
     case 'compactionLagMsMin':
       return 0
+    case 'keyIndex':
+      return false
     default:
       return undefined
   }

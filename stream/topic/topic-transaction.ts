@@ -7,6 +7,7 @@
  */
 import { type Transaction, VarveError } from '../../engine/index.ts'
 import type { CommitOptions } from '../consume/consumed-batch.ts'
+import { type AppendCondition, type VersionCheck, versionCheck } from '../keys/expected-version.ts'
 import { StickyPartition } from '../partition/partitioner.ts'
 import type { Outgoing } from '../produce/outgoing.ts'
 import { gatherByPartition, type PartitionBatch } from '../produce/send-batch.ts'
@@ -16,10 +17,13 @@ import type { Topics } from './topics.ts'
 
 /** A topic within a transaction. */
 export interface TransactionTopic<V = unknown, K = unknown> {
-  /** Sends when the transaction commits; the offset is known only then. TypeError, RangeError, TOO_LARGE, INVALID_RECORD. */
-  send(record: V | Outgoing<V, K>): void
+  /**
+   * Sends when the transaction commits; the offset is known only then. `expectedVersion` is compared with what is there before the transaction, in the turn of its
+   * commit: CONFLICT, and nothing is written. TypeError, RangeError, TOO_LARGE, INVALID_RECORD.
+   */
+  send(record: V | Outgoing<V, K>, condition?: AppendCondition): void
   /** Sends several records when the transaction commits. */
-  sendBatch(records: readonly (V | Outgoing<V, K>)[]): void
+  sendBatch(records: readonly (V | Outgoing<V, K>)[], condition?: AppendCondition): void
 }
 
 /** What the body of a transaction gets: the engine's verbs, and topics. */
@@ -43,6 +47,7 @@ class ExtendedTransaction implements TopicTransaction {
   readonly #tx: Transaction
   readonly #topics: Topics
   readonly #batches: { readonly core: TopicCore; readonly batch: PartitionBatch }[] = []
+  readonly #checks: VersionCheck[] = []
   readonly #sticky: StickyPartition
 
   constructor(tx: Transaction, topics: Topics) {
@@ -55,12 +60,13 @@ class ExtendedTransaction implements TopicTransaction {
   topic<V, K>(topic: Topic<V, K>): TransactionTopic<V, K> {
     const core = coreOfTopic(topic)
     core.assertUsable()
-    const sendBatch = (records: readonly (V | Outgoing<V, K>)[]): void => {
-      for (const batch of gatherByPartition(core, records, this.#sticky, this.#topics.host.environment.clock.now())) {
-        this.#batches.push({ core: core as unknown as TopicCore, batch })
-      }
+    const sendBatch = (records: readonly (V | Outgoing<V, K>)[], condition?: AppendCondition): void => {
+      const batches = gatherByPartition(core, records, this.#sticky, this.#topics.host.environment.clock.now())
+      const check = versionCheck(core, batches, condition)
+      if (check !== undefined) this.#checks.push(check)
+      for (const batch of batches) this.#batches.push({ core: core as unknown as TopicCore, batch })
     }
-    return { send: record => sendBatch([record]), sendBatch }
+    return { send: (record, condition) => sendBatch([record], condition), sendBatch }
   }
 
   /** In the turn of the commit. */
@@ -74,6 +80,7 @@ class ExtendedTransaction implements TopicTransaction {
         details: { limit: 'tailBytesMax' },
       })
     }
+    for (const { check } of this.#checks) check()
     const byLog = new Map<PartitionBatch['log'], { readonly core: TopicCore; readonly batch: PartitionBatch }>()
     for (const { core, batch } of this.#batches) {
       const known = byLog.get(batch.log)

@@ -3,6 +3,9 @@ import type { LocalLog, VarveError } from '../../engine/index.ts'
 import { type ConsumeOptions, Consumer } from '../consume/consumer.ts'
 import type { GroupConsumeOptions } from '../consume/group-consume-options.ts'
 import type { GroupConsumer } from '../consume/group-consumer.ts'
+import type { ConsumedRecord } from '../fetch/consumed-record.ts'
+import type { AppendCondition } from '../keys/expected-version.ts'
+import { type KeyOptions, latestOf, type ReadKeyOptions, readKey, versionOf } from '../keys/keyed-reads.ts'
 import { StickyPartition } from '../partition/partitioner.ts'
 import type { Outgoing, Sent } from '../produce/outgoing.ts'
 import type { TopicProducer } from '../produce/producer.ts'
@@ -57,16 +60,19 @@ export class Topic<V = unknown, K = string> {
     return this.#opened().partitionCount
   }
 
-  /** Resolves when the topic's definition is durable; rejects with DEFINITION_MISMATCH and the like. */
-  ready(): Promise<void> {
-    return this.#ready
+  /** Resolves when the topic's definition is durable and its index of keys, if it has one, is built; rejects with DEFINITION_MISMATCH and the like. */
+  async ready(): Promise<void> {
+    await this.#ready
+    await this.#core?.keyIndex?.built
   }
 
   /**
    * Appends a record: a value, or `{ key, value, headers, timestamp, partition }`. Resolves when it is durable by the database's word. Sends of one turn become one
-   * batch a partition; those of one partition keep their order. TypeError, RangeError, TOO_LARGE, INVALID_RECORD, BUSY, POISONED, CLOSED, NOT_FOUND.
+   * batch a partition; those of one partition keep their order. With `expectedVersion` only if that is its key's version, checked in the turn of the commit: CONFLICT.
+   * TypeError, RangeError, TOO_LARGE, INVALID_RECORD, BUSY, POISONED, CLOSED, NOT_FOUND.
    */
-  send(record: V | Outgoing<V, K>): Promise<Sent> {
+  send(record: V | Outgoing<V, K>, condition?: AppendCondition): Promise<Sent> {
+    if (condition !== undefined) return this.sendBatch([record], condition).then(([sent]) => sent as Sent)
     try {
       const core = this.#opened()
       const { partition, record: outgoing } = core.outgoing(record, this.#sticky, this.#topics.host.environment.clock.now())
@@ -81,8 +87,28 @@ export class Topic<V = unknown, K = string> {
   }
 
   /** Appends many records as one commit, in the turn of the call: all or nothing. Resolves in their order. Errors as `send`. */
-  async sendBatch(records: readonly (V | Outgoing<V, K>)[]): Promise<Sent[]> {
-    return await sendBatch(this.#opened(), records, this.#sticky, this.#topics.accumulator)
+  async sendBatch(records: readonly (V | Outgoing<V, K>)[], condition?: AppendCondition): Promise<Sent[]> {
+    return await sendBatch(this.#opened(), records, this.#sticky, this.#topics.accumulator, condition)
+  }
+
+  // --- by key: topics with `keyIndex` ------------------------------------------------------------------------------------------------------
+
+  /**
+   * The version of a key: the offset of its newest record that the topic has, a tombstone included, or -1. What `expectedVersion` is compared with. TypeError
+   * without `keyIndex`, NOT_READY while the index is built.
+   */
+  version(key: K, options?: KeyOptions): number {
+    return versionOf(this.#opened(), key, options)
+  }
+
+  /** The newest record of a key, a tombstone (value null) included; undefined when there is none. Sees every append at once. Errors as `version`. */
+  latest(key: K, options?: KeyOptions): ConsumedRecord<V, K> | undefined {
+    return latestOf(this.#opened(), key, options)
+  }
+
+  /** The records of a key in order: the event stream of an aggregate. Synchronous, sees every append at once. Errors as `version`. */
+  readKey(key: K, options?: ReadKeyOptions): IterableIterator<ConsumedRecord<V, K>> {
+    return readKey(this.#opened(), key, options)
   }
 
   /** A producer of this topic with bounds of its own, and with an identity if asked for; see `ProducerOptions`. Closed with the database. */

@@ -8,6 +8,8 @@
  */
 import { type DefinedLog, isVarveError, type LocalLog, type LogDefinition, storeLogPrefix, VarveError } from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
+import { KeyIndex } from '../keys/key-index.ts'
+import { keyIndexLogs } from '../keys/key-index-store.ts'
 import { checkTopicName, isInternalTopic, partitionLogName, topicLogName, topicOfLogName } from '../names.ts'
 import { offsetsTopic } from '../offsets/group-offsets.ts'
 import { Accumulator } from '../produce/accumulator.ts'
@@ -89,7 +91,8 @@ export class Topics {
   close(): Promise<void> | undefined {
     this.upkeep.stop()
     const tables = [...this.#tables.values()].map(table => table.close())
-    const ends = [this.#groups?.close(), this.#queues?.close(), ...tables].filter(left => left !== undefined)
+    const indexes = [...this.#cores.values()].map(({ keyIndex }) => keyIndex?.close())
+    const ends = [this.#groups?.close(), this.#queues?.close(), ...tables, ...indexes].filter(left => left !== undefined)
     return ends.length === 0 ? this.#producers?.close() : Promise.all(ends).then(() => this.#producers?.close())
   }
 
@@ -209,6 +212,8 @@ export class Topics {
     const names = this.#logsOf(name)
     const table = storeLogPrefix + tableStoreName(core.id)
     if (this.host.get(table) !== undefined) names.push(table)
+    void core.keyIndex?.close()
+    names.push(...keyIndexLogs(this.host, core.id))
     const dropped = this.host.drop(names)
     if (this.host.get(topicLogName(name)) === undefined) {
       core.markDropped()
@@ -250,6 +255,10 @@ export class Topics {
     if (partitions < core.partitionCount)
       throw new RangeError(`partitions must not be fewer than the ${core.partitionCount} that topic ${core.name} has, got ${partitions}`)
     if (partitions === core.partitionCount) return
+    if (core.keyIndex !== undefined) {
+      const message = `partitions cannot grow while topic ${core.name} keeps an index of keys: keys would move, and their versions with them`
+      throw new TypeError(`${message}; alter it with keyIndex: false first`)
+    }
     const fresh: LogDefinition[] = []
     for (let i = core.partitionCount; i < partitions; i++) fresh.push(partitionDefinition(core.name, i, core.options))
     // Logs without a definition that counts them are taken up when it is tried again.
@@ -266,7 +275,20 @@ export class Topics {
     core.assertUsable()
     const redefined = this.#redefine(core, alteredOptions(core.options, change))
     this.upkeep.wake(core.options)
+    const dropped = this.#keepKeyIndex(core)
     await redefined
+    await dropped
+  }
+
+  /** Begins or ends the topic's index of keys, as its options say. */
+  #keepKeyIndex(core: TopicCore): Promise<void> | undefined {
+    const { keyIndex } = core
+    if (core.options.keyIndex === true) {
+      core.keyIndex ??= new KeyIndex(this.host, core)
+      return undefined
+    }
+    core.keyIndex = undefined
+    return keyIndex?.drop()
   }
 
   /** Hides the records of a partition below `offset`. Resolves when durable. */
@@ -348,6 +370,7 @@ export class Topics {
     const core = new TopicCore(this.host, definition, options as unknown as TopicOptions | undefined)
     this.upkeep.wake(core.options)
     this.#cores.set(definition.id, core)
+    this.#keepKeyIndex(core)
     return core
   }
 }
