@@ -15,9 +15,13 @@ import { MsgpackFields } from './msgpack-fields.ts'
 /** What decodes a row; of a store's or a topic's codec. */
 export interface RowCodec {
   readonly name: string
+  /** Of the codec 'msgpack-structures', the lists of keys that values refer to by number, as many as there are by now. */
+  readonly structures?: readonly (readonly string[])[] | undefined
   /** The value in `bytes[start, end)`, independent of them. */
   decode(bytes: Uint8Array, start: number, end: number): unknown
 }
+
+const fieldCodecs: ReadonlySet<string> = new Set(['msgpack', 'msgpack-structures', 'json'])
 
 interface FieldReader {
   source(bytes: Uint8Array): void
@@ -65,10 +69,15 @@ export class EncodedReader {
     return this.#read(range, this.#readerOf([path], builders), builders)[0] as Vector
   }
 
+  /** Whether fields are taken out of the bytes; else rows are decoded first. */
+  get readsFields(): boolean {
+    return fieldCodecs.has(this.codec.name)
+  }
+
   #readerOf(paths: readonly string[], builders: readonly VectorBuilder[]): FieldReader | undefined {
-    if (this.codec.name === 'msgpack') return new MsgpackFields(fieldTree(paths), builders, this.codec)
-    if (this.codec.name === 'json') return new JsonFields(fieldTree(paths), builders)
-    return undefined
+    if (!this.readsFields) return undefined
+    const tree = fieldTree(paths)
+    return this.codec.name === 'json' ? new JsonFields(tree, builders) : new MsgpackFields(tree, builders, this.codec)
   }
 
   #read(range: EncodedRange, fields: FieldReader | undefined, builders: readonly VectorBuilder[]): readonly Vector[] {
@@ -101,7 +110,7 @@ export class EncodedRows implements ChunkData {
     let vector = this.#vectors.get(path)
     if (vector !== undefined) return vector
     if (path.startsWith('@')) vector = this.#meta?.(path) ?? nullVector(this.size)
-    else if (path !== '' && (this.#reader.codec.name === 'msgpack' || this.#reader.codec.name === 'json')) {
+    else if (path !== '' && this.#reader.readsFields) {
       const { paths } = this.#reader
       if (paths.includes(path)) {
         const vectors = this.#reader.take(this.range)

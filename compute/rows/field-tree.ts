@@ -9,11 +9,13 @@ export interface FieldNode {
   /** Number of the builder that takes this field; -1: only what lies in it is wanted. */
   leaf: number
   readonly children: FieldNode[]
+  /** By number of a structure, the children at the positions of its keys; filled by `MsgpackFields` as it meets them. */
+  readonly places: (readonly (FieldNode | undefined)[])[]
 }
 
 /** `paths[i]` is leaf i. The path '' is no field and has no place here. */
 export function fieldTree(paths: readonly string[]): FieldNode {
-  const root: FieldNode = { name: new Uint8Array(0), leaf: -1, children: [] }
+  const root: FieldNode = { name: new Uint8Array(0), leaf: -1, children: [], places: [] }
   const utf8 = new TextEncoder()
   for (const [leaf, path] of paths.entries()) {
     let node = root
@@ -21,7 +23,7 @@ export function fieldTree(paths: readonly string[]): FieldNode {
       const name = utf8.encode(text)
       let child = node.children.find(one => Buffer.compare(one.name, name) === 0)
       if (child === undefined) {
-        child = { name, leaf: -1, children: [] }
+        child = { name, leaf: -1, children: [], places: [] }
         node.children.push(child)
       }
       node = child

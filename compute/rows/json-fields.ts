@@ -3,7 +3,7 @@
  * without escapes are taken where they lie; everything else goes through `JSON.parse`.
  *
  * What is stepped over is not checked beyond the balance of quotes and brackets, and a name that an object has twice counts where it stands first. Text that ends inside a
- * value, or where a value cannot be, is CORRUPT with its position. A row that is no object has no fields.
+ * value, or where a value cannot be, is CORRUPT with its position. A row that is neither object nor list has no fields.
  */
 import { assert, damagedBytes, readText } from '../../engine/index.ts'
 import type { VectorBuilder } from '../vector/vector-builder.ts'
@@ -30,6 +30,9 @@ export class JsonFields {
   readonly #builders: readonly VectorBuilder[]
   #bytes: Uint8Array = new Uint8Array(0)
   #end = 0
+  /** Number of the row in the builders. */
+  #row = 0
+  /** Wanted fields of the row that were not found yet. */
   #missing = 0
   /** Whether the string that `#stringEnd` passed has escapes. */
   #escaped = false
@@ -50,11 +53,14 @@ export class JsonFields {
     const first = builders[0] as VectorBuilder
     assert(builders.length > 0, 'some field is wanted')
     const row = first.size
+    this.#row = row
     this.#missing = builders.length
     this.#end = end
     if (end > start) {
       const at = this.#space(start)
-      if (this.#bytes[at] === OPEN_OBJECT) this.#object(this.#root, at, 0)
+      const opening = at < end ? this.#bytes[at] : undefined
+      if (opening === OPEN_OBJECT) this.#object(this.#root, at, 0)
+      else if (opening === OPEN_LIST) this.#list(this.#root, at, 0)
     }
     if (this.#missing > 0) for (const builder of builders) if (builder.size === row) builder.null()
   }
@@ -100,12 +106,14 @@ export class JsonFields {
   #take(node: FieldNode, at: number, depth: number): number {
     let end = -2
     if (node.leaf >= 0) {
-      end = this.#add(this.#builders[node.leaf] as VectorBuilder, at)
+      const builder = this.#builders[node.leaf] as VectorBuilder
+      if (builder.size > this.#row) return this.#skip(at)
+      end = this.#add(builder, at)
       if (--this.#missing === 0) return -1
     }
     if (node.children.length > 0) {
       if (depth > depthMax) throw damagedBytes('value nests too deep', at)
-      const first = this.#bytes[at]
+      const first = at < this.#end ? this.#bytes[at] : undefined
       if (first === OPEN_OBJECT) return this.#object(node, at, depth + 1)
       if (first === OPEN_LIST) return this.#list(node, at, depth + 1)
     }

@@ -2,8 +2,11 @@
  * Fields out of MessagePack without decoding the rows: finds the wanted keys of the outer map (and of maps and lists in it), puts numbers, truth values and ranges of text
  * into builders, and lets the codec decode what is none of these. What is not wanted is only stepped over.
  *
- * Bytes come from checked blocks and batches; a value that is no MessagePack all the same is CORRUPT and never read beyond its end.
- * A row that is no map has no fields.
+ * Objects may be records, which name a structure, a list of keys that many values share, and have values alone (docs/FORMAT.md, "structured object"): then the structure
+ * says once for all of them which positions are wanted.
+ *
+ * Bytes come from checked blocks and batches; a value that is no MessagePack all the same is CORRUPT and never read beyond its end. A row that is neither map nor list
+ * has no fields; of a key that a map has twice the first counts.
  */
 import { assert, damagedBytes } from '../../engine/index.ts'
 import type { VectorBuilder } from '../vector/vector-builder.ts'
@@ -16,9 +19,13 @@ export class MsgpackFields {
   readonly #root: FieldNode
   readonly #builders: readonly VectorBuilder[]
   readonly #codec: RowCodec
+  /** Whether bytes 40 to 7F begin records; else they are numbers. */
+  readonly #hasRecords: boolean
   #bytes: Uint8Array = new Uint8Array(0)
   #view: DataView = new DataView(new ArrayBuffer(0))
   #end = 0
+  /** Number of the row in the builders. */
+  #row = 0
   /** Wanted fields of the row that were not found yet. */
   #missing = 0
 
@@ -26,6 +33,7 @@ export class MsgpackFields {
     this.#root = root
     this.#builders = builders
     this.#codec = codec
+    this.#hasRecords = codec.name === 'msgpack-structures'
   }
 
   /** Rows that follow lie in `bytes`. */
@@ -40,6 +48,7 @@ export class MsgpackFields {
     const first = builders[0] as VectorBuilder
     assert(builders.length > 0, 'some field is wanted')
     const row = first.size
+    this.#row = row
     this.#missing = builders.length
     if (end > start) {
       this.#end = end
@@ -63,8 +72,8 @@ export class MsgpackFields {
     } else if (tag === 0xdf) {
       count = this.#u32(at + 1)
       position = at + 5
-    } else if ((tag >= 0x90 && tag <= 0x9f) || tag === 0xdc || tag === 0xdd) return depth === 0 ? this.#end : this.#list(node, at, depth)
-    else return this.#skip(at, depth)
+    } else if ((tag >= 0x90 && tag <= 0x9f) || tag === 0xdc || tag === 0xdd) return this.#list(node, at, depth)
+    else return this.#isRecord(tag) ? this.#record(node, at, depth) : this.#skip(at, depth)
     for (let i = 0; i < count; i++) {
       const key = bytes[position] as number
       let size: number
@@ -73,7 +82,7 @@ export class MsgpackFields {
         size = key & 0x1f
         start = position + 1
       } else if (key === 0xd9) {
-        size = bytes[position + 1] as number
+        size = this.#u8(position + 1)
         start = position + 2
       } else if (key === 0xda) {
         size = this.#u16(position + 1)
@@ -92,6 +101,53 @@ export class MsgpackFields {
     return position
   }
 
+  /** As `#inside`, of a record. */
+  #record(node: FieldNode, at: number, depth: number): number {
+    const number = this.#structureNumber(at)
+    const places = node.places[number] ?? this.#place(node, number, at)
+    let position = this.#afterStructure(at)
+    for (let i = 0; i < places.length; i++) {
+      const child = places[i]
+      position = child === undefined ? this.#skip(position, depth) : this.#take(child, position, depth)
+      if (position < 0) return position
+      if (position > this.#end) throw this.#cutOff(position)
+    }
+    return position
+  }
+
+  /** Works out which children of `node` lie where in objects of a structure. */
+  #place(node: FieldNode, number: number, at: number): readonly (FieldNode | undefined)[] {
+    const places = this.#keysOf(number, at).map(key => {
+      const name = Buffer.from(key)
+      return childNamed(node, name, 0, name.length)
+    })
+    node.places[number] = places
+    return places
+  }
+
+  /** Structures grow while values are written, so the codec is asked each time. */
+  #keysOf(number: number, at: number): readonly string[] {
+    const keys = this.#codec.structures?.[number]
+    if (keys === undefined) throw damagedBytes('structure of the value is not known', at, { actual: number })
+    return keys
+  }
+
+  #isRecord(tag: number): boolean {
+    return this.#hasRecords && tag >= 0x40 && tag <= 0x7f
+  }
+
+  #structureNumber(at: number): number {
+    const tag = this.#bytes[at] as number
+    if (tag < 0x60) return tag - 0x40
+    const high = this.#u8(at + 1)
+    if (high !== 0) throw damagedBytes('structure of the value is not known', at, { actual: high })
+    return tag - 0x40
+  }
+
+  #afterStructure(at: number): number {
+    return at + ((this.#bytes[at] as number) < 0x60 ? 1 : 2)
+  }
+
   #list(node: FieldNode, at: number, depth: number): number {
     const tag = this.#bytes[at] as number
     const count = tag === 0xdc ? this.#u16(at + 1) : tag === 0xdd ? this.#u32(at + 1) : tag & 0x0f
@@ -108,10 +164,14 @@ export class MsgpackFields {
   #take(node: FieldNode, at: number, depth: number): number {
     let end = 0
     if (node.leaf >= 0) {
-      end = this.#add(this.#builders[node.leaf] as VectorBuilder, at, depth)
+      const builder = this.#builders[node.leaf] as VectorBuilder
+      // A key that comes a second time in one map, as foreign bytes may have it.
+      if (builder.size > this.#row) return this.#skip(at, depth)
+      end = this.#add(builder, at, depth)
       if (--this.#missing === 0) return -1
     }
     if (node.children.length === 0) return end
+    if (at >= this.#end) throw this.#cutOff(at)
     if (depth > depthMax) throw damagedBytes('value nests too deep', at)
     return this.#inside(node, at, depth + 1)
   }
@@ -121,7 +181,7 @@ export class MsgpackFields {
     const view = this.#view
     if (at >= this.#end) throw this.#cutOff(at)
     const tag = bytes[at] as number
-    if (tag < 0x80) {
+    if (tag < 0x80 && !this.#isRecord(tag)) {
       builder.number(tag)
       return at + 1
     }
@@ -170,7 +230,7 @@ export class MsgpackFields {
         builder.number(view.getInt32(at + 1))
         return at + 5
       case 0xd9:
-        return this.#text(builder, at + 2, bytes[at + 1] as number)
+        return this.#text(builder, at + 2, this.#u8(at + 1))
       case 0xda:
         return this.#text(builder, at + 3, this.#u16(at + 1))
       case 0xdb:
@@ -196,7 +256,10 @@ export class MsgpackFields {
   #skip(at: number, depth: number): number {
     const tag = this.#bytes[at] as number
     let end: number
-    if (tag < 0x80 || tag >= 0xe0) end = at + 1
+    if (this.#isRecord(tag)) {
+      const count = this.#keysOf(this.#structureNumber(at), at).length
+      end = this.#skipMany(this.#afterStructure(at), count, depth)
+    } else if (tag < 0x80 || tag >= 0xe0) end = at + 1
     else if (tag >= 0xa0 && tag <= 0xbf) end = at + 1 + (tag & 0x1f)
     else if (tag <= 0x8f) end = this.#skipMany(at + 1, 2 * (tag & 0x0f), depth)
     else if (tag <= 0x9f) end = this.#skipMany(at + 1, tag & 0x0f, depth)
@@ -227,7 +290,7 @@ export class MsgpackFields {
         return at + 9
       case 0xc4:
       case 0xd9:
-        return at + 2 + (this.#bytes[at + 1] as number)
+        return at + 2 + this.#u8(at + 1)
       case 0xc5:
       case 0xda:
         return at + 3 + this.#u16(at + 1)
@@ -235,7 +298,7 @@ export class MsgpackFields {
       case 0xdb:
         return at + 5 + this.#u32(at + 1)
       case 0xc7:
-        return at + 3 + (this.#bytes[at + 1] as number)
+        return at + 3 + this.#u8(at + 1)
       case 0xc8:
         return at + 4 + this.#u16(at + 1)
       case 0xc9:
@@ -264,6 +327,11 @@ export class MsgpackFields {
     let position = at
     for (let i = 0; i < count; i++) position = this.#skip(position, depth + 1)
     return position
+  }
+
+  #u8(at: number): number {
+    if (at >= this.#end) throw this.#cutOff(at)
+    return this.#bytes[at] as number
   }
 
   #u16(at: number): number {

@@ -26,6 +26,8 @@ export interface ValueCodec<V = unknown> {
    * memory. Missing: the codec is none of texts.
    */
   decodeAscii?(text: string, start: number, end: number): V | undefined
+  /** Lists of keys that values refer to by number (docs/FORMAT.md, "Values"). Missing: values refer to none. */
+  readonly structures?: ValueStructures | undefined
   /** A codec in which a value has one encoding, where this one may have several. Missing: it is this one. */
   readonly plain?: ValueCodec<V> | undefined
 }

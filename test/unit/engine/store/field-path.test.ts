@@ -13,8 +13,8 @@ test('names lead into objects, numbers into arrays', () => {
   expect(at(value, 'none')).toBeNull()
 })
 
-test('nothing is found in prototypes, beyond arrays, in primitives', () => {
-  const value = { list: ['a'], text: 'abc', none: null }
+test('nothing is found in prototypes, beyond arrays, in primitives and bytes', () => {
+  const value = { list: ['a'], text: 'abc', none: null, bytes: Uint8Array.of(1) }
   for (const path of [
     'constructor',
     'toString',
@@ -26,6 +26,7 @@ test('nothing is found in prototypes, beyond arrays, in primitives', () => {
     'text.0',
     'text.length',
     'none.x',
+    'bytes.0',
     'x.y',
   ])
     expect(at(value, path), path).toBeUndefined()
