@@ -153,6 +153,7 @@ export {
   type ConsumeFrom,
   type ConsumeOptions,
   Consumer,
+  type ExpiredRecords,
   type FenceReason,
   type GroupConsumeOptions,
   GroupConsumer,

@@ -7,6 +7,7 @@ export type { AutoOffsetReset, GroupConsumeOptions, PartitionsListener } from '.
 export { GroupConsumer, type GroupRawBatch } from './consume/group-consumer.ts'
 export { openConsumer, type PortConsumerOptions } from './consume/open-consumer.ts'
 export { ConsumedRecord } from './fetch/consumed-record.ts'
+export type { ExpiredRecords } from './fetch/expiry.ts'
 export type { Isolation, RawSlice } from './fetch/partition-fetcher.ts'
 export type { AssignorName } from './groups/assignors.ts'
 export type { GroupPartition, GroupReport, GroupStats, ResetTo } from './groups/group-host.ts'

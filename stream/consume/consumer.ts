@@ -5,6 +5,7 @@
  */
 
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
+import { checkExpired, type ExpiredRecords } from '../fetch/expiry.ts'
 import { FetchSession, type Polled } from '../fetch/fetch-session.ts'
 import { type Isolation, PartitionFetcher, type RawSlice } from '../fetch/partition-fetcher.ts'
 import { offsetOfPlace, type Place } from '../fetch/place.ts'
@@ -24,6 +25,8 @@ export interface ConsumeOptions {
   readonly from?: ConsumeFrom | undefined
   /** 'read_committed' (default): nothing of open or aborted transactions. */
   readonly isolation?: Isolation | undefined
+  /** Records whose `ttlMs` or `expiresAt` is over: 'skip' (default) or 'include'. Of `raw()` all. */
+  readonly expired?: ExpiredRecords | undefined
   /** 'end': stop behind what is there when the consumer is made. Default: go on for ever. */
   readonly until?: 'end' | undefined
   /** Ends the loop, without an error. */
@@ -43,7 +46,16 @@ export interface RawBatch extends RawSlice {
 
 const maxRecordsDefault = 10_000
 const maxBytesDefault = 1024 * 1024
-const optionNames: ReadonlySet<string> = new Set(['partitions', 'from', 'isolation', 'until', 'signal', 'maxRecords', 'maxBytes'])
+const optionNames: ReadonlySet<string> = new Set([
+  'partitions',
+  'from',
+  'isolation',
+  'expired',
+  'until',
+  'signal',
+  'maxRecords',
+  'maxBytes',
+])
 
 /** Reads partitions of topics; see `Topic`. */
 export class Consumer<V = unknown, K = unknown> implements AsyncIterable<ConsumedBatch<V, K>> {
@@ -60,13 +72,14 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
     checkConsumeOptions(options)
     this.#timers = topics.host.environment.timers
     this.#options = options
+    const clock = options.expired === 'include' ? undefined : topics.host.environment.clock
     for (const core of cores) {
       const partitions = options.partitions ?? Array.from({ length: core.partitionCount }, (_, partition) => partition)
       for (const partition of partitions) {
         const log = core.partition(partition)
         const source = { topic: core.name, partition, keys: core.keys, values: core.values }
         const position = startOf(log, options.from ?? 'earliest')
-        const fetcher = new PartitionFetcher<V, K>(log, source, position, options.isolation ?? 'read_committed')
+        const fetcher = new PartitionFetcher<V, K>(log, source, position, options.isolation ?? 'read_committed', clock)
         this.#session.add(fetcher as unknown as PartitionFetcher)
         if (options.until === 'end') this.#ends.set(fetcher as unknown as PartitionFetcher, fetcher.bound)
       }
@@ -228,6 +241,7 @@ function checkConsumeOptions(options: unknown): asserts options is ConsumeOption
   }
   if (isolation !== undefined && isolation !== 'read_committed' && isolation !== 'read_uncommitted')
     throw new TypeError(`isolation must be 'read_committed' or 'read_uncommitted', got ${String(isolation)}`)
+  checkExpired((options as ConsumeOptions).expired)
   if (until !== undefined && until !== 'end') throw new TypeError(`until must be 'end', got ${String(until)}`)
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError(`signal must be an AbortSignal, got ${String(signal)}`)
   for (const [name, value] of [

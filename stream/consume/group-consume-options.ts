@@ -1,4 +1,5 @@
 /** Options of `topic.consume({ group })` and `db.consumer({ group })`, resolved once. */
+import { checkExpired, type ExpiredRecords } from '../fetch/expiry.ts'
 import type { Isolation } from '../fetch/partition-fetcher.ts'
 import { type AssignorName, isAssignorName } from '../groups/assignors.ts'
 import { checkInteger } from '../groups/group-options.ts'
@@ -33,6 +34,8 @@ export interface GroupConsumeOptions {
   readonly autoCommit?: boolean | { readonly intervalMs: number } | undefined
   /** 'read_committed' (default): nothing of open or aborted transactions. */
   readonly isolation?: Isolation | undefined
+  /** Records whose `ttlMs` or `expiresAt` is over: 'skip' (default) or 'include'. Of `raw()` all. */
+  readonly expired?: ExpiredRecords | undefined
   /** Called with partitions that this consumer now has, before their first record; a place for `seek`. */
   readonly onAssigned?: PartitionsListener | undefined
   /** Called with partitions that it gives up, while it may still commit them. */
@@ -64,6 +67,7 @@ const names: ReadonlySet<string> = new Set([
     'autoOffsetReset',
     'autoCommit',
     'isolation',
+    'expired',
     'onAssigned',
     'onRevoked',
     'onLost',
@@ -82,6 +86,7 @@ export interface ResolvedGroupConsume {
   /** undefined: never. */
   readonly autoCommitMs: number | undefined
   readonly isolation: Isolation
+  readonly expired: ExpiredRecords
   readonly onAssigned: PartitionsListener | undefined
   readonly onRevoked: PartitionsListener | undefined
   readonly onLost: PartitionsListener | undefined
@@ -105,7 +110,7 @@ export function resolveGroupConsume(options: GroupConsumeOptions): ResolvedGroup
     autoOffsetReset = 'earliest',
     autoCommit = false,
   } = options
-  const { isolation = 'read_committed', onAssigned, onRevoked, onLost = onRevoked, signal } = options
+  const { isolation = 'read_committed', expired = 'skip', onAssigned, onRevoked, onLost = onRevoked, signal } = options
   const { maxRecords = 10_000, maxBytes = 1024 * 1024 } = options
   const { sessionTimeoutMs = 45_000, maxPollIntervalMs = 300_000 } = options
   const { heartbeatIntervalMs = Math.min(5000, Math.ceil(Math.min(sessionTimeoutMs, maxPollIntervalMs) / 3)) } = options
@@ -121,6 +126,7 @@ export function resolveGroupConsume(options: GroupConsumeOptions): ResolvedGroup
   if (autoCommitMs !== undefined) checkInteger('autoCommit.intervalMs', autoCommitMs, 0)
   if (isolation !== 'read_committed' && isolation !== 'read_uncommitted')
     throw new TypeError(`isolation must be 'read_committed' or 'read_uncommitted', got ${String(isolation)}`)
+  checkExpired(expired)
   for (const [name, listener] of Object.entries({ onAssigned, onRevoked, onLost }))
     if (listener !== undefined && typeof listener !== 'function') throw new TypeError(`${name} must be a function, got ${String(listener)}`)
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError(`signal must be an AbortSignal, got ${String(signal)}`)
@@ -132,7 +138,7 @@ export function resolveGroupConsume(options: GroupConsumeOptions): ResolvedGroup
     if (heartbeatIntervalMs >= value)
       throw new RangeError(`heartbeatIntervalMs must be less than ${name} (${value}), got ${heartbeatIntervalMs}`)
   return Object.freeze({
-    ...{ group, clientId, instanceId, assignors, autoOffsetReset, autoCommitMs, isolation, onAssigned, onRevoked, onLost, signal },
+    ...{ group, clientId, instanceId, assignors, autoOffsetReset, autoCommitMs, isolation, expired, onAssigned, onRevoked, onLost, signal },
     ...{ maxRecords, maxBytes, sessionTimeoutMs, heartbeatIntervalMs, maxPollIntervalMs },
   })
 }

@@ -425,7 +425,9 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
         const found = committed.find(each => each.topic === topic && each.partition === partition)
         const { log, source } = await this.#place.partition(topic, partition)
         const position = await this.#startOf(log, source, found?.offset)
-        fresh.push(new Assigned(new PartitionFetcher(log, source, position, this.#options.isolation), found?.offset ?? -1))
+        const { isolation, expired } = this.#options
+        const clock = expired === 'include' ? undefined : this.#place.environment.clock
+        fresh.push(new Assigned(new PartitionFetcher(log, source, position, isolation, clock), found?.offset ?? -1))
       }
     // The group may have changed its mind while that was looked up.
     const { toStart, toStop, failure } = this.#membership

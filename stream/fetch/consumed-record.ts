@@ -6,6 +6,7 @@
  */
 import type { RecordHeader } from '../../engine/index.ts'
 import type { TopicCodec } from '../codec/topic-codec.ts'
+import { expiresAtOf } from './expiry.ts'
 
 /** What the records of one slice share. */
 export interface RecordSource<V = unknown, K = unknown> {
@@ -83,6 +84,10 @@ export class ConsumedRecord<V = unknown, K = unknown> {
   /** The value's bytes; a view, see the head of this file. */
   get valueBytes(): Uint8Array | null {
     return this.#valueSize < 0 ? null : this.#bytes.subarray(this.#valueStart, this.#valueStart + this.#valueSize)
+  }
+  /** When it expires, milliseconds since 1970; undefined: never. */
+  get expiresAt(): number | undefined {
+    return expiresAtOf(this.headers)
   }
   /** The text of the first header of this name; undefined when there is none. */
   header(key: string): string | undefined {

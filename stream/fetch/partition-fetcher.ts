@@ -11,6 +11,7 @@ import {
   batchLastOffset,
   batchProducerId,
   decodeHeaders,
+  type Environment,
   isControlBatch,
   isTransactionalBatch,
   type Log,
@@ -18,6 +19,7 @@ import {
   RecordCursor,
 } from '../../engine/index.ts'
 import { ConsumedRecord, noHeaders, type RecordSource } from './consumed-record.ts'
+import { isExpired } from './expiry.ts'
 
 /** What is needed of a log to read it; one in another thread has no more. */
 export type FetchLog = Pick<
@@ -54,7 +56,17 @@ export class PartitionFetcher<V = unknown, K = unknown> {
   /** Counts `seek`s: whoever hands out what was fetched one by one stops when it has changed. */
   seeks = 0
 
-  constructor(log: FetchLog, source: RecordSource<V, K>, position: number, isolation: Isolation) {
+  readonly #clock: Pick<Environment['clock'], 'now'> | undefined
+
+  /** `clock`: leaves out records that have expired by it. */
+  constructor(
+    log: FetchLog,
+    source: RecordSource<V, K>,
+    position: number,
+    isolation: Isolation,
+    clock?: Pick<Environment['clock'], 'now'>,
+  ) {
+    this.#clock = clock
     this.log = log
     this.source = source
     this.#position = position
@@ -159,6 +171,11 @@ export class PartitionFetcher<V = unknown, K = unknown> {
       while (cursor.next()) {
         const { offset } = cursor
         if (offset < this.#position) continue
+        const headers = cursor.headerCount === 0 ? noHeaders : decodeHeaders(cursor)
+        if (headers !== noHeaders && this.#clock !== undefined && isExpired(headers, this.#clock.now())) {
+          this.#position = offset + 1
+          continue
+        }
         if (records.length === recordsMax) {
           // The rest of this batch is for the next call: it is walked again from its start.
           cursor.close()
@@ -174,7 +191,7 @@ export class PartitionFetcher<V = unknown, K = unknown> {
             cursor.keySize,
             cursor.valueStart,
             cursor.valueSize,
-            cursor.headerCount === 0 ? noHeaders : decodeHeaders(cursor),
+            headers,
           ),
         )
         this.#position = offset + 1

@@ -1,5 +1,7 @@
 /** Reads of a topic by key, over its index: `Topic.version`, `latest` and `readKey`. Synchronous; they see what was appended, durable or not. */
+import type { Environment } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
+import { checkExpired, type ExpiredRecords, isExpired } from '../fetch/expiry.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
 import { keyBytesOf, keyIndexOf } from './expected-version.ts'
 import { offsetOfEntry } from './key-rows.ts'
@@ -17,8 +19,10 @@ export interface ReadKeyOptions extends KeyOptions {
   readonly from?: number | undefined
   /** Newest first. Default false. */
   readonly reverse?: boolean | undefined
-  /** At most so many. Default: all. */
+  /** At most so many, expired ones included. Default: all. */
   readonly limit?: number | undefined
+  /** Records whose `ttlMs` or `expiresAt` is over: 'skip' (default) or 'include'. */
+  readonly expired?: ExpiredRecords | undefined
 }
 
 const entriesAtOnce = 256
@@ -33,15 +37,26 @@ export function versionOf<V, K>(core: TopicCore<V, K>, key: K, options: KeyOptio
 /** The newest record of a key. */
 export function latestOf<V, K>(core: TopicCore<V, K>, key: K, options: KeyOptions | undefined): ConsumedRecord<V, K> | undefined {
   checkNames(options, ['partition'])
-  const { value } = readKey(core, key, { ...options, reverse: true, limit: 1 }).next()
-  return value
+  keyIndexOf(core)
+  const partition = partitionFor(core, key, options)
+  const { value } = walk(core, partition, keyBytesOf(core.keys.encode(key)), { reverse: true, limit: 1 }).next()
+  return value === undefined || isExpired(value.headers, core.host.environment.clock.now()) ? undefined : value
 }
 
 /** Records of a key in order. Offsets are looked up some at a time, so that the iterator may rest between turns. */
 export function readKey<V, K>(core: TopicCore<V, K>, key: K, options: ReadKeyOptions = {}): IterableIterator<ConsumedRecord<V, K>> {
   checkReadKey(options)
   keyIndexOf(core)
-  return walk(core, partitionFor(core, key, options), keyBytesOf(core.keys.encode(key)), options)
+  const { clock } = core.host.environment
+  const records = walk(core, partitionFor(core, key, options), keyBytesOf(core.keys.encode(key)), options)
+  return options.expired === 'include' ? records : unexpired(records, clock)
+}
+
+function* unexpired<V, K>(
+  records: Iterable<ConsumedRecord<V, K>>,
+  clock: Pick<Environment['clock'], 'now'>,
+): IterableIterator<ConsumedRecord<V, K>> {
+  for (const record of records) if (!isExpired(record.headers, clock.now())) yield record
 }
 
 function* walk<V, K>(
@@ -97,7 +112,8 @@ function checkNames(options: unknown, names: readonly string[]): void {
 }
 
 function checkReadKey(options: ReadKeyOptions): void {
-  checkNames(options, ['partition', 'from', 'reverse', 'limit'])
+  checkNames(options, ['partition', 'from', 'reverse', 'limit', 'expired'])
+  checkExpired(options.expired)
   const { from, limit, reverse } = options
   if (from !== undefined && !(Number.isSafeInteger(from) && from >= 0))
     throw new RangeError(`from must be a non-negative integer, got ${String(from)}`)

@@ -20,6 +20,10 @@ export interface Outgoing<V = unknown, K = unknown> {
   readonly delayMs?: number | undefined
   /** Queues deliver the record no earlier, milliseconds since 1970. Kept as the header `varve.deliver-at`. */
   readonly deliverAt?: number | undefined
+  /** Readers do not hand the record out when so many milliseconds from now are over. Not with `expiresAt`. */
+  readonly ttlMs?: number | undefined
+  /** Readers do not hand it out from then on, milliseconds since 1970. Kept as the header `varve.expires-at`. */
+  readonly expiresAt?: number | undefined
 }
 
 /** Where a record went. Kafka's RecordMetadata. */

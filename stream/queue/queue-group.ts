@@ -7,6 +7,7 @@
  */
 import { assert, queueChannel, type Transaction, VarveError } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
+import { isExpired } from '../fetch/expiry.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import { ForwardTime } from '../groups/forward-time.ts'
 import type { StreamHost } from '../host.ts'
@@ -23,6 +24,8 @@ const lookAheadRecords = 500
 const lookAheadBytes = 1024 * 1024
 /** How long counts of deliveries may wait for something to be durable with, ms. */
 const countsDelayMs = 50
+/** Why a record dies whose time was over. */
+const expiredError = 'expired'
 /** The longest timer, ms. */
 const timerMsMax = 0x7fff_ffff
 
@@ -309,15 +312,25 @@ export class QueueGroup implements MessagePlace {
       const share = Math.ceil(machine.available / this.#waiters.length)
       const most = Math.min(recordsMax, room, Math.max(1, share))
       const messages: QueueMessage<never, never>[] = []
+      let hasExpired = false
       while (messages.length < most) {
         const acquired = machine.acquire(this.#now().time, lockMs, holder)
         if (acquired === undefined) break
         const { offset, deliveries } = acquired
         const record = this.#recordOf(partition, offset)
         if (record === undefined) machine.drop(offset)
-        else messages.push(new QueueMessage(this, record as ConsumedRecord<never, never>, deliveries))
+        else if (isExpired(record.headers, this.#now().now)) {
+          if (this.settings.expired === 'drop') machine.drop(offset)
+          else machine.reject(offset, deliveries, expiredError)
+          hasExpired = true
+        } else messages.push(new QueueMessage(this, record as ConsumedRecord<never, never>, deliveries))
       }
-      if (messages.length === 0) continue
+      if (machine.dying > 0 && this.#writer.canBury) this.#writer.changedLater(partition)
+      if (messages.length === 0) {
+        // There may be others behind those that are gone.
+        if (hasExpired) i--
+        continue
+      }
       this.#nextPartition = index + 1
       this.#writer.counted(partition, countsDelayMs)
       return messages
@@ -336,8 +349,10 @@ export class QueueGroup implements MessagePlace {
       assert(Array.isArray(records), 'queue: logs of this database are read in the turn of the call')
       for (const record of records) {
         const { offset } = record
-        machine.track(offset, deliverAtOf(record), now, this.settings.deliveriesMax)
-        ahead.set(offset, record)
+        const expired = isExpired(record.headers, now) ? this.settings.expired : undefined
+        machine.track(offset, deliverAtOf(record), now, this.settings.deliveriesMax, expired === 'dead-letter' ? expiredError : undefined)
+        if (expired === 'drop') machine.drop(offset)
+        else ahead.set(offset, record)
       }
       machine.passTo(fetcher.position)
       if (machine.dying > 0 && this.#writer.canBury) this.#writer.changedLater(partition)

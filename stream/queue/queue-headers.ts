@@ -5,6 +5,7 @@
  */
 import type { RecordHeader } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
+import { EXPIRES_AT_HEADER } from '../fetch/expiry.ts'
 import type { Outgoing } from '../produce/outgoing.ts'
 
 /** When queues may deliver the record, milliseconds since 1970 in decimal digits. */
@@ -42,9 +43,9 @@ export interface DeadLetterOrigin {
   readonly error: string
 }
 
-/** The headers of a dead-letter record: the record's own, and where it comes from. Those of an earlier death are replaced. */
+/** The headers of a dead-letter record: the record's own without its times, and where it comes from. Those of an earlier death are replaced. */
 export function deadLetterHeaders(own: readonly RecordHeader[], origin: DeadLetterOrigin): RecordHeader[] {
-  const kept = own.filter(({ key }) => !key.startsWith(DEAD_LETTER_PREFIX) && key !== DELIVER_AT_HEADER)
+  const kept = own.filter(({ key }) => !key.startsWith(DEAD_LETTER_PREFIX) && key !== DELIVER_AT_HEADER && key !== EXPIRES_AT_HEADER)
   const { topic, partition, offset, group, deliveries, error } = origin
   const added = Object.entries({ topic, partition, offset, group, deliveries, error })
   return [...kept, ...added.map(([name, value]) => ({ key: DEAD_LETTER_PREFIX + name, value: encoder.encode(String(value)) }))]

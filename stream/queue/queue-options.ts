@@ -11,6 +11,8 @@ export interface QueueOptions<V = unknown, K = unknown> {
   readonly deliveriesMax?: number | undefined
   /** Where records go that are given up, as they are and with headers that say whence and why. Default: nowhere, they are dropped. */
   readonly deadLetter?: Topic<V, K> | undefined
+  /** What becomes of records whose `ttlMs` or `expiresAt` is over: 'drop' (default), or 'dead-letter' with the error `expired`. */
+  readonly expired?: 'drop' | 'dead-letter' | undefined
   /** Records of one partition that may be delivered and not settled at a time. Too few starve consumers. Default 200. */
   readonly inFlightMax?: number | undefined
   /** Closes the queue. */
@@ -22,11 +24,18 @@ export interface QueueSettings {
   readonly lockMs: number
   readonly deliveriesMax: number
   readonly inFlightMax: number
+  readonly expired: 'drop' | 'dead-letter'
   readonly deadLetter: Topic<never, never> | undefined
 }
 
-const defaults: QueueSettings = Object.freeze({ lockMs: 30_000, deliveriesMax: 5, inFlightMax: 200, deadLetter: undefined })
-const optionNames: ReadonlySet<string> = new Set(['group', 'lockMs', 'deliveriesMax', 'deadLetter', 'inFlightMax', 'signal'])
+const defaults: QueueSettings = Object.freeze({
+  lockMs: 30_000,
+  deliveriesMax: 5,
+  inFlightMax: 200,
+  expired: 'drop',
+  deadLetter: undefined,
+})
+const optionNames: ReadonlySet<string> = new Set(['group', 'lockMs', 'deliveriesMax', 'deadLetter', 'inFlightMax', 'expired', 'signal'])
 const groupBytesMax = 1000
 
 /** TypeError, RangeError naming the option. */
@@ -40,13 +49,16 @@ export function checkQueueOptions(options: unknown): asserts options is QueueOpt
     if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
       throw new RangeError(`${name} must be a positive integer, got ${String(value)}`)
   }
+  const { expired } = options as QueueOptions
+  if (expired !== undefined && expired !== 'drop' && expired !== 'dead-letter')
+    throw new TypeError(`expired must be 'drop' or 'dead-letter', got ${String(expired)}`)
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError(`signal must be an AbortSignal, got ${String(signal)}`)
 }
 
 /** The settings with what these options say. `known`: of queues that are open, with which they must agree: TypeError. */
 export function resolveQueueSettings(options: QueueOptions, known: QueueSettings | undefined): QueueSettings {
-  const { lockMs, deliveriesMax, inFlightMax, deadLetter } = options
-  const given = { lockMs, deliveriesMax, inFlightMax, deadLetter: deadLetter as unknown as Topic<never, never> | undefined }
+  const { lockMs, deliveriesMax, inFlightMax, expired, deadLetter } = options
+  const given = { lockMs, deliveriesMax, inFlightMax, expired, deadLetter: deadLetter as unknown as Topic<never, never> | undefined }
   const resolved: Record<string, unknown> = { ...(known ?? defaults) }
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue
@@ -54,6 +66,8 @@ export function resolveQueueSettings(options: QueueOptions, known: QueueSettings
       throw new TypeError(`${name} must be that of the group's open queues: leave it out, or close them first`)
     resolved[name] = value
   }
+  if (resolved.expired === 'dead-letter' && resolved.deadLetter === undefined)
+    throw new TypeError("expired: 'dead-letter' needs the option deadLetter")
   return resolved as unknown as QueueSettings
 }
 

@@ -119,18 +119,18 @@ export class QueuePartition {
 
   /**
    * Looks at a record, which is the next one of the log; false when it is done. `deliverAt` (in `now`): not before; undefined: at once. One that was delivered
-   * `deliveriesMax` times in an earlier life is dying.
+   * `deliveriesMax` times in an earlier life is dying, and so is one with `dyingOf`, the error it dies of.
    */
-  track(offset: number, deliverAt: number | undefined, now: number, deliveriesMax: number): boolean {
+  track(offset: number, deliverAt: number | undefined, now: number, deliveriesMax: number, dyingOf?: string): boolean {
     assert(offset >= this.#next, 'queue: records are looked at in order')
     this.#next = offset + 1
     if (this.#isAckedAhead(offset)) return false
     const deliveries = this.#deliveriesAhead.get(offset) ?? 0
     this.#deliveriesAhead.delete(offset)
-    const entry: Entry = { offset, deliveries, state: 'available', until: 0, holder: 0, error: undefined }
+    const entry: Entry = { offset, deliveries, state: 'available', until: 0, holder: 0, error: dyingOf }
     this.#entries.set(offset, entry)
     this.#counts.available++
-    if (deliveries >= deliveriesMax) this.#become(entry, 'dying')
+    if (deliveries >= deliveriesMax || dyingOf !== undefined) this.#become(entry, 'dying')
     else if (deliverAt !== undefined && deliverAt > now) {
       this.#become(entry, 'scheduled')
       entry.until = deliverAt

@@ -9,6 +9,7 @@
  */
 import { type Store, storeLogPrefix, type Transaction } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
+import { checkExpired, type ExpiredRecords } from '../fetch/expiry.ts'
 import { type Isolation, PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import { offsetOfPlace, type Place } from '../fetch/place.ts'
 import type { StreamHost } from '../host.ts'
@@ -37,6 +38,8 @@ export interface ReplayOptions<V = unknown, K = unknown> {
   readonly dryRun?: boolean | undefined
   /** Default 'read_committed'. */
   readonly isolation?: Isolation | undefined
+  /** Records whose `ttlMs` or `expiresAt` is over: 'skip' (default) or 'include'. */
+  readonly expired?: ExpiredRecords | undefined
   /** Ends it between two batches; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
   /** Called after each batch. */
@@ -90,7 +93,7 @@ const fetchBytesMax = 1024 * 1024
 const paceSliceMs = 5
 const replaysStore = '__replays'
 const optionNames: ReadonlySet<string> = new Set(
-  'to partitions from until filter pace resume dryRun isolation signal onProgress batch'.split(' '),
+  'to partitions from until filter pace resume dryRun isolation expired signal onProgress batch'.split(' '),
 )
 
 /** Takes away the progress of unfinished replays of topics that are gone: their names are free. Resolves when durable. */
@@ -113,13 +116,14 @@ export async function replay<V, K>(host: StreamHost, core: TopicCore<V, K>, opti
   if (saved !== undefined && saved.topic !== core.id)
     throw new TypeError(`resume must be a name of its own: '${resume}' is the name of an unfinished replay of another topic`)
   const partitions = options.partitions ?? Array.from({ length: core.partitionCount }, (_, partition) => partition)
+  const clock = options.expired === 'include' ? undefined : host.environment.clock
   const ranges = partitions.map((partition): Range => {
     const log = core.partition(partition)
     const end = isolation === 'read_committed' ? log.lastStableOffset : log.highWatermark
     const from = saved?.positions[partition] ?? (options.from === undefined ? log.startOffset : offsetOfPlace(log, options.from))
     const to = saved?.ends[partition] ?? Math.min(end, options.until === undefined ? end : offsetOfPlace(log, options.until))
     const source = { topic: core.name, partition, keys: core.keys, values: core.values }
-    const fetcher = new PartitionFetcher(log, source, from, isolation) as unknown as PartitionFetcher
+    const fetcher = new PartitionFetcher(log, source, from, isolation, clock) as unknown as PartitionFetcher
     return { partition, from, to: Math.max(from, to), fetcher, waiting: [] }
   })
   const run = new Run(host, ranges, options as unknown as ReplayOptions<never, never>)
@@ -291,6 +295,7 @@ function checkReplayOptions(options: unknown): void {
     if (typeof number !== 'number' || !(number >= 0))
       throw new TypeError(`${name} must be { offset } or { time }, got ${JSON.stringify(place)}`)
   }
+  checkExpired((options as ReplayOptions).expired)
   if (filter !== undefined && typeof filter !== 'function') throw new TypeError(`filter must be a function, got ${String(filter)}`)
   if (pace !== undefined && !(typeof pace === 'number' && pace > 0))
     throw new RangeError(`pace must be a number above 0, got ${String(pace)}`)

@@ -219,10 +219,11 @@ export class Table<V = unknown, K = string> {
   async #apply(records: readonly ConsumedRecord[], partition: number, position: number): Promise<void> {
     const write = (tx: Transaction): void => {
       const entries = tx.store(this.#entries)
-      for (const { keyBytes, valueBytes } of records) {
+      for (const { keyBytes, valueBytes, expiresAt } of records) {
         if (keyBytes === null) continue
         if (valueBytes === null) entries.del(keyBytes)
-        else entries.put(keyBytes, valueBytes)
+        // What has expired hides what was there before it, too.
+        else entries.put(keyBytes, valueBytes, expiresAt === undefined ? undefined : { expiresAt })
       }
       tx.store(this.#offsets).put([this.#core.id, partition], position)
     }

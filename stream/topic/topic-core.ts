@@ -13,6 +13,7 @@ import {
   valueAtPath,
 } from '../../engine/index.ts'
 import { type TopicCodec, topicCodecOf } from '../codec/topic-codec.ts'
+import { expiryHeader } from '../fetch/expiry.ts'
 import type { StreamHost } from '../host.ts'
 import type { KeyIndex } from '../keys/key-index.ts'
 import { INDEXED_KEY_BYTES_MAX } from '../keys/key-rows.ts'
@@ -143,6 +144,8 @@ export class TopicCore<V = unknown, K = unknown> {
       headers = item.headers === undefined ? undefined : headersOf(item.headers)
       const delivery = deliveryHeader(item, now)
       if (delivery !== undefined) headers = headers === undefined ? [delivery] : [...headers, delivery]
+      const expiry = expiryHeader(item, now)
+      if (expiry !== undefined) headers = headers === undefined ? [expiry] : [...headers, expiry]
       if (item.timestamp !== undefined && this.#options.timestamps !== 'append') timestamp = this.#checkTimestamp(item.timestamp, now)
     } else value = item as V
     if (value === undefined) throw new TypeError('value must not be undefined; null is a tombstone')
@@ -234,7 +237,17 @@ function byteLength(bytes: string | Uint8Array | null): number {
   return typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.length
 }
 
-const outgoingNames: ReadonlySet<string> = new Set(['key', 'value', 'headers', 'timestamp', 'partition', 'delayMs', 'deliverAt'])
+const outgoingNames: ReadonlySet<string> = new Set([
+  'key',
+  'value',
+  'headers',
+  'timestamp',
+  'partition',
+  'delayMs',
+  'deliverAt',
+  'ttlMs',
+  'expiresAt',
+])
 
 /** An object with a `value` and nothing but what an outgoing record has. */
 function isOutgoing<V, K>(item: V | Outgoing<V, K>): item is Outgoing<V, K> {
