@@ -45,6 +45,12 @@ function room(at: number, size: number): void {
   view = new DataView(bytes.buffer)
 }
 
+/** Whether a double holds the bigint. */
+export function isDouble(value: bigint): boolean {
+  const number = Number(value)
+  return Number.isFinite(number) && BigInt(number) === value
+}
+
 /** Writes a value from `at` on and returns the position after it. TypeError for what cannot be compared: functions, symbols, cycles. */
 export function encodeGroupKey(value: unknown, at: number, depth: number = 0): number {
   room(at, 16)
@@ -58,7 +64,7 @@ export function encodeGroupKey(value: unknown, at: number, depth: number = 0): n
     case 'number':
       return writeNumber(value, at)
     case 'bigint':
-      return BigInt(Number(value)) === value ? writeNumber(Number(value), at) : writeText(TAG_BIGINT, String(value), at)
+      return isDouble(value) ? writeNumber(Number(value), at) : writeText(TAG_BIGINT, String(value), at)
     case 'string':
       return writeText(TAG_STRING, value, at)
     case 'object':

@@ -62,7 +62,8 @@ export class GroupTable {
 
   /** As `assign` for keys that are there; -1 for others. */
   find(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array): void {
-    this.#look(vectors, rows, count, groups, false)
+    if (this.size === 0) groups.fill(-1, 0, count)
+    else this.#look(vectors, rows, count, groups, false)
   }
 
   #look(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {

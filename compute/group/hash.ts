@@ -3,7 +3,7 @@
  * of any values, as a bigint), in every worker and on every machine: partitions are agreed upon by hash alone. 32 bits, as a signed integer.
  */
 import { BOOLEAN_NULL, type Vector } from '../vector/vector.ts'
-import { encodeGroupKey, groupKeyBytes } from './group-key.ts'
+import { encodeGroupKey, groupKeyBytes, isDouble } from './group-key.ts'
 
 const HASH_NULL = 0x2545f491
 const HASH_FALSE = 0x1b873593
@@ -46,7 +46,7 @@ function hashValue(value: unknown): number {
   if (typeof value === 'number') return hashNumber(value)
   if (typeof value === 'boolean') return value ? HASH_TRUE : HASH_FALSE
   // A bigint that a double holds is that number.
-  if (typeof value === 'bigint' && BigInt(Number(value)) === value) return hashNumber(Number(value))
+  if (typeof value === 'bigint' && isDouble(value)) return hashNumber(Number(value))
   if (typeof value === 'string') {
     const text = Buffer.from(value)
     return hashBytes(text, 0, text.length)
