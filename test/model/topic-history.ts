@@ -2,7 +2,7 @@
  * A random program of producers, transactions and consumers over topics, on a simulated machine with many lives, and its history: the verbs of `stream/`
  * judged by the checker of test/support/history.
  */
-import { type Database, isVarveError } from '../../index.ts'
+import { type Database, isVarveError, type Producer } from '../../index.ts'
 import { checkHistory, describeFailures, type HistoryReport } from '../support/history/check.ts'
 import type { HistoryEvent, Partition } from '../support/history/history.ts'
 import { atomicAllows, type HistoryRules, kafkaAllows } from '../support/history/rules.ts'
@@ -20,6 +20,7 @@ import {
   readWhole,
   type TextTopic,
 } from '../support/history/topic-clients.ts'
+import { Loader, Resender } from '../support/history/topic-producers.ts'
 
 /** Topics with their partitions: two plain ones, and one that is compacted. */
 const topicPartitions = { in: 3, out: 2, table: 1 } as const
@@ -36,22 +37,28 @@ const rules: HistoryRules = {
     most: { promise: 'at-most-once', from: 'earliest' },
     auto: { promise: 'at-least-once', from: 'earliest' },
     exactly: { promise: 'exactly-once', from: 'earliest' },
+    producer: { promise: 'exactly-once', from: 'earliest' },
   },
 }
 
-/** At least once by hand and by automatic commits, at most once, exactly once. */
-const groupNames = ['least', 'auto', 'most', 'exactly'] as const
+/** At least once by hand and by automatic commits, at most once, exactly once by a transaction of the database, and by one of a producer. */
+const groupNames = ['least', 'auto', 'most', 'exactly', 'producer'] as const
 type GroupName = (typeof groupNames)[number]
 
 /** What a process had under way when it died is awaited by nobody; while it lives, somebody does. */
 const dies = (): void => undefined
 
-/** What a transaction's producer is refused: undefined then. */
+/** What a transaction's producer may be refused. */
+function isRefused(error: unknown): boolean {
+  return (['PRODUCER_FENCED', 'INVALID_TRANSACTION_STATE', 'BUSY'] as const).some(code => isVarveError(error, code))
+}
+
+/** undefined when it was refused. */
 async function refusable<T>(promise: Promise<T>): Promise<T | undefined> {
   try {
     return await promise
   } catch (error) {
-    if ((['PRODUCER_FENCED', 'INVALID_TRANSACTION_STATE', 'BUSY'] as const).some(code => isVarveError(error, code))) return undefined
+    if (isRefused(error)) return undefined
     throw error
   }
 }
@@ -71,6 +78,8 @@ interface RecipePlace {
   readonly topics: OpenTopics
   readonly life: Life
   readonly producer: RecordedProducer
+  /** Of the group 'producer': its producer of transactions. */
+  readonly transactional: Producer | undefined
   readonly work: () => Promise<void>
 }
 
@@ -81,9 +90,15 @@ class Program {
   #transactions = 0
 
   readonly hasLongTransactions: boolean
+  readonly #groups: readonly GroupName[]
+  readonly #loaders: readonly Loader[]
+  readonly #resender: Resender
 
   constructor(seed: number) {
     this.hasLongTransactions = seed % 2 === 0
+    this.#groups = groupNames.filter(group => group !== 'producer' || this.hasLongTransactions)
+    this.#loaders = ['loader-1', 'loader-2'].map(name => new Loader(name, life => this.#draw(life, 'in')))
+    this.#resender = new Resender('resender', (_, partition) => ({ value: `v${++this.#values}`, partition }))
     this.lives = new SimulatedLives(seed, ['sync', 'sync', 'sync', 'buffered'])
   }
 
@@ -116,12 +131,15 @@ class Program {
         this.#batches(topics, life),
         this.#atomic(database, topics, life),
         ...(this.hasLongTransactions ? [1, 2, 3].map(() => this.#transactional(database, topics, life)) : []),
+        // What a weaker word loses is sent again under the same name: another history.
+        ...(this.#durability === 'sync' ? this.#loaders.map(loader => loader.run(topics.in, life)) : []),
+        ...(this.#durability === 'sync' ? [this.#resender.run(database, topics.in, life)] : []),
         this.#upkeep(database, topics, life),
       ]
       const consumers = [
         this.#reader(topics, life, () => isOver),
         this.#reader(topics, life, () => isOver),
-        ...groupNames.map(group => this.#members(database, topics, life, group, () => isOver)),
+        ...this.#groups.map(group => this.#members(database, topics, life, group, () => isOver)),
       ]
       for (const client of [...producers, ...consumers]) client.catch(dies)
       await Promise.all(producers)
@@ -136,7 +154,7 @@ class Program {
       const { recorder } = life
       const topics = await this.open(database)
       // Groups catch up: what they have not processed then they have lost.
-      for (const group of groupNames) await this.#catchUp(database, topics, life, group)
+      for (const group of this.#groups) await this.#catchUp(database, topics, life, group)
       for (const isolation of ['committed', 'uncommitted'] as const)
         for (const name of topicNames) await readWhole(topics[name], recorder, `final-${isolation}-${name}`, isolation)
     })
@@ -243,6 +261,7 @@ class Program {
         from: random.chance(0.6) ? 'earliest' : 'latest',
         partitions: chosen,
         maxRecords: 1 + random.below(8),
+        by: (['batches', 'batches', 'records', 'raw'] as const)[random.below(4)]!,
       })
       await this.#drain(consumer, life, isOver, async batch => {
         if (random.chance(0.3)) await life.pause(3)
@@ -308,26 +327,34 @@ class Program {
     const process = this.#process(group)
     const member = new RecordedMember(topics.in, recorder, process, options)
     const producer = new RecordedProducer(recorder, process, this.#durability)
+    const transactional = this.#transactionalOf(database, group, process)
     for (let rounds = 5 + random.below(30); rounds > 0 && !isOver(); rounds--) {
       const polled = await member.poll(1 + random.below(10))
       if (polled === 'over') break
       if (polled === 'nothing') continue
       // Now and then longer than the group waits.
       const work = (): Promise<void> => life.pause(random.chance(0.05) ? 80 : 4)
-      await this.#handle(group, member, polled, { database, topics, life, producer, work })
+      await this.#handle(group, member, polled, { database, topics, life, producer, transactional, work })
     }
     await member.close()
+    if (transactional !== undefined) await refusable(transactional.close())
+  }
+
+  #transactionalOf(database: Database, group: GroupName, process: string): Producer | undefined {
+    return group === 'producer' ? database.producer({ transactionalId: process, transactionTimeoutMs: 60 }) : undefined
   }
 
   async #catchUp(database: Database, topics: OpenTopics, life: Life, group: GroupName): Promise<void> {
     const process = this.#process(group)
     const member = new RecordedMember(topics.in, life.recorder, process, { group, maxRecords: 50 })
     const producer = new RecordedProducer(life.recorder, process, this.#durability)
+    const transactional = this.#transactionalOf(database, group, process)
+    const work = (): Promise<void> => life.pause(2)
     const { consumer } = member
     for (;;) {
       const polled = await member.poll(20)
       if (polled === 'over') throw new Error(`${process} was fenced, alone in its group`)
-      if (polled !== 'nothing') await this.#handle(group, member, polled, { database, topics, life, producer, work: () => life.pause(2) })
+      if (polled !== 'nothing') await this.#handle(group, member, polled, { database, topics, life, producer, transactional, work })
       else if (consumer.assignment.length === topicPartitions.in && consumer.lag === 0) break
     }
     await member.close()
@@ -360,10 +387,42 @@ class Program {
         return life.random.chance(0.9)
       })
       if (!isCommitted) member.goBack(polled)
+    } else if (group === 'producer') {
+      const transaction = `producer:${++this.#transactions}`
+      pending.ok({ ...result, transaction })
+      await work()
+      if (!(await this.#produce(transaction, polled, place))) member.goBack(polled)
     } else {
       await work()
       pending.ok(result)
       if (group === 'least') await commit()
+    }
+  }
+
+  /** What a batch makes, and its offsets, in one transaction of a producer. False when it was aborted. */
+  async #produce(transaction: string, { batch }: RecordedGroupBatch, place: RecipePlace): Promise<boolean> {
+    const { topics, life, producer, transactional } = place
+    const { random } = life
+    const begun = await transactional!.begin()
+    const sends = batch.records.map(() => this.#draw(life, 'out'))
+    for (const sent of sends) {
+      const pending = producer.begin('out', sent, transaction)
+      begun
+        .send(topics.out, outgoingOf(sent))
+        .then(({ partition, offset }) => pending.ok({ partition: partitionName('out', partition), offset }), dies)
+      if (random.chance(0.2)) await life.pause(random.chance(0.03) ? 100 : 3)
+    }
+    const end = producer.end(transaction, random.chance(0.9) ? 'commit' : 'abort')
+    try {
+      begun.addOffsets(batch)
+      await begun[end.kind]()
+      end.pending.ok()
+      return end.kind === 'commit'
+    } catch (error) {
+      if (!isFenced(error) && !isRefused(error)) throw error
+      end.pending.fail()
+      await refusable(begun.abort())
+      return false
     }
   }
 

@@ -16,6 +16,7 @@ import type {
   Topic,
   TopicPartition,
 } from '../../../index.ts'
+import { decodeRecords, type LogRecord } from '../../../index.ts'
 import type { Partition, Polled, PollResult, SendCall } from './history.ts'
 import type { HistoryRecorder, PendingOperation } from './recorder.ts'
 
@@ -28,6 +29,12 @@ export function partitionName(topic: string, partition: number): Partition {
 
 export function nameOfRecord(record: ConsumedRecord<string, string>): string {
   return record.value ?? record.header('id') ?? 'nothing'
+}
+
+/** The name of a record as it is stored. */
+function nameOfStored({ value, headers }: LogRecord): string {
+  const bytes = value ?? headers.find(({ key }) => key === 'id')?.value
+  return bytes === null || bytes === undefined ? 'nothing' : Buffer.from(bytes).toString()
 }
 
 /** What is sent: `value` is its name in the history. */
@@ -66,6 +73,11 @@ export class RecordedProducer {
       ...(isTombstone === true ? { isTombstone } : {}),
       ...(transaction === undefined ? {} : { transaction }),
     })
+  }
+
+  /** A transaction is to end. */
+  end<K extends 'commit' | 'abort'>(transaction: string, kind: K): { readonly kind: K; readonly pending: PendingOperation } {
+    return { kind, pending: this.#recorder.invoke(this.#process, { kind, transaction, durability: this.#durability }) }
   }
 
   async send(topic: TextTopic, sent: RecordedSend): Promise<void> {
@@ -148,6 +160,34 @@ export interface RecordedConsumerOptions {
   readonly maxRecords: number
   readonly group?: string
   readonly until?: 'end'
+  /** How it is read. Default 'batches'. */
+  readonly by?: ReadBy
+}
+
+/** Batch by batch, record by record, or as stored bytes. */
+export type ReadBy = 'batches' | 'records' | 'raw'
+
+/** What one turn of a consumer's loop gives. */
+interface Taken {
+  readonly partition: number
+  readonly nextOffset: number
+  readonly records: readonly Polled[]
+}
+
+async function* takenFrom(consumer: Consumer<string, string>, by: ReadBy): AsyncGenerator<Taken, void, undefined> {
+  if (by === 'records') {
+    for await (const record of consumer.records()) {
+      const { partition, offset } = record
+      yield { partition, nextOffset: offset + 1, records: [[offset, nameOfRecord(record)]] }
+    }
+  } else if (by === 'raw') {
+    for await (const { partition, bytes, positions, nextOffset } of consumer.raw()) {
+      const records = positions.flatMap(start => decodeRecords(bytes, start))
+      yield { partition, nextOffset, records: records.map((record): Polled => [record.offset, nameOfStored(record)]) }
+    }
+  } else
+    for await (const { partition, nextOffset, records } of consumer)
+      yield { partition, nextOffset, records: records.map((record): Polled => [record.offset, nameOfRecord(record)]) }
 }
 
 type Batch = ConsumedBatch<string, string>
@@ -159,7 +199,9 @@ export class RecordedConsumer {
   readonly #recorder: HistoryRecorder
   readonly #process: string
   readonly #options: RecordedConsumerOptions
-  readonly #iterator: AsyncIterator<Batch>
+  readonly #iterator: AsyncIterator<Taken>
+  /** By partition: where reading goes on. */
+  readonly #positions = new Map<number, number>()
   isClosed = false
 
   constructor(topic: TextTopic, recorder: HistoryRecorder, process: string, options: RecordedConsumerOptions) {
@@ -177,14 +219,15 @@ export class RecordedConsumer {
     })
     const starts = partitions.map(partition => [partitionName(topic.name, partition), this.consumer.position(partition)] as const)
     recorder.note(process, { kind: 'assign', partitions: starts.map(([name]) => name), from: Object.fromEntries(starts) })
-    this.#iterator = this.consumer[Symbol.asyncIterator]()
+    for (const partition of partitions) this.#positions.set(partition, this.consumer.position(partition))
+    this.#iterator = takenFrom(this.consumer, options.by ?? 'batches')
   }
 
   /** The next batch; undefined when the consumer has ended. What was trimmed ends it too. */
   async next(): Promise<RecordedBatch | undefined> {
     const { isolation, group } = this.#options
     const pending = this.#recorder.invoke(this.#process, { kind: 'poll', isolation, ...(group === undefined ? {} : { group }) })
-    let next: IteratorResult<Batch>
+    let next: IteratorResult<Taken>
     try {
       next = await this.#iterator.next()
     } catch (error) {
@@ -199,12 +242,16 @@ export class RecordedConsumer {
     const { partition, nextOffset, records } = next.value
     const name = partitionName(this.#topic.name, partition)
     const isAtEnd = nextOffset >= this.#topic.partition(partition).highWatermark
-    const polled = records.map((record): Polled => [record.offset, nameOfRecord(record)])
+    // A stored batch comes whole, also to who reads on within it.
+    const from = this.#options.by === 'raw' ? (this.#positions.get(partition) ?? 0) : 0
+    this.#positions.set(partition, nextOffset)
+    const polled = from === 0 ? records : records.filter(([offset]) => offset >= from)
     return { pending, partition, nextOffset, result: { records: { [name]: polled }, ...(isAtEnd ? { reachedEnd: [name] } : {}) } }
   }
 
   seek(partition: number, offset: number): void {
     this.consumer.seek(partition, offset)
+    this.#positions.set(partition, offset)
     this.#recorder.note(this.#process, { kind: 'seek', partition: partitionName(this.#topic.name, partition), offset })
   }
 
