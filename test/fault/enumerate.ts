@@ -109,6 +109,7 @@ async function judge(program: Program, seed: number, thorough: boolean): Promise
   afterPower.crash({ seed })
   const other = new Program(seed + 1, smallOptions, afterPower)
   other.model.adopt(states)
+  other.backups.push(...program.backups)
   await goOn(other, 'power loss', thorough)
   problems.push(...other.problems.map(problem => `after power loss: ${problem}`))
   for (const error of [...program.errors.slice(failures), ...other.errors])
@@ -116,7 +117,16 @@ async function judge(program: Program, seed: number, thorough: boolean): Promise
 }
 
 async function goOn(program: Program, survived: 'process end' | 'power loss', thorough: boolean): Promise<void> {
+  const before = program.model.copy()
   if (!(await program.open(survived))) return
+  const recovered = program.model.newestNumber
+  const after = program.model.copy()
+  // The backups are of states that may not have survived here.
+  program.model.adopt(before)
+  for (const path of program.backups) {
+    if (((await program.readBackup(path)) ?? 0) > recovered) program.problems.push(`${path} is ahead of its source`)
+  }
+  program.model.adopt(after)
   await program.define()
   await program.append('sync', { log: 'events', count: 1 }, { log: 'table', count: 1 })
   if (program.model.content.size > 0) await program.store('sync', [{ type: 'put', key: 7 }], true)

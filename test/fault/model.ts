@@ -12,7 +12,7 @@
 import type { Database } from '../../engine/index.ts'
 import { internals } from '../support/internals.ts'
 import { type ObservedLog, type ObservedRecord, observeLog } from './observe.ts'
-import { observeStore, type StoreContent, storeLog, textOfContent } from './observe-store.ts'
+import { observeExtras, observeStore, type StoreContent, storeLog, storePrefix, textOfContent } from './observe-store.ts'
 
 export interface LogState {
   readonly startOffset: number
@@ -28,7 +28,7 @@ export type State = ReadonlyMap<string, LogState>
 /** What an acknowledgement must survive. */
 export type Survives = 'power loss' | 'process end'
 
-const emptyLog: LogState = { startOffset: 0, endOffset: 0, records: [], metadata: undefined }
+export const emptyLog: LogState = { startOffset: 0, endOffset: 0, records: [], metadata: undefined }
 
 export const metadataSlot = 'note'
 
@@ -63,9 +63,10 @@ export class Model {
     return this.#made++
   }
 
-  /** A commit was accepted that changes these logs. Returns the number of the state after it. */
-  push(changes: ReadonlyMap<string, Partial<LogState>>): number {
+  /** A commit was accepted that changes these logs and removes those. Returns the number of the state after it. */
+  push(changes: ReadonlyMap<string, Partial<LogState>>, removed: readonly string[] = []): number {
     const next = new Map(this.newest)
+    for (const name of removed) next.delete(name)
     for (const [name, change] of changes) next.set(name, { ...this.log(name), ...change })
     this.#states.push(next)
     return this.#states.length - 1
@@ -91,13 +92,14 @@ export class Model {
     const observed = new Map<string, ObservedLog>()
     for (const { name } of database.list()) if (!name.includes('/')) observed.set(name, observeLog(database.log(name)))
     const store = observeStore(database, isStoreReady)
+    const extras = observeExtras(database)
     const differences: string[] = []
     for (let i = this.#states.length - 1; i >= least; i--) {
       const state = this.#states[i] as State
       const content = state.get(storeLog)?.content ?? new Map()
       const difference =
         textOfContent(content) === (store ?? '')
-          ? differs(database, observed, state)
+          ? (extrasDiffer(extras, state) ?? differs(database, observed, state))
           : `the store does not hold its ${content.size} entries`
       if (difference === undefined) return state
       differences.push(`state ${i}: ${difference}`)
@@ -127,16 +129,33 @@ export class Model {
     this.#least = { 'power loss': index, 'process end': index }
   }
 
+  numberOf(state: State): number {
+    return this.#states.lastIndexOf(state)
+  }
+
   /** Number of the newest state. */
   get newestNumber(): number {
     return this.#states.length - 1
   }
 }
 
+/** Other stores are those of the state, with what it says they hold. */
+function extrasDiffer(observed: ReadonlyMap<string, string>, state: State): string | undefined {
+  const expected = new Map(
+    [...state].filter(([name, { content }]) => name.startsWith(storePrefix) && name !== storeLog && content !== undefined),
+  )
+  const names = [...observed.keys()].sort().join()
+  if (names !== [...expected.keys()].sort().join()) return `the stores are ${names}, not ${[...expected.keys()].join()}`
+  for (const [name, { content = new Map() }] of expected) {
+    if (observed.get(name) !== textOfContent(content)) return `${name} does not hold its ${content.size} entries`
+  }
+  return undefined
+}
+
 /** How the observation differs from the state; undefined when it does not. Logs that a state does not name must be empty or absent. */
 function differs(database: Database, observed: ReadonlyMap<string, ObservedLog>, state: State): string | undefined {
   for (const name of new Set([...state.keys(), ...observed.keys()])) {
-    if (name === storeLog) continue
+    if (name.startsWith(storePrefix)) continue
     const expected = state.get(name) ?? emptyLog
     const actual = observed.get(name)
     if (actual === undefined) {

@@ -1,13 +1,14 @@
 /**
- * Reads a store through the paths its users have, and holds them against each other: entries both ways, points (present and absent keys), the index and
- * the change feed. What is returned is compared with the model.
+ * Reads a store through the paths its users have, and holds them against each other: entries both ways, points (present and absent keys), the index,
+ * the change feed, and the history after each read of the feed. What is returned is compared with the model.
  */
 import { type Database, isVarveError, type Store } from '../../engine/index.ts'
 import { isIn, type Range } from '../support/store-content.ts'
 
 export const storeName = 'shop'
+export const storePrefix = 'store/'
 export const storeLog = 'store/shop'
-export const storeOptions = { indexes: { n: 'n' }, changes: true, compression: 'snappy' } as const
+export const storeOptions = { indexes: { n: 'n' }, changes: true, compression: 'snappy', history: { retentionMs: 1e12 } } as const
 
 export interface Item {
   readonly n: number
@@ -55,7 +56,7 @@ function observeIndex(store: Store<Item, string>, content: StoreContent, isReady
 
 function observeFeed(store: Store<Item, string>, content: StoreContent): void {
   const replayed = new Map<string, Item>()
-  for (let position = 0; ; ) {
+  for (let position = 0, reads = 1; ; reads++) {
     const batch = store.readChanges(position, { limit: 7 })
     if (batch.changes.length === 0) break
     position = batch.position
@@ -64,6 +65,17 @@ function observeFeed(store: Store<Item, string>, content: StoreContent): void {
       else if (change.type === 'del') replayed.delete(change.key)
       else for (const key of replayed.keys()) if (isIn(key, change.range as Range)) replayed.delete(key)
     }
+    if ((reads & (reads - 1)) !== 0) continue // each takes a walk over everything
+    const { sequence } = batch.changes.at(-1) ?? { sequence: 0 }
+    using past = store.asOf(sequence + 1)
+    if (textOfContent(new Map(past.entries())) !== textOfContent(replayed))
+      throw new Error(`store: as of ${sequence + 1} it is not what the feed gives`)
   }
   if (textOfContent(replayed) !== textOfContent(content)) throw new Error('store: the change feed does not give what the store holds')
+}
+
+/** What the stores beside this one hold, by names of their logs. */
+export function observeExtras(database: Database): Map<string, string> {
+  const names = database.storeNames().filter(name => name !== storeName)
+  return new Map(names.map(name => [storePrefix + name, textOfContent(new Map(database.store<Item, string>(name).entries()))]))
 }

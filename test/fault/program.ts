@@ -14,7 +14,9 @@ import {
   isVarveError,
   type LogDefinition,
   type OpenOptions,
+  type OwnedLease,
   openDatabase,
+  openLease,
   type Store,
   type StoreRecord,
   type TopicRecord,
@@ -23,9 +25,9 @@ import {
 import type { LocalLog } from '../../engine/log/log.ts'
 import { taskRunners } from '../../engine/maintenance/tasks.ts'
 import { isIn, type Range } from '../support/store-content.ts'
-import { type LogState, Model, metadataSlot, type State, type Survives } from './model.ts'
+import { emptyLog, type LogState, Model, metadataSlot, type State, type Survives } from './model.ts'
 import type { ObservedRecord } from './observe.ts'
-import { type Item, storeLog, storeName, storeOptions } from './observe-store.ts'
+import { type Item, storeLog, storeName, storeOptions, storePrefix, textOfContent } from './observe-store.ts'
 
 export const folder = '/data'
 
@@ -102,6 +104,8 @@ export class Program {
   readonly model: Model
   readonly errors: unknown[] = []
   readonly problems: string[] = []
+  /** Folders that backups were begun into. */
+  readonly backups: string[] = []
   readonly #seed: number
   readonly #options: OpenOptions
   #opened = 0
@@ -264,16 +268,106 @@ export class Program {
     await this.attempt('compact', () => this.database?.compactLog(name, { deleteRetentionMs: 0 }))
   }
 
-  /** A lease is taken before `run` and released after it. */
+  /** A lease is taken before `run`, read after it, and released. It shows what was there before. */
   async withLease(run: () => Promise<void>): Promise<void> {
+    const content = textOfContent(this.model.content)
     await this.attempt('lease', async () => {
       const taken = this.database?.lease()
       try {
         await run()
+        if (taken !== undefined) await this.attempt('read the lease', () => this.#readLease(taken, content), true)
       } finally {
         taken?.release()
       }
     })
+  }
+
+  async #readLease(taken: OwnedLease, content: string): Promise<void> {
+    const lease = await openLease(structuredClone(taken.share()), this.environment.files)
+    try {
+      if (!lease.storeNames.includes(storeName)) {
+        if (content !== '') throw new Error('the lease lacks the store')
+        return
+      }
+      const store = lease.store<Item, string>(storeName)
+      if (textOfContent(new Map(store.entries())) !== content) throw new Error('the lease does not show the store as it was')
+      for (const [key, { n }] of store.entries()) if (store.get(key)?.n !== n) throw new Error(`the lease does not find ${key}`)
+    } finally {
+      lease.release()
+    }
+  }
+
+  /** One commit of another store, which is defined when it is not there. */
+  async extra(name: string, durability: Durability, keys: readonly number[]): Promise<void> {
+    const { model } = this
+    const log = storePrefix + name
+    await this.attempt(`write ${name}`, async () => {
+      const database = this.database as Database
+      const isNew = database.get(log) === undefined
+      const store = database.store<Item, string>(name)
+      if (isNew && database.get(log) !== undefined) {
+        const defined = model.push(new Map([[log, { ...emptyLog, content: new Map() }]]))
+        await store.ready()
+        model.acknowledge(defined, 'power loss')
+      }
+      await store.ready()
+      const content = new Map(model.log(log).content)
+      const operations = keys.map(key => operationOf({ type: 'put', key, padding: 80 }, model.nextNumber()))
+      for (const operation of operations) apply(content, operation)
+      const { endOffset } = this.log(log)
+      const written = store.batch(operations, { durability })
+      const state = this.log(log).endOffset > endOffset ? model.push(new Map([[log, { content }]])) : undefined
+      await written
+      if (state !== undefined && durability !== 'none') model.acknowledge(state, durability === 'sync' ? 'power loss' : 'process end')
+    })
+  }
+
+  async renameStore(from: string, to: string): Promise<void> {
+    await this.attempt(`rename ${from}`, () => {
+      const changes = new Map([[storePrefix + to, this.model.log(storePrefix + from)]])
+      return this.#edit(() => (this.database as Database).renameStore(from, to), storePrefix + from, changes)
+    })
+  }
+
+  async dropStore(name: string): Promise<void> {
+    await this.attempt(`drop ${name}`, () => this.#edit(() => (this.database as Database).dropStore(name), storePrefix + name, new Map()))
+  }
+
+  /** The log of this name goes, in the turn of the call if it is accepted. */
+  async #edit(run: () => Promise<void>, name: string, changes: ReadonlyMap<string, LogState>): Promise<void> {
+    const database = this.database as Database
+    if (database.get(name) === undefined) return // an earlier step has failed
+    const done = run()
+    const state = database.get(name) === undefined ? this.model.push(changes, [name]) : undefined
+    await done
+    if (state !== undefined) this.model.acknowledge(state, 'power loss')
+  }
+
+  /** Nothing is written meanwhile, so it must be exactly the newest state. */
+  async backUp(path: string): Promise<void> {
+    this.backups.push(path)
+    const isThere = await this.attempt('backup', () => (this.database as Database).backup(path))
+    if (isThere) await this.readBackup(path, this.model.newestNumber)
+  }
+
+  /** Which state the backup of this name is, from number `least` on; undefined: there is none. Whatever has the name is whole. */
+  async readBackup(path: string, least: number = 0): Promise<number | undefined> {
+    let found: number | undefined
+    const { environment } = this
+    const isRead = await this.attempt(
+      'read the backup',
+      async () => {
+        if (least === 0 && (await environment.files.stat(path)) === undefined) return
+        const copy = await openDatabase(path, { ...this.#options, environment, createIfMissing: false })
+        try {
+          found = this.model.numberOf(this.model.matchFrom(copy, least, 'a backup'))
+        } finally {
+          await copy.close()
+        }
+      },
+      true,
+    )
+    return isRead ? found : undefined
   }
 
   /** flush, seal, consolidate, …: what changes no state. `isDurable`: success makes everything so far durable. */

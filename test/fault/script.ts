@@ -115,6 +115,44 @@ export const sections: readonly Section[] = [
     ],
   },
   {
+    name: 'a store under a lease',
+    steps: [
+      program =>
+        program.withLease(async () => {
+          await program.store('sync', [put(20, 300), { type: 'delRange', from: 8, to: 12 }])
+          await program.maintain('seal')
+          await program.compactStore('store')
+        }),
+      program => program.check(),
+    ],
+  },
+  {
+    name: 'stores that come and go',
+    steps: [
+      program => program.extra('first', 'sync', [1, 2, 3]),
+      program => program.extra('second', 'buffered', [1, 2]),
+      program => program.renameStore('first', 'third'),
+      program => program.maintain('seal'),
+      program => program.extra('third', 'none', [3, 4]),
+      program => program.dropStore('second'),
+      program => program.check(),
+      program => program.extra('second', 'sync', [9]),
+      program => program.maintain('seal'),
+      program => program.dropStore('third'),
+      program => program.renameStore('second', 'first'),
+      program => program.check(),
+    ],
+  },
+  {
+    name: 'a backup with stores',
+    steps: [
+      program => program.store('sync', [put(21), put(22)], true),
+      program => program.extra('first', 'none', [5]),
+      program => program.backUp('/backups/one'),
+      program => program.check(),
+    ],
+  },
+  {
     name: 'definitions',
     steps: [
       program => program.attempt('define', () => program.database?.define([{ name: 'extra', kind: 'topic' }])).then(() => undefined),

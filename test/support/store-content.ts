@@ -32,9 +32,15 @@ export interface StoreState {
   readonly other: ReadonlyMap<string, string>
   /** End of the change feed after the commit; -1: the commit is on its way, see `transact`. */
   readonly feedEnd: number
+  /** What the indexed store is named now. */
+  readonly mainName: string
+  /** Stores that come, are renamed and go. */
+  readonly extras: ReadonlyMap<string, ReadonlyMap<string, Value>>
+  /** Clock of the commit, ms. */
+  readonly at: number
 }
 
-export const emptyStores: StoreState = { main: new Map(), other: new Map(), feedEnd: 0 }
+export const emptyStores: StoreState = { main: new Map(), other: new Map(), feedEnd: 0, mainName: 'main', extras: new Map(), at: 0 }
 
 export type IndexName = 'u' | 'c' | 't' | 'cu'
 export const indexNames: readonly IndexName[] = ['c', 'cu', 't', 'u']

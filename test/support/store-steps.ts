@@ -4,7 +4,7 @@
  */
 import { isVarveError } from '../../engine/errors.ts'
 import type { DefinedLog, Durability } from '../../engine/log/log.ts'
-import type { BatchOperation } from '../../engine/store/store.ts'
+import { type BatchOperation, coreOf } from '../../engine/store/store.ts'
 import { check, equal } from './compare.ts'
 import {
   applied,
@@ -21,6 +21,7 @@ import {
   type Value,
 } from './store-content.ts'
 import { compareFeed } from './store-feed.ts'
+import { moments } from './store-moments.ts'
 import { transact } from './store-transactions.ts'
 import type { StoreWorld, TakenSnapshot } from './store-world.ts'
 
@@ -41,11 +42,6 @@ export async function storeStep(world: StoreWorld): Promise<void> {
   }
 }
 
-export function durabilityOf(world: StoreWorld): Durability {
-  const { durabilities } = world.swarm
-  return durabilities[world.random.below(durabilities.length)] as Durability
-}
-
 /** Never ends when the process does. */
 export function pause(world: StoreWorld, ms: number): Promise<void> {
   return new Promise(resolve => void world.environment.timers.after(ms, resolve))
@@ -58,7 +54,7 @@ async function write(
   run: (durability: Durability) => Promise<unknown>,
 ): Promise<void> {
   const { random } = world
-  const durability = durabilityOf(world)
+  const durability = world.drawDurability()
   const state = applied(world.state, operations)
   world.note(`${durability} ${operations.map(textOf).join(' ')}`)
   if (!isUnique(state.main, world.now)) {
@@ -218,7 +214,8 @@ const wait: Action = world => {
 
 const trimFeed: Action = async world => {
   const { random, history } = world
-  const { highWatermark } = world.database.log('store/main')
+  const { log } = coreOf(world.main)
+  const { highWatermark } = log
   const newest = Math.max(...world.trims)
   const ends = history.map(({ state }) => state.feedEnd).filter(end => end > newest && end <= highWatermark)
   if (ends.length === 0) return
@@ -226,7 +223,7 @@ const trimFeed: Action = async world => {
   world.note(`trim the feed to ${end}`)
   world.trims.push(end)
   await world.main.trimChanges(end)
-  equal(world.database.log('store/main').startOffset, end, 'start of a trimmed feed')
+  equal(log.startOffset, end, 'start of a trimmed feed')
 }
 
 /** Drops an index and builds it again, while other steps write. */
@@ -238,7 +235,7 @@ const rebuildIndex: Action = world => {
   world.rebuilding = name
   world.start(async () => {
     await world.main.dropIndex(name)
-    const again = world.database.store('main', { indexes: declared })
+    const again = world.database.store(world.state.mainName, { indexes: declared })
     await again.ready()
     check(again.indexNames().includes(name), 'the index is there again', name)
     world.rebuilding = undefined
@@ -255,4 +252,5 @@ const killWorker: Action = world => {
 const upkeep: readonly Action[] = [
   ...[seal, seal, seal, compact, compact, compactIndex, consolidate],
   ...[flush, wait, wait, wait, trimFeed, rebuildIndex, readFeed, killWorker],
+  ...moments,
 ]

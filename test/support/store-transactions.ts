@@ -5,6 +5,7 @@
 
 import { isVarveError } from '../../engine/errors.ts'
 import type { Durability } from '../../engine/log/log.ts'
+import { coreOf } from '../../engine/store/store.ts'
 import type { Transaction } from '../../engine/store/transaction.ts'
 import { check, equal } from './compare.ts'
 import {
@@ -18,7 +19,7 @@ import {
   type Range,
   type StoreState,
 } from './store-content.ts'
-import { drawOperations, durabilityOf, pause, refused, textOf } from './store-steps.ts'
+import { drawOperations, pause, refused, textOf } from './store-steps.ts'
 import type { StoreWorld } from './store-world.ts'
 
 /** What a run has read, as text, and how to read the same from a state. */
@@ -58,7 +59,7 @@ export async function transact(world: StoreWorld): Promise<void> {
     range: random.chance(0.5) ? drawRange(random, swarm) : { gte: 'x' },
   }
   const operations = drawOperations(world, 1 + random.below(6))
-  const durability = durabilityOf(world)
+  const durability = world.drawDurability()
   if (random.chance(0.5)) await transactNow(world, reads, operations, durability)
   else await transactLater(world, reads, operations, durability)
 }
@@ -155,7 +156,7 @@ async function whenCommitted(world: StoreWorld, least: number): Promise<void> {
     await undefined
     if (!environment.isAlive || world.history.at(-1)?.sequence !== least || world.state.feedEnd >= 0) return
     if (world.sequence < least) continue
-    world.amend({ ...world.state, feedEnd: world.database.log('store/main').endOffset }, world.sequence)
+    world.amend({ ...world.state, feedEnd: coreOf(world.main).log.endOffset }, world.sequence)
     return
   }
 }
@@ -164,7 +165,7 @@ async function whenCommitted(world: StoreWorld, least: number): Promise<void> {
 function intrude(world: StoreWorld, key: string): void {
   const { random, swarm, main } = world
   const value = { pad: drawValue(random, swarm, world.names++).pad }
-  const durability = durabilityOf(world)
+  const durability = world.drawDurability()
   const { isWritten, done } = world.commit(applied(world.state, [{ type: 'put', key, value }]), durability, () =>
     main.put(key, value, { durability }),
   )

@@ -1,6 +1,7 @@
 /**
- * A machine (see machine.ts) with two stores: one with indexes, expiry and a change feed, and a plain one, always written by commits over both or one.
- * A state is what both hold. Reading again after every opening checks entries both ways, points, indexes and the whole feed.
+ * A machine (see machine.ts) with two stores: one with indexes, expiry, a change feed and, by seed, a history, and a plain one, always written by commits over both
+ * or one; and stores that come, are renamed and go. A state is what all hold. Reading again after every opening checks names, entries both ways, points, indexes,
+ * the whole feed, moments of the history and what backups there are (store-moments.ts).
  */
 import type { SimDisk, SimRandom } from '../../engine/env/index.ts'
 import { isVarveError } from '../../engine/errors.ts'
@@ -26,6 +27,7 @@ import {
   type Value,
 } from './store-content.ts'
 import { compareFeed } from './store-feed.ts'
+import { compareBackups, compareExtras, comparePast, type HeldStoreLease } from './store-moments.ts'
 
 export interface StoreSwarm extends Drawing {
   readonly options: OpenOptions
@@ -33,6 +35,8 @@ export interface StoreSwarm extends Drawing {
   readonly keyCodec: 'string' | 'tuple'
   /** Whether values share the lists of their keys. */
   readonly structures: boolean
+  /** How long the first store keeps what was; undefined: it does not. */
+  readonly historyMs: number | undefined
   /** Codecs of the first store: another one with each opening. */
   readonly compressions: readonly CompressionName[]
   /** Of 1: how often a step is maintenance, and a transaction. */
@@ -58,6 +62,7 @@ export function drawStoreSwarm(random: SimRandom): StoreSwarm {
     durabilities: pick<readonly Durability[]>(['sync'], ['sync', 'buffered'], ['sync', 'buffered', 'none'], ['none', 'sync']),
     keyCodec: pick('string', 'tuple'),
     structures: pick(true, true, true, false),
+    historyMs: pick(undefined, 500, 20_000, 1e9),
     compressions: pick<readonly CompressionName[]>(['none'], ['snappy'], ['none', 'gzip', 'snappy', 'lz4']),
     keys: pick(12, 40, 80),
     padMax: pick(10, 120, 400),
@@ -88,6 +93,10 @@ export class StoreWorld extends Machine<StoreState, StoreSwarm> {
   rebuilding: IndexName | undefined
   /** Positions below which the feed was trimmed, each the end of a commit; whether they hold is not acknowledged. */
   trims: number[] = [0]
+  /** Leases of this process with what they show. */
+  leases: HeldStoreLease[] = []
+  /** Folders that backups were begun into. */
+  backups: string[] = []
 
   constructor(seed: number, swarm?: StoreSwarm, disk?: SimDisk) {
     super(seed, emptyStores, random => swarm ?? drawStoreSwarm(random), disk)
@@ -97,12 +106,30 @@ export class StoreWorld extends Machine<StoreState, StoreSwarm> {
     const copy = new StoreWorld(seed, this.swarm, this.disk.fork(seed))
     this.copyTo(copy)
     copy.trims = this.trims.slice()
+    copy.backups = this.backups.slice()
     return copy
   }
 
   protected override forget(): void {
     this.snapshots = []
+    this.leases = []
     this.rebuilding = undefined
+  }
+
+  override record(state: StoreState, sequence?: number): number {
+    return super.record({ ...state, at: this.now }, sequence)
+  }
+
+  drawDurability(): Durability {
+    const { durabilities } = this.swarm
+    return durabilities[this.random.below(durabilities.length)] as Durability
+  }
+
+  /** The state that a moment before this commit sequence shows. */
+  stateAt(sequence: number): StoreState {
+    const entry = this.history.findLast(({ sequence: after }) => after <= sequence)
+    check(entry !== undefined, 'a moment is of the history', sequence)
+    return entry.state
   }
 
   /** Commit sequence now. */
@@ -121,6 +148,8 @@ export class StoreWorld extends Machine<StoreState, StoreSwarm> {
     await Promise.all([this.main.ready(), this.other.ready()])
     this.compareAll()
     compareFeed(this)
+    for (let i = 0; i < 3; i++) comparePast(this)
+    await compareBackups(this)
   }
 
   #recoverCommit(): void {
@@ -130,11 +159,13 @@ export class StoreWorld extends Machine<StoreState, StoreSwarm> {
   openStores(): void {
     const { database, swarm, random } = this
     const compression = swarm.compressions[random.below(swarm.compressions.length)]
-    this.main = database.store('main', {
+    const { historyMs } = swarm
+    this.main = database.store(this.state.mainName, {
       keys: swarm.keyCodec,
       structures: swarm.structures,
       indexes: declared,
       changes: true,
+      ...(historyMs === undefined ? {} : { history: { retentionMs: historyMs } }),
       compression,
     })
     this.other = database.store('other', { keys: 'string', value: 'string' })
@@ -147,6 +178,7 @@ export class StoreWorld extends Machine<StoreState, StoreSwarm> {
     const reverse = [...this.main.entries({ reverse: true })]
     equal(JSON.stringify(reverse.reverse()), JSON.stringify(all), 'all entries backwards')
     for (const [key, value] of all) equal(JSON.stringify(this.main.get(key)), JSON.stringify(value), `get ${key}`)
+    compareExtras(this.database, this.state)
   }
 
   /** Both stores and all indexes at the newest moment, or at a snapshot. */
