@@ -7,6 +7,7 @@
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 import { checkExpired, type ExpiredRecords } from '../fetch/expiry.ts'
 import { FetchSession, type Polled } from '../fetch/fetch-session.ts'
+import { checkGathering, gatheringOf } from '../fetch/gathering.ts'
 import { type Isolation, PartitionFetcher, type RawSlice } from '../fetch/partition-fetcher.ts'
 import { offsetOfPlace, type Place } from '../fetch/place.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
@@ -36,6 +37,10 @@ export interface ConsumeOptions {
   readonly maxRecords?: number | undefined
   /** Bytes of one read of a partition, in whole stored batches. Default 1 MiB. */
   readonly maxBytes?: number | undefined
+  /** Waits until so many stored bytes can be read over all partitions, or `maxWaitMs` is over (Kafka's `fetch.min.bytes`). Default 1: hands out at once. */
+  readonly minBytes?: number | undefined
+  /** How long records wait for `minBytes`, ms (Kafka's `fetch.max.wait.ms`). Default 500. */
+  readonly maxWaitMs?: number | undefined
 }
 
 /** A slice of `raw()`, with its place. */
@@ -55,11 +60,13 @@ const optionNames: ReadonlySet<string> = new Set([
   'signal',
   'maxRecords',
   'maxBytes',
+  'minBytes',
+  'maxWaitMs',
 ])
 
 /** Reads partitions of topics; see `Topic`. */
 export class Consumer<V = unknown, K = unknown> implements AsyncIterable<ConsumedBatch<V, K>> {
-  readonly #session = new FetchSession()
+  readonly #session: FetchSession
   readonly #timers: Topics['host']['environment']['timers']
   readonly #options: ConsumeOptions
   readonly #ended = new AbortController()
@@ -72,6 +79,8 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
     checkConsumeOptions(options)
     this.#timers = topics.host.environment.timers
     this.#options = options
+    // Where it ends with what is there, more is not waited for.
+    this.#session = new FetchSession(options.until === 'end' ? undefined : gatheringOf(options, topics.host.environment.clock))
     const clock = options.expired === 'include' ? undefined : topics.host.environment.clock
     for (const core of cores) {
       const partitions = options.partitions ?? Array.from({ length: core.partitionCount }, (_, partition) => partition)
@@ -163,6 +172,8 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
     this.#begin()
     try {
       while (!signal.aborted) {
+        const gathering = this.#session.gather()
+        if (gathering !== undefined) await gathering
         const fetcher = this.#session.ready()
         if (fetcher !== undefined) {
           const slice = await fetcher.nextRaw(maxBytes, into)
@@ -244,6 +255,7 @@ function checkConsumeOptions(options: unknown): asserts options is ConsumeOption
   checkExpired((options as ConsumeOptions).expired)
   if (until !== undefined && until !== 'end') throw new TypeError(`until must be 'end', got ${String(until)}`)
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError(`signal must be an AbortSignal, got ${String(signal)}`)
+  checkGathering(options)
   for (const [name, value] of [
     ['maxRecords', maxRecords],
     ['maxBytes', maxBytes],

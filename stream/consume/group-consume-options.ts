@@ -1,5 +1,6 @@
 /** Options of `topic.consume({ group })` and `db.consumer({ group })`, resolved once. */
 import { checkExpired, type ExpiredRecords } from '../fetch/expiry.ts'
+import { checkGathering } from '../fetch/gathering.ts'
 import type { Isolation } from '../fetch/partition-fetcher.ts'
 import { type AssignorName, isAssignorName } from '../groups/assignors.ts'
 import { checkInteger } from '../groups/group-options.ts'
@@ -16,6 +17,11 @@ export interface GroupConsumeOptions {
   // --- changes meaning -----------------------------------------------------------------------------------------------------------------
   /** Consumers of one group share the partitions; each group gets all records. */
   readonly group: string
+  /**
+   * Reads these partitions of each topic, without being a member of the group (Kafka's `assign`): begins where the group stands and commits for it, but nobody shares,
+   * nothing moves, and a commit while the group has members is GROUP_NOT_EMPTY. Not with `instanceId`, `assignor` or a pattern.
+   */
+  readonly partitions?: readonly number[] | undefined
   /** A name for people. Default 'consumer'. */
   readonly clientId?: string | undefined
   /**
@@ -50,6 +56,10 @@ export interface GroupConsumeOptions {
   readonly maxRecords?: number | undefined
   /** Bytes of one read of a partition, in whole stored batches. Default 1 MiB. */
   readonly maxBytes?: number | undefined
+  /** Waits until so many stored bytes can be read over all partitions, or `maxWaitMs` is over (Kafka's `fetch.min.bytes`). Default 1: hands out at once. */
+  readonly minBytes?: number | undefined
+  /** How long records wait for `minBytes`, ms (Kafka's `fetch.max.wait.ms`). Default 500. */
+  readonly maxWaitMs?: number | undefined
   /** A consumer that was not heard of for so long is removed, ms. Default 45,000. */
   readonly sessionTimeoutMs?: number | undefined
   /** How often it is heard of, ms; less than both timeouts. Default 5,000, or a third of the smaller timeout if that is less. */
@@ -61,6 +71,7 @@ export interface GroupConsumeOptions {
 const names: ReadonlySet<string> = new Set([
   ...[
     'group',
+    'partitions',
     'clientId',
     'instanceId',
     'assignor',
@@ -73,12 +84,14 @@ const names: ReadonlySet<string> = new Set([
     'onLost',
     'signal',
   ],
-  ...['maxRecords', 'maxBytes', 'sessionTimeoutMs', 'heartbeatIntervalMs', 'maxPollIntervalMs'],
+  ...['maxRecords', 'maxBytes', 'minBytes', 'maxWaitMs', 'sessionTimeoutMs', 'heartbeatIntervalMs', 'maxPollIntervalMs'],
 ])
 
 /** With defaults filled in. */
 export interface ResolvedGroupConsume {
   readonly group: string
+  /** undefined: a member, which gets its partitions from the group. */
+  readonly partitions: readonly number[] | undefined
   readonly clientId: string
   readonly instanceId: string | undefined
   readonly assignors: readonly AssignorName[]
@@ -93,6 +106,8 @@ export interface ResolvedGroupConsume {
   readonly signal: AbortSignal | undefined
   readonly maxRecords: number
   readonly maxBytes: number
+  readonly minBytes: number
+  readonly maxWaitMs: number
   readonly sessionTimeoutMs: number
   readonly heartbeatIntervalMs: number
   readonly maxPollIntervalMs: number
@@ -111,10 +126,12 @@ export function resolveGroupConsume(options: GroupConsumeOptions): ResolvedGroup
     autoCommit = false,
   } = options
   const { isolation = 'read_committed', expired = 'skip', onAssigned, onRevoked, onLost = onRevoked, signal } = options
-  const { maxRecords = 10_000, maxBytes = 1024 * 1024 } = options
+  const { maxRecords = 10_000, maxBytes = 1024 * 1024, minBytes = 1, maxWaitMs = 500 } = options
+  checkGathering(options)
   const { sessionTimeoutMs = 45_000, maxPollIntervalMs = 300_000 } = options
   const { heartbeatIntervalMs = Math.min(5000, Math.ceil(Math.min(sessionTimeoutMs, maxPollIntervalMs) / 3)) } = options
   if (typeof group !== 'string' || group === '') throw new TypeError(`group must be a non-empty string, got ${String(group)}`)
+  const partitions = options.partitions === undefined ? undefined : checkPartitions(options)
   if (typeof clientId !== 'string') throw new TypeError(`clientId must be a string, got ${String(clientId)}`)
   if (instanceId !== undefined && (typeof instanceId !== 'string' || instanceId === ''))
     throw new TypeError(`instanceId must be a non-empty string, got ${String(instanceId)}`)
@@ -138,9 +155,40 @@ export function resolveGroupConsume(options: GroupConsumeOptions): ResolvedGroup
     if (heartbeatIntervalMs >= value)
       throw new RangeError(`heartbeatIntervalMs must be less than ${name} (${value}), got ${heartbeatIntervalMs}`)
   return Object.freeze({
-    ...{ group, clientId, instanceId, assignors, autoOffsetReset, autoCommitMs, isolation, expired, onAssigned, onRevoked, onLost, signal },
-    ...{ maxRecords, maxBytes, sessionTimeoutMs, heartbeatIntervalMs, maxPollIntervalMs },
+    ...{
+      group,
+      partitions,
+      clientId,
+      instanceId,
+      assignors,
+      autoOffsetReset,
+      autoCommitMs,
+      isolation,
+      expired,
+      onAssigned,
+      onRevoked,
+      onLost,
+      signal,
+    },
+    ...{ maxRecords, maxBytes, minBytes, maxWaitMs, sessionTimeoutMs, heartbeatIntervalMs, maxPollIntervalMs },
   })
+}
+
+/** TypeError for partitions of topics that are subscribed by a pattern. */
+export function assertNoPartitions({ partitions }: ResolvedGroupConsume): void {
+  if (partitions !== undefined) throw new TypeError('partitions are of topics by name: they cannot be given with a pattern')
+}
+
+/** Ascending, each once. */
+function checkPartitions({ partitions, instanceId, assignor }: GroupConsumeOptions): readonly number[] {
+  if (!Array.isArray(partitions) || partitions.length === 0)
+    throw new TypeError(`partitions must be a non-empty array of numbers, got ${String(partitions)}`)
+  for (const partition of partitions as readonly unknown[])
+    if (!Number.isSafeInteger(partition) || (partition as number) < 0)
+      throw new RangeError(`partitions must hold numbers of partitions, got ${String(partition)}`)
+  for (const [name, value] of Object.entries({ instanceId, assignor }))
+    if (value !== undefined) throw new TypeError(`${name} is of members of a group: it cannot be given with partitions`)
+  return [...new Set(partitions as readonly number[])].sort((a, b) => a - b)
 }
 
 function checkReset(reset: AutoOffsetReset): void {

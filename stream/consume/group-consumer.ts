@@ -11,8 +11,10 @@
 import { type Awaitable, type Environment, groupChannel, isVarveError, type Transaction, VarveError } from '../../engine/index.ts'
 import type { ConsumedRecord, RecordSource } from '../fetch/consumed-record.ts'
 import { FetchSession } from '../fetch/fetch-session.ts'
+import { gatheringOf } from '../fetch/gathering.ts'
 import { type FetchLog, PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import type { CommittedPosition, GroupTransport, OffsetCommit, OffsetToCommit, TopicPartition } from '../groups/group-transport.ts'
+import { type Assignment, ManualAssignment } from '../groups/manual-assignment.ts'
 import { Membership, mayRejoin } from '../groups/membership.ts'
 import type { TopicPartitions } from '../groups/partitions.ts'
 import { type CommitOptions, ConsumedBatch } from './consumed-batch.ts'
@@ -66,8 +68,8 @@ class Assigned {
 export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<ConsumedBatch<V, K>> {
   readonly #place: ConsumerPlace
   readonly #options: ResolvedGroupConsume
-  readonly #session = new FetchSession()
-  readonly #membership: Membership
+  readonly #session: FetchSession
+  readonly #membership: Assignment
   readonly #assigned = new Map<string, Assigned>()
   readonly #ended = new AbortController()
   readonly #byFetcher = new Map<PartitionFetcher, Assigned>()
@@ -90,7 +92,12 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
   constructor(place: ConsumerPlace, topics: readonly string[] | RegExp, options: ResolvedGroupConsume) {
     this.#place = place
     this.#options = options
-    this.#membership = new Membership(place.transport, place.environment, { ...options, topics }, () => this.#session.wake())
+    this.#session = new FetchSession(gatheringOf(options, place.environment.clock))
+    const { partitions } = options
+    this.#membership =
+      partitions === undefined
+        ? new Membership(place.transport, place.environment, { ...options, topics }, () => this.#session.wake())
+        : new ManualAssignment(new Map((topics as readonly string[]).map(topic => [topic, partitions])))
     const { signal } = options
     if (signal?.aborted === true) this.#ended.abort()
     else signal?.addEventListener('abort', () => void this.close().catch(() => undefined), { once: true }) // a loop that is under way tells it
@@ -242,6 +249,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     try {
       for (;;) {
         const taken = await this.#next(async () => {
+          await this.#session.gather()
           const fetcher = this.#session.ready()
           const slice = await fetcher?.nextRaw(maxBytes, into)
           return fetcher === undefined || slice === undefined ? undefined : { fetcher, slice }
@@ -367,7 +375,8 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
         this.#session.remove(fetcher)
         gone++
       }
-      if (gone === 0) throw error
+      // What was taken by hand is given up by hand.
+      if (gone === 0 || this.#options.partitions !== undefined) throw error
       return undefined
     }
   }
@@ -523,8 +532,13 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     if (failure !== undefined) throw failure
   }
 
+  /** Of a member that has not joined yet; or of partitions that were taken by hand, which may be committed while there are no members. */
+  get #nobody(): string | undefined {
+    return this.#options.partitions === undefined ? '' : undefined
+  }
+
   #commitOf(offsets: readonly OffsetToCommit[]): OffsetCommit {
-    return { group: this.group, memberId: this.#membership.memberId ?? '', generation: this.#membership.generation, offsets }
+    return { group: this.group, memberId: this.#membership.memberId ?? this.#nobody, generation: this.#membership.generation, offsets }
   }
 
   #commit(offsets: readonly OffsetToCommit[]): Promise<void> {

@@ -3,7 +3,7 @@ import { type CustomValueCodec, nodeClock, nodeTimers, VarveError } from '../../
 import { type TopicCodec, type TopicCodecName, topicCodecOf } from '../codec/topic-codec.ts'
 import type { PortLike } from '../groups/port-messages.ts'
 import { PortTransport } from '../groups/port-transport.ts'
-import { type GroupConsumeOptions, resolveGroupConsume } from './group-consume-options.ts'
+import { assertNoPartitions, type GroupConsumeOptions, resolveGroupConsume } from './group-consume-options.ts'
 import { GroupConsumer } from './group-consumer.ts'
 
 /** Options of `openConsumer`. */
@@ -27,6 +27,7 @@ export function openConsumer<V = unknown, K = string>(port: PortLike, options: P
   const { topics, pattern, value, keyCodec, ...rest } = options
   if ((topics === undefined) === (pattern === undefined)) throw new TypeError('topics or pattern must be given, and not both')
   const resolved = resolveGroupConsume(rest)
+  if (pattern !== undefined) assertNoPartitions(resolved)
   const transport = new PortTransport(port)
   const place = {
     transport,

@@ -6,6 +6,7 @@
  */
 import type { Environment } from '../../engine/index.ts'
 import type { ConsumedRecord } from './consumed-record.ts'
+import type { Gathering } from './gathering.ts'
 import type { PartitionFetcher } from './partition-fetcher.ts'
 
 /** Longer than any loop waits, ms. */
@@ -31,6 +32,12 @@ export class FetchSession {
   #wake: (() => void) | undefined
   /** What a waiter ended with; thrown by the next poll. */
   #failed: unknown
+  readonly #gathering: Gathering | undefined
+
+  /** `gathering`: hands out nothing before it says so. */
+  constructor(gathering?: Gathering) {
+    this.#gathering = gathering
+  }
 
   get fetchers(): readonly PartitionFetcher[] {
     return this.#fetchers
@@ -61,13 +68,18 @@ export class FetchSession {
     this.wake()
   }
 
+  /** To be awaited, where there is something to await, before `ready` is asked; `poll` does it by itself. */
+  gather(): Promise<void> | undefined {
+    return this.#gathering?.look(this.#fetchers)
+  }
+
   /** The fetcher whose turn it is among those that have something; undefined when none has. */
   ready(): PartitionFetcher | undefined {
     const count = this.#fetchers.length
     for (let i = 0; i < count; i++) {
       const index = (this.#next + i) % count
       const fetcher = this.#fetchers[index] as PartitionFetcher
-      if (fetcher.paused || !fetcher.isReady) continue
+      if (fetcher.paused || !fetcher.isReady || this.#gathering?.allows(fetcher) === false) continue
       this.#next = index + 1
       return fetcher
     }
@@ -76,6 +88,7 @@ export class FetchSession {
 
   /** Records of one partition; undefined when there are none now. */
   async poll({ recordsMax, bytesMax }: PollOptions): Promise<Polled | undefined> {
+    if (this.#gathering !== undefined) await this.gather()
     for (let fetcher = this.ready(); fetcher !== undefined; fetcher = this.ready()) {
       const records = await fetcher.next(recordsMax, bytesMax)
       if (records.length > 0) return { fetcher, records }
@@ -94,10 +107,13 @@ export class FetchSession {
     signal.addEventListener('abort', this.#onAbort, { once: true })
     for (const fetcher of this.#fetchers) {
       if (fetcher.paused) continue
-      if (fetcher.isReady) this.#wake?.()
+      if (fetcher.isReady && this.#gathering?.allows(fetcher) !== false) this.#wake?.()
       else this.#watch(fetcher)
     }
+    const dueMs = this.#gathering?.dueMs
+    const notDue = dueMs === undefined ? undefined : timers.after(dueMs, () => this.wake(), true)
     await woken
+    notDue?.()
     letGo()
     this.#wake = undefined
     signal.removeEventListener('abort', this.#onAbort)
@@ -114,7 +130,8 @@ export class FetchSession {
     this.#waiting.set(fetcher, controller)
     const { log } = fetcher
     // Markers that release a transaction move the high watermark too.
-    const seen = Math.max(fetcher.position, log.highWatermark)
+    const seen =
+      this.#gathering !== undefined && fetcher.isReady ? this.#gathering.seen(fetcher) : Math.max(fetcher.position, log.highWatermark)
     log.waitFor(seen, { signal: controller.signal }).then(
       () => this.#woken(fetcher, controller),
       error => {

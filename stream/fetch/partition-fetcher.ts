@@ -89,6 +89,11 @@ export class PartitionFetcher<V = unknown, K = unknown> {
     return this.#isolation === 'read_committed' ? this.log.lastStableOffset : this.log.highWatermark
   }
 
+  /** Whether something was read and not handed out yet. */
+  get hasSlice(): boolean {
+    return this.#slice !== undefined
+  }
+
   /** Whether `next` would find something. */
   get isReady(): boolean {
     return this.#slice !== undefined || this.#position < this.bound

@@ -3,7 +3,7 @@
  * the first use of a group, so that a program without groups pays nothing.
  */
 import type { Environment, LocalLog, Transaction } from '../../engine/index.ts'
-import { type GroupConsumeOptions, resolveGroupConsume } from '../consume/group-consume-options.ts'
+import { assertNoPartitions, type GroupConsumeOptions, resolveGroupConsume } from '../consume/group-consume-options.ts'
 import { type ConsumerPlace, GroupConsumer } from '../consume/group-consumer.ts'
 import type { RecordSource } from '../fetch/consumed-record.ts'
 import { GroupHost, type GroupTopic } from '../groups/group-host.ts'
@@ -57,8 +57,11 @@ export class TopicGroups implements ConsumerPlace {
 
   /** A consumer of these topics, or of all whose names match. TypeError, RangeError; NOT_FOUND for a name that is none. */
   consumer<V, K>(subscribed: readonly string[] | RegExp, options: GroupConsumeOptions): GroupConsumer<V, K> {
-    if (!(subscribed instanceof RegExp)) for (const name of subscribed) this.#assertUsable(name)
-    const consumer = new GroupConsumer<V, K>(this, subscribed, resolveGroupConsume(options))
+    const resolved = resolveGroupConsume(options)
+    const { partitions = [] } = resolved
+    if (subscribed instanceof RegExp) assertNoPartitions(resolved)
+    else for (const name of subscribed) for (const partition of [undefined, ...partitions]) this.#assertUsable(name, partition)
+    const consumer = new GroupConsumer<V, K>(this, subscribed, resolved)
     const known = consumer as unknown as GroupConsumer<never, never>
     this.#consumers.add(known)
     consumer.closed.then(() => this.#consumers.delete(known))
@@ -99,9 +102,10 @@ export class TopicGroups implements ConsumerPlace {
 
   readonly commitWith = (tx: Transaction, commit: OffsetCommit): void => this.transport.commitWith(tx, commit)
 
-  #assertUsable(name: string): void {
+  #assertUsable(name: string, partition: number | undefined): void {
     if (isInternalTopic(name)) throw new TypeError(`internal topics are not consumed by groups, got ${name}`)
-    this.#topics.existing(name)
+    const core = this.#topics.existing(name)
+    if (partition !== undefined) core.partition(partition)
   }
 }
 
