@@ -111,16 +111,16 @@ export async function flush(input: FlushInput, place: TaskPlace): Promise<FlushO
 
 /**
  * A segment for each large log, one for all others. A few crumbs (the system log's edits, mostly) ride with the smallest large log instead of
- * costing a file and a sync.
+ * costing a file and a sync, unless that is a run: merges replace runs, and a file whose run is gone must go at once, not when somebody has moved the crumbs.
  */
 function planOutputs(groups: readonly LogBatches[], ownSegmentBytes: number): LogBatches[][] {
   const own = groups.filter(group => group.bytes >= ownSegmentBytes).sort((a, b) => a.bytes - b.bytes)
   const shared = groups.filter(group => group.bytes < ownSegmentBytes)
   const sharedBytes = shared.reduce((sum, group) => sum + group.bytes, 0)
   const outputs = own.map(group => [group])
-  const smallest = outputs[0]
+  const lasting = outputs.find(([group]) => group?.log.kind === 1)
   if (shared.length === 0) return outputs
-  if (smallest !== undefined && sharedBytes * 16 < ownSegmentBytes) smallest.push(...shared)
+  if (lasting !== undefined && sharedBytes * 16 < ownSegmentBytes) lasting.push(...shared)
   else outputs.push(shared)
   return outputs
 }
