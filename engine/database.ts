@@ -193,8 +193,10 @@ export class Database implements Committer, Definitions {
         this.#deleteDoomed()
         if (options.autoConsolidate && this.#closing === undefined) this.#consolidator.wake()
       },
-      untilRoom: async (bytes, onStep) =>
-        !options.autoConsolidate || this.#closing !== undefined || (await this.#consolidator.untilRoom(bytes, onStep)),
+      untilRoom: async (bytesOf, onStep) => {
+        if (options.autoConsolidate && this.#closing === undefined) await this.#consolidator.untilRoom(bytesOf, onStep)
+      },
+      hasRoom: bytesOf => !options.autoConsolidate || this.#closing !== undefined || !this.#consolidator.runs.isBehind(bytesOf),
       checkLock: () => this.#checkLock(),
       slotOf: log => this.#stores.histories.of(log)?.takeTimes(),
     })

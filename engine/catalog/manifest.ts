@@ -9,6 +9,7 @@
 import type { Files } from '../env/environment.ts'
 import { assert, corrupt, VarveError } from '../errors.ts'
 import { comparePartRefs, type PartRef, partRef } from '../log/parts.ts'
+import { PART_RUN } from '../segment/format.ts'
 import { SegmentReader } from '../segment/reader.ts'
 import type { SegmentRow } from './rows.ts'
 
@@ -151,6 +152,20 @@ export class Manifest {
       for (let part = 0; part < reader.directory.partCount; part++) if (!dropped.has(part)) liveBytes += reader.directory.byteCount(part)
       yield { id, reader, row, liveBytes }
     }
+  }
+
+  /** Bytes of runs by log in all files that are there: those count that are replaced, until their file is deleted. */
+  runBytesByLog(): Map<number, number> {
+    const found = new Map<number, number>()
+    for (const { reader } of this.#segments.values()) {
+      const { directory } = reader
+      for (let part = 0; part < directory.partCount; part++) {
+        if (directory.type(part) !== PART_RUN) continue
+        const id = directory.logId(part)
+        found.set(id, (found.get(id) ?? 0) + directory.byteCount(part))
+      }
+    }
+    return found
   }
 
   pin(id: number): void {

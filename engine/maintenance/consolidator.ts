@@ -27,7 +27,7 @@ import { PART_RUN, PART_TOPIC } from '../segment/format.ts'
 import type { SegmentReader } from '../segment/reader.ts'
 import { filesMax, isOwn, type MergeGroup, type MergeInput, type MergeOutput, type MergePart } from './merge-task.ts'
 import { pickSegments, type SegmentFacts } from './pick.ts'
-import { RunCompaction, type RunCompactionHost } from './run-compaction.ts'
+import { type FlushBytes, RunCompaction, type RunCompactionHost } from './run-compaction.ts'
 
 const deleteRetentionMsDefault = 24 * 3600 * 1000
 const compactionMapBytes = 64 * 1024 * 1024
@@ -106,23 +106,22 @@ export class Consolidator {
   }
 
   /**
-   * Resolves when stores that are written over take no more space than they should, or when merges cannot help. What waits is the next flush, one small merge
-   * after the other; `onStep` is called behind each. False when the flush, which would write so many bytes, should write less.
+   * Resolves when the stores have room on the disk for what is flushed next, or when merges cannot help. What waits is the flush, one small merge after the
+   * other; `onStep` is called behind each.
    */
-  async untilRoom(flushBytes: number, onStep: () => void): Promise<boolean> {
-    while (!this.#stopped && this.runs.isBehind()) {
+  async untilRoom(flushBytesOf: FlushBytes, onStep: () => void): Promise<void> {
+    while (!this.#stopped && this.runs.isBehind(flushBytesOf)) {
       try {
-        if (!(await this.#enqueue(() => this.#mergeOnce()))) break
+        if (!(await this.#enqueue(() => this.#relieve(flushBytesOf)))) return
         onStep()
       } catch {
-        break // counted where it is tried again; writes go on
+        return // counted where it is tried again; writes go on
       }
     }
-    return !this.runs.wouldBeBehind(flushBytes)
   }
 
-  async #mergeOnce(): Promise<boolean> {
-    const groups = this.runs.next()
+  async #relieve(flushBytesOf: FlushBytes): Promise<boolean> {
+    const groups = this.runs.relief(flushBytesOf)
     if (groups.length > 0) await this.#merge(groups)
     return groups.length > 0
   }

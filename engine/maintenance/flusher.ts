@@ -15,7 +15,7 @@ import type { Catalog } from '../catalog/catalog.ts'
 import type { LogTable } from '../catalog/log-table.ts'
 import { type Manifest, segmentFileName } from '../catalog/manifest.ts'
 import { packRow, type RowChange, rowKeys } from '../catalog/rows.ts'
-import { INDEX_COLUMNS, INDEX_LOG_ID } from '../commit-log/arena.ts'
+import { INDEX_BYTES, INDEX_COLUMNS, INDEX_LOG_ID } from '../commit-log/arena.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { TailFile } from '../commit-log/tail-file.ts'
 import { flushChannel } from '../diagnostics.ts'
@@ -28,6 +28,7 @@ import { PART_RUN } from '../segment/format.ts'
 import type { SegmentSummary } from '../segment/writer.ts'
 import type { FlushInput, FlushOutput } from './flush.ts'
 import { FlushPlan } from './flush-plan.ts'
+import type { FlushBytes } from './run-compaction.ts'
 import type { ViewInput } from './view.ts'
 
 const retryDelayMs = 1000
@@ -57,8 +58,10 @@ export interface FlusherHost {
   segmentsChanged(): void
   /** A metadata slot that is to be stored together with what is flushed of the log. */
   slotOf(log: LogicalLog): { readonly slot: string; readonly value: Uint8Array } | undefined
-  /** Waits for merges where stores take too much space, calling `onStep` as they go on; false when a flush of so many bytes should write less. */
-  untilRoom(flushBytes: number, onStep: () => void): Promise<boolean>
+  /** Waits for merges where stores would take too much space with this flush, calling `onStep` as they go on. */
+  untilRoom(flushBytesOf: FlushBytes, onStep: () => void): Promise<void>
+  /** Whether the stores have room for a flush. */
+  hasRoom(flushBytesOf: FlushBytes): boolean
   /** Throws LOCKED when somebody else took the folder (its lock file was deleted by hand). */
   checkLock(): Promise<void>
 }
@@ -139,8 +142,8 @@ export class Flusher {
       while (count < arenasPerFlushMax && tails[count]?.sealed === true) count++
       if (count === 0) return
       // Where space is short it is one arena at a time: what a flush writes comes on top of what lies there.
-      const bytes = usedBytes(tails.slice(0, count))
-      if (!(await this.#host.untilRoom(bytes, () => this.#host.commitLog.relieveHeld()))) count = 1
+      await this.#host.untilRoom(bytesByLog(tails.slice(0, 1)), () => this.#host.commitLog.relieveHeld())
+      if (count > 1 && !this.#host.hasRoom(bytesByLog(tails.slice(0, count)))) count = 1
       if (this.#stopped) return
       const batch = tails.slice(0, count)
       if (!this.#isWorthwhile(batch)) return
@@ -380,6 +383,33 @@ export class Flusher {
 interface FlushedCount {
   readonly count: number
   readonly generation: number
+}
+
+/** Counted when it is asked for: most flushes are far from any bound. */
+function bytesByLog(tails: readonly TailFile[]): FlushBytes {
+  let sums: Float64Array | undefined
+  return logId => {
+    sums ??= sumByLog(tails)
+    return sums[logId] ?? 0
+  }
+}
+
+function sumByLog(tails: readonly TailFile[]): Float64Array {
+  let sums = new Float64Array(64)
+  for (const tail of tails) {
+    for (const { index, indexCount } of [tail.arena, ...tail.staged.map(staged => staged.arena)]) {
+      for (let at = 0; at < indexCount * INDEX_COLUMNS; at += INDEX_COLUMNS) {
+        const logId = index[at + INDEX_LOG_ID]!
+        if (logId >= sums.length) {
+          const larger = new Float64Array(logId * 2)
+          larger.set(sums)
+          sums = larger
+        }
+        sums[logId]! += index[at + INDEX_BYTES]!
+      }
+    }
+  }
+  return sums
 }
 
 function usedBytes(tails: readonly TailFile[]): number {

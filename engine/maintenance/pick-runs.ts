@@ -95,11 +95,15 @@ export function pieceBytesOf(bottomBytes: number, pieceBytesMin: number): number
   return Math.max(Math.min(bottomBytes / 16, pieceBytesMin * 8), pieceBytesMin, bottomBytes / 256)
 }
 
-/** What to merge next in one log; `runs` above the bottom, newest first. Undefined when nothing is worth it. */
+/**
+ * What to merge next in one log; `runs` above the bottom, newest first. Undefined when nothing is worth it. `isUrgent`: space is short, so that regions are merged
+ * with whatever lies above them.
+ */
 export function pickRuns(
   runs: readonly RunFacts[],
   bottom: readonly RegionFacts[],
   options: RunPickOptions = runPickDefaults,
+  isUrgent: boolean = false,
 ): RunPick | undefined {
   assert(options.fanout >= 2 && options.runsAim >= 1, 'a merge saves runs', options.fanout, options.runsAim)
   if (overlap(runs)) return wholeOf(runs, bottom, 'overlap')
@@ -111,6 +115,7 @@ export function pickRuns(
       pickByCount(runs, bottom, options)
     )
   }
+  if (isUrgent) return pickRegions(runs, bottom, { ...options, bottomRatio: 0 })
   const bytes = sumBytes(bottom, 0, bottom.length)
   const tier = (): RunPick | undefined =>
     pickTier(runs, runs.length, bytes * options.tierRatio, options) ?? pickByCount(runs, bottom, options)
@@ -160,7 +165,7 @@ function pickRegions(runs: readonly RunFacts[], bottom: readonly RegionFacts[], 
   if (expired >= 0) return pick(expired, expired + 1, 'expired')
   const { weight, hidden } = weigh(runs, { bytes, records: bottom.reduce((sum, { records }) => sum + records, 0) })
   const limit = bytes * options.bottomRatio
-  if (weight + hidden < limit) return undefined
+  if (weight + hidden < limit && !isNearlyMerged(runs, bottom, options)) return undefined
   const newest = runs.find(run => run.records > 0)?.endOffset ?? 0
   let first = -1
   for (const [i, { endOffset }] of bottom.entries()) {
@@ -172,6 +177,22 @@ function pickRegions(runs: readonly RunFacts[], bottom: readonly RegionFacts[], 
   for (let sum = bottom[first]!.bytes; end < bottom.length && sum < stepBytes && bottom[end]!.endOffset < newest; end++)
     sum += bottom[end]!.bytes
   return pick(first, end, hidden >= limit ? 'deletes' : 'bottom')
+}
+
+/**
+ * Whether the oldest runs, so many of them as one likes, weigh their share of the regions that still need them: a round that has begun is brought to its end
+ * where that frees as much for its cost as a whole round does.
+ */
+function isNearlyMerged(runs: readonly RunFacts[], bottom: readonly RegionFacts[], options: RunPickOptions): boolean {
+  let weight = 0
+  for (let i = runs.length - 1; i >= 0; i--) {
+    const run = runs[i] as RunFacts
+    weight += run.bytes
+    let cost = 0
+    for (const region of bottom) if (region.endOffset < run.endOffset) cost += region.bytes
+    if (cost > 0 && weight >= cost * options.bottomRatio) return true
+  }
+  return false
 }
 
 /** How many runs there are, what they weigh, and what their deletes hide of the bottom. */

@@ -40,7 +40,7 @@ import {
   type RunPickOptions,
   runPickDefaults,
 } from './pick-runs.ts'
-import { SpaceDebt } from './space-debt.ts'
+import { amplificationMax, spaceOf } from './space-debt.ts'
 
 /** What merges of store logs need to know of those who read them. */
 export interface RunViews {
@@ -64,6 +64,11 @@ export interface RunCompactionHost extends RunViews {
   readonly commitLog: { readonly sequence: number }
 }
 
+/** Bytes of a log that the next flush has. */
+export type FlushBytes = (logId: number) => number
+
+/** Stores of fewer bytes than so many times `ownBytes` are never held up: their merges are too small to matter. */
+const crowdedFactor = 4
 /** Small merges that go together into one output. */
 const sharedGroupsMax = 4096
 const sharedBytesMax = 64 * 1024 * 1024
@@ -85,14 +90,12 @@ export class RunCompaction {
   readonly #settled = new WeakMap<LogicalLog, readonly PartRef[]>()
   /** Parts when the log was first looked at. Indexes are read only of logs that changed since: others may be many, and nobody uses them. */
   readonly #first = new WeakMap<LogicalLog, readonly PartRef[]>()
-  readonly #debt: SpaceDebt
   /** The log that got the last merge of its own. */
   #served = -1
 
   constructor(host: RunCompactionHost) {
     this.#host = host
     const ownBytes = host.ownSegmentBytes
-    this.#debt = new SpaceDebt(ownBytes)
     this.#options = { ...runPickDefaults, ownBytes, pieceBytesMin: Math.max(ownBytes * 8, 1024) }
   }
 
@@ -271,7 +274,6 @@ export class RunCompaction {
         }
       }
       counters.runCompactions++
-      if (group.newsBytes !== undefined) this.#debt.learn(group.logId, group.newsBytes, group.bytes - bytes)
       const ofLog = this.bytesByLog.get(group.logId) ?? { in: 0, out: 0 }
       ofLog.in += group.bytes
       ofLog.out += bytes
@@ -283,14 +285,41 @@ export class RunCompaction {
     }
   }
 
-  /** Whether stores that are written over have so much above their bottoms that a flush should wait for merges; see `space-debt.ts`. */
-  isBehind(): boolean {
-    return this.#debt.isTooLarge(this.#host.manifest.live())
+  /**
+   * The next merge of a store that would take too much space if so much were flushed to it (see `space-debt.ts`), whether or not it is worth its cost otherwise;
+   * empty when no store would, or when no merge helps. It is to be begun in this turn.
+   */
+  relief(flushBytesOf: FlushBytes): MergeGroup[] {
+    for (const log of this.#crowded(flushBytesOf)) {
+      const group = this.canRead(log) ? this.#pick(log, true) : undefined
+      if (group !== undefined) return [group]
+    }
+    return []
   }
 
-  /** Whether a flush of so many bytes would make it so. */
-  wouldBeBehind(flushBytes: number): boolean {
-    return this.#debt.wouldBeTooLarge(this.#host.manifest.live(), flushBytes)
+  /** Whether some store would take too much space if so much were flushed to it. */
+  isBehind(flushBytesOf: FlushBytes): boolean {
+    return this.#crowded(flushBytesOf).length > 0
+  }
+
+  #crowded(flushBytesOf: FlushBytes): LogicalLog[] {
+    const found: LogicalLog[] = []
+    const { manifest, logs } = this.#host
+    for (const [id, fileBytes] of manifest.runBytesByLog()) {
+      if (fileBytes < this.#options.ownBytes * crowdedFactor) continue
+      const log = logs.get(id)
+      if (log === undefined || !this.#isInUse(log)) continue
+      const runs = runsOf(log)
+      const bottomBytes = sumOf(runs.filter(isPiece))
+      // One step's output lies beside what it replaces.
+      const coming = flushBytesOf(id) + pieceBytesOf(bottomBytes, this.#options.pieceBytesMin)
+      if (bottomBytes === 0 || fileBytes + coming <= amplificationMax * bottomBytes) continue
+      const regions = regionsOf(runs)
+      if (regions === undefined || !runs.some(run => !isPiece(run) && run.recordCount > 0)) continue
+      const { mergedBytes, newestShare } = spaceOf(runs, regions)
+      if (fileBytes + coming > amplificationMax * (mergedBytes + flushBytesOf(id) * (1 - newestShare))) found.push(log)
+    }
+    return found
   }
 
   /** Ids of store logs that have enough in runs for a file of their own, or too many runs; ascending. From directories alone. */
@@ -332,8 +361,8 @@ export class RunCompaction {
     return { ...kept, dropDeletes, dropExpired: true, now: this.#host.expiryClock() }
   }
 
-  /** What `pickRuns` says, as a group. */
-  #pick(log: LogicalLog): MergeGroup | undefined {
+  /** What `pickRuns` says, as a group. `isUrgent`: for space, whatever it costs. */
+  #pick(log: LogicalLog, isUrgent: boolean = false): MergeGroup | undefined {
     const runs = runsOf(log)
     const above = runs.filter(run => !isPiece(run)).reverse()
     const pieces = runs.filter(isPiece)
@@ -341,7 +370,7 @@ export class RunCompaction {
     if (!this.#isInUse(log) && pickRuns(this.#factsOf(log, above, pieces), [roughly(pieces)], this.#options) === undefined) return undefined
     const regions = regionsOf(runs)
     if (regions === undefined) return this.#bottomOf(log, runs)
-    const pick = pickRuns(this.#factsOf(log, above, pieces), this.#regionFactsOf(log, regions), this.#options)
+    const pick = pickRuns(this.#factsOf(log, above, pieces), this.#regionFactsOf(log, regions), this.#options, isUrgent)
     if (pick === undefined) return undefined
     if (pick.reason === 'overlap') return this.#bottomOf(log, runs)
     if (pick.regions !== undefined) return this.#stepOf(log, regions, pick.regions.first, pick.regions.end)

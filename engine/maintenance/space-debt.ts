@@ -1,72 +1,87 @@
 /**
- * How far stores are from their space bound: what lies above a bottom is garbage as soon as it is merged, if it writes over what is there, and live data if
- * it is new. Which of both it is nobody knows before, so each step over the bottom tells what share of its news went.
+ * How far a store is from its space bound: what its files hold, against what they would hold if all was merged.
  *
- * Owned by run compaction. When the debt is too large, the next flush waits for a step (`Consolidator.untilRoom`), and behind it, by the bounds of the tails,
- * the writers: this is the only place where merges slow down writes.
+ * 1. Of a run above the bottom, what was merged into the regions that know it lies twice: garbage until the run goes.
+ * 2. The rest is garbage as far as its keys are older ones: a sample of its keys is looked up in the filters of everything older, once for each run, so
+ *    that an overwritten store is known from its first flush on, and one that is filled with new keys is never held up. Deletes are garbage anyway.
+ * 3. Files that are replaced and not yet deleted count, and so do the flush and the merge step that come next.
+ *
+ * Pure over directories and indexes. Owned by run compaction: while there is debt, a flush waits for steps (`Consolidator.untilRoom`), and writers go at
+ * the pace of flushes (`commit-log/pacer.ts`).
  */
-import { LEVEL_BOTTOM, PART_RUN } from '../segment/format.ts'
-import type { SegmentReader } from '../segment/reader.ts'
+import { createKeyHash, hashKey } from '../batch/store-keys.ts'
+import type { PartRef } from '../log/parts.ts'
+import { meets } from '../segment/key-range.ts'
+import type { RunIndex } from '../segment/part-index.ts'
+import { indexOf, isPiece, type Region } from './bottom-level.ts'
 
-/** Bytes of runs by bytes that would be left if all were merged, above which flushes wait. A flush, a step and a tier come on top. */
-const amplificationMax = 1.5
-/** How much of what was learned before counts beside a new step. */
-const memory = 0.3
+/** Bytes of files by bytes that would be left if all were merged, above which flushes wait: twice the keys and values, and their frame of a tenth. */
+export const amplificationMax = 1.82
+/** Keys of a run that are looked up. */
+const sampleMax = 64
 
-export interface DebtSegment {
-  readonly reader: Pick<SegmentReader, 'directory'>
-  readonly row: { readonly dropped: readonly number[] }
+export interface Space {
+  /** Of runs and pieces that count. */
+  readonly bytes: number
+  /** What they would be if all was merged, about. */
+  readonly mergedBytes: number
+  /** Share of the newest run above the bottom that is garbage when it is merged: what one may expect of the next. 1 without any. */
+  readonly newestShare: number
 }
 
-export class SpaceDebt {
-  readonly #ownBytes: number
-  /** By log: the share of news that went (or that hid what went), 0 to 1; older steps count less. */
-  readonly #learned = new Map<number, number>()
+/** By run: the share of its records that older ones have the keys of, when it was looked at first. */
+const shares = new WeakMap<RunIndex, number>()
+const hash = createKeyHash()
 
-  /** Stores of a few times `ownBytes` have no debt: their merges are too small to matter. */
-  constructor(ownBytes: number) {
-    this.#ownBytes = ownBytes
+/** Space of a log with these regions; `runs` are all of it, oldest first. */
+export function spaceOf(runs: readonly PartRef[], regions: readonly Region[]): Space {
+  const pieces = runs.filter(isPiece)
+  const older: RunIndex[] = []
+  let bytes = 0
+  let garbage = 0
+  let newestShare = 1
+  for (const run of runs) {
+    bytes += run.bytes
+    if (isPiece(run) || run.recordCount === 0) continue
+    const index = indexOf(run)
+    const merged = mergedShare(run, index, regions)
+    newestShare = overwrittenShare(run, index, pieces, older)
+    garbage += run.bytes * (merged + (1 - merged) * newestShare)
+    older.push(index)
   }
+  return { bytes, mergedBytes: bytes - garbage, newestShare }
+}
 
-  /** A step merged `news` bytes, and its result is by `gone` bytes smaller than all that went in. */
-  learn(logId: number, news: number, gone: number): void {
-    if (news <= 0) return
-    const share = Math.min(1, Math.max(0, gone / news))
-    const before = this.#learned.get(logId)
-    this.#learned.set(logId, before === undefined ? share : before * memory + share * (1 - memory))
+/** How much of a run the regions have already, by their bytes. */
+function mergedShare(run: PartRef, index: RunIndex, regions: readonly Region[]): number {
+  let all = 0
+  let merged = 0
+  for (const { range, endOffset, bytes } of regions) {
+    if (!meets(range, index.smallestKey, index.largestKey)) continue
+    all += bytes
+    if (endOffset >= run.endOffset) merged += bytes
   }
+  return all === 0 ? 0 : merged / all
+}
 
-  /** Whether a flush should wait for merges. From directories alone. */
-  isTooLarge(segments: Iterable<DebtSegment>): boolean {
-    if (this.#learned.size === 0) return false
-    return this.#isAbove(segments, 0, 0)
+function overwrittenShare(run: PartRef, index: RunIndex, pieces: readonly PartRef[], older: readonly RunIndex[]): number {
+  const known = shares.get(index)
+  if (known !== undefined) return known
+  const { blockCount, bytes } = index
+  const step = Math.max(1, Math.floor(blockCount / sampleMax))
+  let count = 0
+  let found = 0
+  for (let block = 0; block < blockCount; block += step) {
+    const start = index.keyStart(block)
+    hashKey(bytes, start, index.keyBytes(block), hash)
+    count++
+    if (older.some(({ filter }) => filter?.mayContain(hash) === true)) found++
+    // A piece of other keys hardly ever says yes; one that has the run already says nothing.
+    else if (pieces.some(piece => piece.endOffset < run.endOffset && indexOf(piece).filter?.mayContain(hash) === true)) found++
   }
-
-  /** Whether a flush of so many bytes would be too large, as far as one knows: if nothing was learned yet, all of it is garbage. */
-  wouldBeTooLarge(segments: Iterable<DebtSegment>, flushBytes: number): boolean {
-    return this.#isAbove(segments, flushBytes, 1)
-  }
-
-  /** `garbage`: the share of news that goes, for logs of which nothing was learned. */
-  #isAbove(segments: Iterable<DebtSegment>, flushBytes: number, garbage: number): boolean {
-    const bytes = new Map<number, { above: number; bottom: number }>()
-    for (const { reader, row } of segments) {
-      const { directory } = reader
-      for (let part = 0; part < directory.partCount; part++) {
-        if (directory.type(part) !== PART_RUN) continue
-        const logId = directory.logId(part)
-        if ((garbage === 0 && !this.#learned.has(logId)) || row.dropped.includes(part)) continue
-        const sum = bytes.get(logId) ?? { above: flushBytes, bottom: 0 }
-        if (directory.level(part) === LEVEL_BOTTOM) sum.bottom += directory.byteCount(part)
-        else sum.above += directory.byteCount(part)
-        bytes.set(logId, sum)
-      }
-    }
-    for (const [logId, { above, bottom }] of bytes) {
-      if (bottom < this.#ownBytes * 16) continue
-      const share = this.#learned.get(logId) ?? garbage
-      if (above + bottom > amplificationMax * (bottom + above * (1 - share))) return true
-    }
-    return false
-  }
+  const overwritten = count === 0 ? 0 : found / count
+  const deleted = Math.min(1, index.facts().deletes / run.recordCount)
+  const share = deleted + (1 - deleted) * overwritten
+  shares.set(index, share)
+  return share
 }
