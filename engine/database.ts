@@ -190,7 +190,7 @@ export class Database implements Committer, Definitions {
       },
       carry: (log, from, arenas) => carryBatches(this.#commitLog, log, from, arenas),
       segmentsChanged: () => {
-        this.#deleteDoomed()
+        void this.#deleteDoomed()
         if (options.autoConsolidate && this.#closing === undefined) this.#consolidator.wake()
       },
       untilRoom: async (bytesOf, onStep) => {
@@ -224,7 +224,7 @@ export class Database implements Committer, Definitions {
       rows => this.#edit(rows),
       rows => this.#editNow(rows),
     )
-    this.#leases = new Leases(this.#manifest, () => this.#deleteDoomed())
+    this.#leases = new Leases(this.#manifest, () => void this.#deleteDoomed())
     const storesHost = this.#storesHost()
     this.#stores = new Stores(storesHost)
     this.#transactions = new Transactions(storesHost)
@@ -243,7 +243,7 @@ export class Database implements Committer, Definitions {
     }
     for (const path of opening.orphans) await this.environment.files.remove(path)
     if (opening.orphans.length > 0) await this.environment.files.syncDirectory(this.path)
-    this.#deleteDoomed()
+    void this.#deleteDoomed()
     this.#flusher.wake()
   }
 
@@ -295,6 +295,7 @@ export class Database implements Committer, Definitions {
     await attempt(() => this.#flusher.stop())
     await attempt(() => this.#leases.close())
     await attempt(() => this.#deletions)
+    await attempt(() => this.environment.files.syncDirectory(this.path))
     if (poisoned) await attempt(() => this.#commitLog.close())
     else await attempt(() => this.#commitLog.close())
     this.#closed = true
@@ -351,7 +352,7 @@ export class Database implements Committer, Definitions {
     this.#stores.forgetDropped()
     this.#manifest.sync(this.#catalog.segments())
     await this.#flusher.updateView()
-    this.#deleteDoomed()
+    void this.#deleteDoomed()
   }
   /** The definition of this name; undefined when there is none. */
   get(name: string): DefinedLog | undefined {
@@ -519,7 +520,7 @@ export class Database implements Committer, Definitions {
           return database.#closed
         },
         seal: () => this.seal(),
-        unpinned: () => this.#deleteDoomed(),
+        unpinned: () => void this.#deleteDoomed(),
       },
       path,
       options,
@@ -621,7 +622,7 @@ export class Database implements Committer, Definitions {
           // The manifest is closed and knows no pins any more.
           if (this.#closed) return
           for (const id of segmentIds) this.#manifest.unpin(id)
-          this.#deleteDoomed()
+          void this.#deleteDoomed()
         }
       },
       definition: name => this.#catalog.definitionByName(name),
@@ -721,14 +722,15 @@ export class Database implements Committer, Definitions {
 
   #deletions: Promise<void> = Promise.resolve()
 
-  /** Deletes files of segments that nobody needs. A file that cannot be deleted now is an orphan at the next opening. */
-  #deleteDoomed(): void {
+  /** Deletes files of segments that nobody needs; resolves when they are gone. A file that cannot be deleted now is an orphan at the next opening. */
+  #deleteDoomed(): Promise<void> {
     this.#leases.collect()
     const paths = this.#manifest.takeDoomed()
-    if (paths.length === 0) return
+    if (paths.length === 0) return this.#deletions
+    // Without a sync of the folder: names come back at worst, and are swept at the next opening.
     this.#deletions = this.#deletions.then(async () => {
-      for (const path of paths) await this.environment.files.remove(path).catch(() => undefined) // swept at the next opening
-      await this.environment.files.syncDirectory(this.path).catch(() => undefined) // names come back at worst, and are swept then
+      for (const path of paths) await this.environment.files.remove(path).catch(() => undefined) // as above
     })
+    return this.#deletions
   }
 }

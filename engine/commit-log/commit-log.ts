@@ -37,6 +37,7 @@ import {
 import { sealFrame, writeEntryHeader } from './frame.ts'
 import { FrameOutput } from './frame-output.ts'
 import { discardStagedFile, writeStagedFile } from './staging.ts'
+import { Pacer } from './pacer.ts'
 import { StallClock } from './stall-clock.ts'
 import type { BoundsPassed, CommitLogObserver, CommitLogOptions, CommitLogStart, CommitSpace, PendingFrame, TailFile } from './tail-file.ts'
 import { FrameTicket, settledTicket } from './ticket.ts'
@@ -44,6 +45,15 @@ import { Waits } from './waits.ts'
 
 function stagedBytes(tail: TailFile): number {
   return tail.staged.reduce((sum, staged) => sum + staged.arena.capacity, 0)
+}
+
+function stagedUsed(tail: TailFile): number {
+  return tail.staged.reduce((sum, staged) => sum + staged.arena.used, 0)
+}
+
+/** What a flush of it has to write. */
+function usedBytes(tail: TailFile): number {
+  return tail.arena.used + stagedUsed(tail)
 }
 
 /** Writes under way at a time: the second one keeps the disk busy while the thread seals and settles. */
@@ -84,6 +94,10 @@ export class CommitLog {
   #undurable: PendingFrame[] = []
   readonly #waits = new Waits()
   readonly #output = new FrameOutput()
+  readonly #pacer: Pacer
+  /** Bytes of staged commits that are not flushed. */
+  #stagedUsed = 0
+  #cancelDue: (() => void) | undefined
 
   #sequence: number
   #endLsn: number
@@ -119,6 +133,7 @@ export class CommitLog {
     this.#environment = environment
     this.#clock = environment.clock
     this.stalls = new StallClock(environment.clock)
+    this.#pacer = new Pacer(environment.clock, options.tailBytesMax)
     this.#folder = folder
     this.#pool = pool
     this.#options = options
@@ -130,6 +145,7 @@ export class CommitLog {
       (sum, tail) => tail.staged.reduce((part, staged) => part + staged.arena.capacity, sum + tail.arena.capacity),
       0,
     )
+    this.#stagedUsed = start.tails.reduce((sum, tail) => sum + stagedUsed(tail), 0)
     this.#nextArenaNumber = start.nextArenaNumber
     this.#nextStagedNumber = start.nextStagedNumber
     this.#sequence = start.sequence
@@ -370,6 +386,9 @@ export class CommitLog {
     assert(this.#tails[0] === tail && tail.sealed, 'the oldest arena is released first')
     this.#tails.shift()
     this.#tailBytes -= tail.staged.reduce((sum, staged) => sum + staged.arena.capacity, tail.arena.capacity)
+    this.#stagedUsed -= stagedUsed(tail)
+    const next = this.#tails[0]
+    this.#pacer.drained(usedBytes(tail), next?.sealed === true ? usedBytes(next) : 0)
     if (tail.arena.leases === 0) this.#keepBuffer(tail.arena.bytes.buffer as SharedArrayBuffer)
     this.relieve()
     const file = tail.file ?? (await tail.ready)
@@ -423,6 +442,7 @@ export class CommitLog {
       for (const staged of tail.staged) await staged.ready.catch(() => undefined) // settled by poison or written; nothing to close
     }
     await this.#pool.close()
+    this.#cancelDue?.()
     this.#waits.fail(new VarveError('CLOSED', 'the database was closed'))
   }
 
@@ -510,6 +530,7 @@ export class CommitLog {
 
   #sealTail(tail: TailFile): void {
     tail.sealed = true
+    this.#pacer.waits(usedBytes(this.#tails[0] as TailFile))
     this.#observer.sealed(tail)
   }
 
@@ -595,6 +616,7 @@ export class CommitLog {
     bytes.set(arena.bytes.subarray(FRAME_CHECKSUM, FRAME_CHECKSUM + 8), body + 16)
     this.addEntry(ENTRY_STAGED, 0, 0, headerAt, body + ENTRY_STAGED_BODY_BYTES)
     this.#tailBytes += arena.capacity
+    this.#stagedUsed += arena.used
     this.counters.stagedCommits++
   }
 
@@ -725,11 +747,11 @@ export class CommitLog {
       this.#settle(() => {
         for (const earlier of durable) earlier.ticket.markDurable()
         frame.ticket.markDurable()
-      })
+      }, frame)
       this.#waits.durable(lsn)
     } else {
       this.#undurable.push(frame)
-      this.#settle(() => frame.ticket.markWritten())
+      this.#settle(() => frame.ticket.markWritten(), frame)
     }
     this.#observer.advanced()
     this.#settleDrain()
@@ -737,11 +759,33 @@ export class CommitLog {
 
   // --- back-pressure -----------------------------------------------------------------------------------------------------------------
 
-  #settle(run: () => void): void {
-    if (!this.#waits.acknowledge(run, this.stalled && this.#observer.isFlushing())) return
-    this.counters.stalls++
-    this.stalls.held()
-    this.#tellStall('held', 'tailBytesMax', this.#tailBytes)
+  /** Acknowledges a frame: now, or at the pace of flushes, or when one has ended. */
+  #settle(run: () => void, frame: PendingFrame): void {
+    if (this.stalled && this.#observer.isFlushing()) {
+      if (!this.#waits.acknowledge(run, Number.POSITIVE_INFINITY)) return
+      this.counters.stalls++
+      this.stalls.held()
+      this.#tellStall('held', 'tailBytesMax', this.#tailBytes)
+      return
+    }
+    const bytes = frame.end - frame.start + frame.staged.reduce((sum, staged) => sum + staged.arena.used, 0)
+    const delayMs = this.#pacer.delayMs(bytes, this.unflushedBytes + this.#stagedUsed)
+    if (delayMs > 0) this.stalls.delayed(delayMs)
+    this.#waits.acknowledge(run, delayMs === 0 ? 0 : this.#clock.monotonic() + delayMs)
+    this.#awaitDue()
+  }
+
+  #awaitDue(): void {
+    const dueMs = this.#waits.nextDueMs
+    if (dueMs === undefined || this.#cancelDue !== undefined) return
+    this.#cancelDue = this.#environment.timers.after(Math.max(0, dueMs - this.#clock.monotonic()), this.#letGoDue, true)
+  }
+
+  readonly #letGoDue = (): void => {
+    this.#cancelDue = undefined
+    this.#waits.letGoDue(this.#clock.monotonic())
+    this.#awaitDue()
+    this.#settleDrain()
   }
 
   #tellStall(kind: 'held' | 'refused', limit: 'tailBytesMax' | 'pendingBytesMax', bytes: number): void {
@@ -754,13 +798,18 @@ export class CommitLog {
    * all. Not when the tails are nearly full: what comes then would be refused.
    */
   relieveHeld(): void {
-    if (this.#tailBytes <= (this.#options.tailBytesMax * 3) / 4) this.#waits.letGo()
+    if (this.#tailBytes <= (this.#options.tailBytesMax * 3) / 4) this.#letGo()
   }
 
   /** A flush ended, or memory was freed: lets acknowledgements go that waited for it. */
   relieve(): void {
-    if (!this.stalled || !this.#observer.isFlushing()) this.#waits.letGo()
+    if (!this.stalled || !this.#observer.isFlushing()) this.#letGo()
     this.#settleDrain()
+  }
+
+  #letGo(): void {
+    this.#waits.letGo(this.#clock.monotonic())
+    this.#awaitDue()
   }
 
   #crowded(): boolean {
@@ -791,7 +840,8 @@ export class CommitLog {
     const flights = this.#inFlight.map(flight => flight.frame)
     const frames = [...this.#undurable, ...flights, ...this.#queue, ...(this.#open === undefined ? [] : [this.#open])]
     const poisoned = this.#poisonedError()
-    this.#waits.letGo()
+    this.#cancelDue?.()
+    this.#waits.letGoAll()
     this.stalls.ended()
     for (const frame of frames) frame.ticket.fail(poisoned)
     this.#queue = []

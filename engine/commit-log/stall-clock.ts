@@ -23,6 +23,9 @@ export interface StallStats {
   readonly totalMs: number
   /** Of the longest one, ms. */
   readonly longestMs: number
+  /** Acknowledgements that came later at the pace of flushes, no stalls; and by how much together, ms. */
+  readonly delayed: number
+  readonly delayedMs: number
 }
 
 export class StallClock {
@@ -34,6 +37,8 @@ export class StallClock {
   #refused = 0
   #totalMs = 0
   #longestMs = 0
+  #delayed = 0
+  #delayedMs = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -41,6 +46,11 @@ export class StallClock {
 
   held(): void {
     if (this.#state === 'none') this.#begin('soft')
+  }
+
+  delayed(ms: number): void {
+    this.#delayed++
+    this.#delayedMs += ms
   }
 
   refused(): void {
@@ -69,6 +79,8 @@ export class StallClock {
       refused: this.#refused,
       totalMs: this.#totalMs + now,
       longestMs: Math.max(this.#longestMs, now),
+      delayed: this.#delayed,
+      delayedMs: this.#delayedMs,
     }
   }
 

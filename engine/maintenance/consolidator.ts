@@ -31,8 +31,11 @@ import { type FlushBytes, RunCompaction, type RunCompactionHost } from './run-co
 
 const deleteRetentionMsDefault = 24 * 3600 * 1000
 const compactionMapBytes = 64 * 1024 * 1024
-/** A merge of this many times `ownSegmentBytes` gets a second worker: flushes, which writers wait for, do not queue behind it. */
-const ownWorkerFactor = 4
+/**
+ * A merge of this many times `ownSegmentBytes` gets a second worker: flushes, which writers wait for, do not queue behind it. Steps over the bottom are smaller,
+ * and take turns with flushes: a third busy thread would take its time from the one that writes and reads.
+ */
+const ownWorkerFactor = 128
 
 export interface ConsolidatorHost extends RunCompactionHost {
   readonly environment: Environment
@@ -43,7 +46,8 @@ export interface ConsolidatorHost extends RunCompactionHost {
   takeSegmentIds(count: number): number[]
   takeEditId(): number
   updateView(): Promise<void>
-  deleteDoomed(): void
+  /** Resolves when the files are gone. */
+  deleteDoomed(): Promise<void>
 }
 
 export interface ConsolidatorCounters {
@@ -473,7 +477,8 @@ export class Consolidator {
     for (const log of new Set(logs)) if (!log.dropped) log.partsChanged()
     await durable
     await this.#host.updateView()
-    this.#host.deleteDoomed()
+    // The next merge's output must not come on top of what this one replaced.
+    await this.#host.deleteDoomed()
   }
 }
 

@@ -68,20 +68,26 @@ function overwrittenShare(run: PartRef, index: RunIndex, pieces: readonly PartRe
   const known = shares.get(index)
   if (known !== undefined) return known
   const { blockCount, bytes } = index
+  const before = pieces.filter(piece => piece.endOffset < run.endOffset).map(indexOf)
+  const merged = pieces.filter(piece => piece.endOffset >= run.endOffset).map(indexOf)
   const step = Math.max(1, Math.floor(blockCount / sampleMax))
   let count = 0
   let found = 0
   for (let block = 0; block < blockCount; block += step) {
     const start = index.keyStart(block)
     hashKey(bytes, start, index.keyBytes(block), hash)
+    // A piece of other keys hardly ever says yes. One that has the run already says nothing.
+    if (merged.some(mayContain)) continue
     count++
-    if (older.some(({ filter }) => filter?.mayContain(hash) === true)) found++
-    // A piece of other keys hardly ever says yes; one that has the run already says nothing.
-    else if (pieces.some(piece => piece.endOffset < run.endOffset && indexOf(piece).filter?.mayContain(hash) === true)) found++
+    if (older.some(mayContain) || before.some(mayContain)) found++
   }
-  const overwritten = count === 0 ? 0 : found / count
+  const overwritten = count === 0 ? 1 : found / count
   const deleted = Math.min(1, index.facts().deletes / run.recordCount)
   const share = deleted + (1 - deleted) * overwritten
   shares.set(index, share)
   return share
+}
+
+function mayContain({ filter }: RunIndex): boolean {
+  return filter?.mayContain(hash) === true
 }
