@@ -47,8 +47,8 @@ export interface OpenOptions {
    */
   readonly memoryBytesMax?: number | undefined
   /**
-   * Memory of commit-log files that wait to be flushed; acknowledgements slow down from half of it, BUSY at all of it. Default 256 MiB, or half of
-   * `memoryBytesMax` if that is less.
+   * Memory of commit-log files that wait to be flushed; acknowledgements slow down from a fifth of it, wait for a flush from half of it, BUSY at all of it.
+   * Default 256 MiB, or half of `memoryBytesMax` if that is less.
    */
   readonly tailBytesMax?: number | undefined
   /** Logs with more bytes than this in one flush get a segment file of their own. Default 1 MiB. */

@@ -16,7 +16,7 @@ export interface CommitLogOptions {
   readonly commitBytesMax: number
   /** Hard bound of bytes appended and not yet written. */
   readonly pendingBytesMax: number
-  /** Hard bound of arenas not yet flushed; from half of it on, acknowledgements wait for the flush. */
+  /** Hard bound of arenas not yet flushed; from a fifth of it on, acknowledgements are delayed (`pacer.ts`), from half of it they wait for the flush. */
   readonly tailBytesMax: number
 }
 

@@ -12,7 +12,7 @@ test('compactions, amplification, cache and filters, of the database and of a st
     const db = await openSim(environment, { ownSegmentBytes: 1024, autoConsolidate: false })
     const fresh = db.stats()
     expect(fresh).toMatchObject({ filters: { lookups: 0, filtered: 0, missed: 0 }, cache: { bytes: 0, hits: 0, misses: 0 } })
-    expect(fresh.stall).toEqual({ state: 'none', count: 0, hard: 0, refused: 0, totalMs: 0, longestMs: 0 })
+    expect(fresh.stall).toEqual({ state: 'none', count: 0, hard: 0, refused: 0, totalMs: 0, longestMs: 0, delayed: 0, delayedMs: 0 })
     const store = db.store<{ v: string; n: number }, string>('s', { indexes: { n: 'n' } })
     expect(store.stats()).toMatchObject({ writeAmplification: 1, spaceAmplification: 1, levels: [] })
     for (let round = 0; round < 4; round++) {
@@ -113,7 +113,7 @@ test('a stall ends once: what is held and refused meanwhile belongs to it', () =
   now = 130
   stalls.refused()
   stalls.refused()
-  expect(stalls.stats()).toEqual({ state: 'hard', count: 1, hard: 1, refused: 2, totalMs: 30, longestMs: 30 })
+  expect(stalls.stats()).toEqual({ state: 'hard', count: 1, hard: 1, refused: 2, totalMs: 30, longestMs: 30, delayed: 0, delayedMs: 0 })
   now = 150
   stalls.ended()
   stalls.ended()
@@ -121,7 +121,7 @@ test('a stall ends once: what is held and refused meanwhile belongs to it', () =
   stalls.refused()
   now = 510
   stalls.ended()
-  expect(stalls.stats()).toEqual({ state: 'none', count: 2, hard: 2, refused: 3, totalMs: 60, longestMs: 50 })
+  expect(stalls.stats()).toEqual({ state: 'none', count: 2, hard: 2, refused: 3, totalMs: 60, longestMs: 50, delayed: 0, delayedMs: 0 })
 })
 
 test('docs/API.md names every field', async () => {

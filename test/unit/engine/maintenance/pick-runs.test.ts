@@ -37,6 +37,23 @@ function pick(given: readonly RunFacts[]): ReturnType<typeof pickRuns> {
 const empty: Shape = { level: 0, bytes: 0, records: 0 }
 const bottom = (bytes: number): Shape => ({ level: levelBottom, bytes })
 
+test('a round that has begun is ended where the rest of it costs no more than it frees', () => {
+  const above = runs({ level: 0, bytes: 20, firstOffset: 20, endOffset: 30 })
+  const regions = (merged: number): RegionFacts[] =>
+    Array.from({ length: 10 }, (_, i) => ({ bytes: 10, records: 10, expired: 0, endOffset: i < merged ? 30 : 20 }))
+  expect(pickRuns(above, regions(0), options)).toBeUndefined()
+  expect(pickRuns(above, regions(5), options)).toBeUndefined()
+  expect(pickRuns(above, regions(6), options)).toMatchObject({ regions: { first: 6 }, reason: 'bottom' })
+  expect(pickRuns(above, regions(10), options)).toBeUndefined()
+})
+
+test('where space is short regions are merged with whatever lies above them', () => {
+  const above = runs({ level: 0, bytes: 1, firstOffset: 20, endOffset: 30 })
+  const regions = [20, 10, 30].map(endOffset => ({ bytes: 100, records: 10, expired: 0, endOffset }))
+  expect(pickRuns(above, regions, options)).toBeUndefined()
+  expect(pickRuns(above, regions, options, true)).toMatchObject({ regions: { first: 1, end: 2 }, level: levelBottom })
+})
+
 describe('cases', () => {
   const cases: readonly [string, RunFacts[], ReturnType<typeof pickRuns>][] = [
     ['no runs', [], undefined],

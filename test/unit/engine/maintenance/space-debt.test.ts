@@ -1,39 +1,93 @@
-/** Goal: flushes wait for merges of stores that are written over, and of no others: not of those that are filled, nor of small ones. */
+/**
+ * Goal: what a store would hold if all was merged is known from its keys, before the first merge: flushes wait for merges of stores that are written over, and
+ * never of those that are filled; what regions have already counts as garbage.
+ */
 import { expect, test } from 'vitest'
-import { type DebtSegment, SpaceDebt } from '../../../../engine/maintenance/space-debt.ts'
+import type { Database } from '../../../../engine/database.ts'
+import type { PartRef } from '../../../../engine/log/parts.ts'
+import { regionsOf } from '../../../../engine/maintenance/bottom-level.ts'
+import { spaceOf } from '../../../../engine/maintenance/space-debt.ts'
 import { LEVEL_BOTTOM, PART_RUN } from '../../../../engine/segment/format.ts'
+import { newEnvironment, openSim } from '../../../probes/support.ts'
+import { internals } from '../../../support/internals.ts'
 
-/** A segment with one run of log 1. */
-function segment(level: number, bytes: number, dropped: readonly number[] = []): DebtSegment {
-  const directory = { partCount: 1, type: () => PART_RUN, logId: () => 1, level: () => level, byteCount: () => bytes }
-  return { reader: { directory } as unknown as DebtSegment['reader'], row: { dropped } }
+const options = {
+  ownSegmentBytes: 128,
+  commitLogFileBytes: 256 * 1024,
+  commitLogFileBytesFirst: 256 * 1024,
+  frameBytesMax: 8 * 1024,
+  autoConsolidate: false,
+}
+const keys = 1000
+const keyOf = (n: number): string => `k${String(n).padStart(5, '0')}`
+
+/** `[bytes, mergedBytes]` by the bytes of the bottom, and the share of the newest run. */
+function space(db: Database): { readonly total: number; readonly merged: number; readonly newest: number } {
+  const runs = internals(db.log('store/s')).parts.filter(part => part.type === PART_RUN)
+  const bottom = runs.filter(run => run.level === LEVEL_BOTTOM).reduce((sum: number, run: PartRef) => sum + run.bytes, 0)
+  const { bytes, mergedBytes, newestShare } = spaceOf(runs, regionsOf(runs) ?? [])
+  return { total: bytes / bottom, merged: mergedBytes / bottom, newest: newestShare }
 }
 
-const bottom = segment(LEVEL_BOTTOM, 1000)
+/** A store with all keys at its bottom, in pieces. */
+async function withStore(body: (db: Database, write: (from: number, to: number) => Promise<void>) => Promise<void>): Promise<void> {
+  const environment = newEnvironment(3)
+  await environment.drive(async () => {
+    const db = await openSim(environment, options)
+    const store = db.store<string, string>('s', { keys: 'string', value: 'string' })
+    const write = async (from: number, to: number): Promise<void> => {
+      for (let n = from; n < to; n++) store.put(keyOf(n), 'v'.repeat(50)).catch(() => undefined)
+      await db.seal()
+    }
+    // Of two runs: one alone would stay what it is.
+    await write(0, keys / 2)
+    await write(keys / 2, keys)
+    await store.compact()
+    await body(db, write)
+    await db.close()
+  })
+}
 
-test('a store that is written over waits above half of its bottom', () => {
-  const debt = new SpaceDebt(10)
-  for (let i = 0; i < 3; i++) debt.learn(1, 100, 100)
-  expect(debt.isTooLarge([bottom, segment(0, 490)])).toBe(false)
-  expect(debt.isTooLarge([bottom, segment(0, 510)])).toBe(true)
-  expect(debt.isTooLarge([bottom, segment(0, 510, [0])])).toBe(false)
+test('keys that are there already are garbage, new ones are not', async () => {
+  await withStore(async (db, write) => {
+    expect(space(db)).toEqual({ total: 1, merged: 1, newest: 1 })
+    await write(0, keys)
+    const over = space(db)
+    expect(over.total).toBeCloseTo(2, 1)
+    expect(over.merged).toBeLessThan(1.05)
+    expect(over.newest).toBe(1)
+  })
+  await withStore(async (db, write) => {
+    await write(keys, keys * 2)
+    const filled = space(db)
+    expect(filled.newest).toBeLessThan(0.1)
+    expect(filled.merged).toBeGreaterThan(1.9)
+    // The same keys once more: the run below has them, the bottom has not.
+    await write(keys, keys * 2)
+    expect(space(db).newest).toBeGreaterThan(0.9)
+  })
 })
 
-test('one that is filled with new keys never does, and what is learned changes soon', () => {
-  const debt = new SpaceDebt(10)
-  debt.learn(1, 100, 0)
-  expect(debt.isTooLarge([bottom, segment(0, 5000)])).toBe(false)
-  expect(debt.wouldBeTooLarge([bottom], 5000)).toBe(false)
-  for (let i = 0; i < 3; i++) debt.learn(1, 100, 100)
-  expect(debt.isTooLarge([bottom, segment(0, 600)])).toBe(true)
-  for (let i = 0; i < 3; i++) debt.learn(1, 100, -20)
-  expect(debt.isTooLarge([bottom, segment(0, 600)])).toBe(false)
+test('deletes are garbage, whatever they delete', async () => {
+  await withStore(async (db, _write) => {
+    const store = db.store<string, string>('s')
+    for (let n = keys; n < keys * 2; n++) store.del(keyOf(n)).catch(() => undefined)
+    await db.seal()
+    expect(space(db).newest).toBe(1)
+  })
 })
 
-test('a flush is kept small while nothing is known, and stores of a few times a small segment do not count', () => {
-  const debt = new SpaceDebt(10)
-  expect(debt.isTooLarge([bottom, segment(0, 5000)])).toBe(false)
-  expect(debt.wouldBeTooLarge([bottom, segment(0, 100)], 300)).toBe(false)
-  expect(debt.wouldBeTooLarge([bottom, segment(0, 100)], 500)).toBe(true)
-  expect(debt.wouldBeTooLarge([segment(LEVEL_BOTTOM, 100)], 5000)).toBe(false)
+test('what was merged into the regions counts as garbage though it was new', async () => {
+  await withStore(async (db, write) => {
+    await write(keys, keys * 2)
+    const runs = internals(db.log('store/s')).parts.filter(part => part.type === PART_RUN)
+    const regions = regionsOf(runs) ?? []
+    const end = Math.max(...runs.map(run => run.endOffset))
+    const all = spaceOf(
+      runs,
+      regions.map(region => ({ ...region, endOffset: end })),
+    )
+    const newBytes = runs.filter(run => run.level !== LEVEL_BOTTOM).reduce((sum, run) => sum + run.bytes, 0)
+    expect(all.bytes - all.mergedBytes).toBe(newBytes)
+  })
 })
