@@ -1,10 +1,11 @@
 /** The door of compute/: jobs over stores, topics and other inputs; also `varve/compute`. */
 
 export { Aggregate, avg, count, max, min, sum } from './aggregate/aggregate.ts'
+export type { RunOptions } from './execute/run-flow.ts'
 export { col, Expression, lit, type Operand, record, row, when } from './expression/expression.ts'
 export type { Literal } from './expression/node.ts'
 export type { SortOptions } from './flow/arguments.ts'
-export { Flow, flow, type MapAsyncOptions, type RunOptions } from './flow/flow.ts'
+export { Flow, flow, type MapAsyncOptions } from './flow/flow.ts'
 export type { TypedSource } from './flow/input.ts'
 export { KeyedFlow } from './flow/keyed-flow.ts'
 export type { AggregateValues, FieldOf, FieldValues, Flat, PathOf, ValueAt } from './flow/types.ts'

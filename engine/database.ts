@@ -85,6 +85,15 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }
 
+const databases = new WeakMap<object, Database>()
+
+/** The database that a store was opened by; TypeError for anything else. For what works on handles: jobs. */
+export function databaseOf<V, K extends StoreKey>(store: Store<V, K>): Database {
+  const database = databases.get(store)
+  if (database === undefined) throw new TypeError('store must be a store of an open database')
+  return database
+}
+
 /** An open database: logs, stores, and what is done with the folder as a whole. */
 export class Database implements Committer, Definitions {
   readonly path: string
@@ -388,7 +397,9 @@ export class Database implements Committer, Definitions {
    */
   store<V = unknown, K extends StoreKey = StoreKey>(name: string, options?: StoreOptions<V>): Store<V, K> {
     this.assertOpen()
-    return this.#stores.store<V, K>(name, options)
+    const store = this.#stores.store<V, K>(name, options)
+    databases.set(store, this)
+    return store
   }
 
   /** Names of all stores, sorted. */

@@ -21,8 +21,9 @@ export { RecordCursor } from './batch/record-cursor.ts'
 export { openStoreBatch } from './batch/store-batch.ts'
 export { StoreRecordCursor } from './batch/store-record.ts'
 export { damagedBytes } from './codec/damage.ts'
+export { loadChecksums, xxh64Low32 } from './codec/xxh64.ts'
 export type { StallState, StallStats } from './commit-log/stall-clock.ts'
-export { Database, openDatabase, openDatabaseAs } from './database.ts'
+export { Database, databaseOf, openDatabase, openDatabaseAs } from './database.ts'
 export type {
   CompactionMessage,
   DiagnosticMessages,
@@ -36,8 +37,17 @@ export type {
   StallMessage,
 } from './diagnostics.ts'
 export { groupChannel, producerChannel, queueChannel, retentionChannel } from './diagnostics.ts'
-export type { Environment, Random } from './env/index.ts'
-export { nodeClock, nodeTimers } from './env/index.ts'
+export type { Environment, File, Files, Random } from './env/index.ts'
+export {
+  nodeClock,
+  nodeFiles,
+  nodeRandom,
+  nodeTimers,
+  packError,
+  resolveWorkerUrl,
+  type TransportedError,
+  unpackError,
+} from './env/index.ts'
 export type { ErrorCode, ErrorDetails, VarveErrorOptions } from './errors.ts'
 export { assert, errorCodes, isVarveError, VarveError } from './errors.ts'
 export type { EndingThread, LeaseDescription, LeaseOptions, OwnedLease } from './lease/leases.ts'

@@ -1,6 +1,6 @@
 /** The door of `stream/`: topics over the engine's logs. */
 
-export type { TopicCodecName } from './codec/topic-codec.ts'
+export { type TopicCodec, type TopicCodecName, topicCodecOf } from './codec/topic-codec.ts'
 export { type CommitOptions, ConsumedBatch } from './consume/consumed-batch.ts'
 export { type ConsumeFrom, type ConsumeOptions, Consumer, type RawBatch } from './consume/consumer.ts'
 export type { AutoOffsetReset, GroupConsumeOptions, PartitionsListener } from './consume/group-consume-options.ts'
@@ -15,6 +15,7 @@ export type { FenceReason, GroupDescription, GroupState, MemberDescription } fro
 export type { CommittedPosition, OffsetToCommit, TopicPartition } from './groups/group-transport.ts'
 export type { TopicPartitions } from './groups/partitions.ts'
 export type { PortLike } from './groups/port-messages.ts'
+export type { StreamHost } from './host.ts'
 export type { AppendCondition } from './keys/expected-version.ts'
 export type { KeyOptions, ReadKeyOptions } from './keys/keyed-reads.ts'
 export { murmur2 } from './partition/murmur2.ts'

@@ -1,6 +1,7 @@
 /**
  * Runs a plan in the calling thread: reads the sources one after the other, split by split, and gives other work of the thread a turn now and then.
  */
+import { assert } from '../../engine/index.ts'
 import { isPromise, type Receiver } from '../operator/receiver.ts'
 import { buildPlan, type PlanInput } from '../plan/build.ts'
 import type { PlanNode } from '../plan/node.ts'
@@ -25,8 +26,10 @@ export async function runInline(plan: PlanNode, end: Receiver, place: InlinePlac
   }
 }
 
-async function readSource({ source, needs, receiver }: PlanInput, turn: Turn, signal: AbortSignal | undefined): Promise<void> {
-  const set = await source.split({ parallelism: 1 })
+async function readSource({ leaf, needs, receiver }: PlanInput, turn: Turn, signal: AbortSignal | undefined): Promise<void> {
+  assert(leaf.op === 'source', 'a plan that is run in one thread was not cut')
+  const { source } = leaf
+  const set = await source.split({ parallelism: 1, portable: false })
   try {
     for (const split of set.splits) {
       if (receiver.isSated) return

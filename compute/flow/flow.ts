@@ -5,10 +5,10 @@
  * iterables (`flow`), and go where the ending verb says.
  */
 
-import { nodeClock, nodeTimers, type Store, type StoreKey, type StoreView } from '../../engine/index.ts'
+import type { Store, StoreKey, StoreView } from '../../engine/index.ts'
 import type { Topic } from '../../stream/index.ts'
 import type { Aggregate } from '../aggregate/aggregate.ts'
-import { runInline } from '../execute/run-inline.ts'
+import { type RunOptions, runFlow } from '../execute/run-flow.ts'
 import { Expression, expressionOf } from '../expression/expression.ts'
 import { Collect, ForEach } from '../operator/collect.ts'
 import { PullQueue } from '../operator/pull-queue.ts'
@@ -21,19 +21,11 @@ import { sourceOf, type TypedSource } from './input.ts'
 import { KeyedFlow } from './keyed-flow.ts'
 import type { AggregateValues, FieldOf, FieldValues, Flat, PathOf, ValueAt } from './types.ts'
 
-/** How a flow is run. */
-export interface RunOptions {
-  /** Ends the run with the signal's reason. */
-  readonly signal?: AbortSignal | undefined
-}
-
 /** Options of `Flow.mapAsync`. */
 export interface MapAsyncOptions {
   /** Calls under way at a time. Default 16. */
   readonly concurrency?: number
 }
-
-const place = { monotonic: () => nodeClock.monotonic(), soon: (run: () => void) => nodeTimers.soon(run) }
 
 /** Rows of type `T` to be; see `flow`. */
 export class Flow<T> implements AsyncIterable<T> {
@@ -201,8 +193,8 @@ export class Flow<T> implements AsyncIterable<T> {
     return new Flow<U>(this.name, plan)
   }
 
-  #run(end: Receiver, { signal }: RunOptions): Promise<void> {
-    return runInline(this.plan, end, place, signal)
+  async #run(end: Receiver, options: RunOptions): Promise<void> {
+    await runFlow(this.name, this.plan, end, options)
   }
 }
 

@@ -18,6 +18,11 @@ export type AggregateStep = 'whole' | 'partial' | 'final'
 
 const oneGroup = new Int32Array(0)
 
+/** How many columns partial states have, keys included. */
+export function partialWidth(keys: number, aggregates: readonly NamedAggregate[]): number {
+  return aggregates.reduce((sum, { aggregate }) => sum + makeAggregator(aggregate).states(0, 0).length, keys)
+}
+
 export class AggregateRows implements Receiver {
   readonly isSated = false
   readonly #keys: readonly NamedExpression[]

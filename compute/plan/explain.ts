@@ -8,6 +8,10 @@ export function nodeText(node: PlanNode): string {
   switch (node.op) {
     case 'source':
       return `${node.source.kind} ${node.source.name}`
+    case 'input':
+      return `input ${node.index}`
+    case 'ship':
+      return node.keys.length === 0 ? 'to one task' : `to tasks by ${node.keys.map(expressionText).join(', ')}`
     case 'filter':
       return `filter ${expressionText(node.predicate)}`
     case 'filterBy':
@@ -24,7 +28,8 @@ export function nodeText(node: PlanNode): string {
       return `select ${node.columns.map(fieldText).join(', ')}`
     case 'aggregate': {
       const aggregates = node.aggregates.map(({ name, aggregate }) => `${name} = ${aggregateText(aggregate)}`).join(', ')
-      return node.keys.length === 0 ? `aggregate ${aggregates}` : `aggregate ${aggregates} by ${node.keys.map(fieldText).join(', ')}`
+      const verb = node.step === undefined || node.step === 'whole' ? 'aggregate' : `${node.step} aggregate`
+      return node.keys.length === 0 ? `${verb} ${aggregates}` : `${verb} ${aggregates} by ${node.keys.map(fieldText).join(', ')}`
     }
     case 'fold': {
       const verb = node.initial === undefined ? 'reduce' : 'fold'

@@ -4,7 +4,8 @@
  */
 import type { AggregateNode } from '../aggregate/aggregate.ts'
 import type { ExpressionNode } from '../expression/node.ts'
-import type { Source } from '../source/source.ts'
+import type { AggregateStep } from '../operator/aggregate-rows.ts'
+import type { Needs, Source } from '../source/source.ts'
 
 /** A field of a result and what it is computed from. */
 export interface NamedExpression {
@@ -27,6 +28,18 @@ export interface SortCriterion {
 
 export type PlanNode =
   | { readonly op: 'source'; readonly source: Source }
+  | {
+      /** An input of a stage, by number; in plans that were cut into stages (`stages.ts`). */
+      readonly op: 'input'
+      readonly index: number
+    }
+  | {
+      /** Ends a stage whose rows go on as they are: keys to divide them by, and what the next stage needs of them. */
+      readonly op: 'ship'
+      readonly input: PlanNode
+      readonly keys: readonly ExpressionNode[]
+      readonly needs: Needs
+    }
   | { readonly op: 'filter'; readonly input: PlanNode; readonly predicate: ExpressionNode }
   | { readonly op: 'filterBy'; readonly input: PlanNode; readonly test: (row: unknown) => unknown }
   | { readonly op: 'map'; readonly input: PlanNode; readonly map: (row: unknown) => unknown }
@@ -51,6 +64,8 @@ export type PlanNode =
       /** None: one group of all rows, also when there are no rows. */
       readonly keys: readonly NamedExpression[]
       readonly aggregates: readonly NamedAggregate[]
+      /** In a plan that was cut into stages: which part of the work. Default 'whole'. */
+      readonly step?: AggregateStep
     }
   | {
       readonly op: 'fold'
@@ -70,6 +85,6 @@ export type PlanNode =
 
 /** A node's inputs, in order. */
 export function inputsOf(node: PlanNode): readonly PlanNode[] {
-  if (node.op === 'source') return []
+  if (node.op === 'source' || node.op === 'input') return []
   return node.op === 'union' ? node.inputs : [node.input]
 }

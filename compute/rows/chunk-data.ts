@@ -46,17 +46,19 @@ export class ValueRows implements ChunkData {
   }
 }
 
-/** Rows of named columns: what aggregates and selections give. */
+/** Rows of named columns: what aggregates and selections give. One called '' is the row itself, and others are what was taken of it. */
 export class ColumnRows implements ChunkData {
   readonly size: number
   readonly names: readonly string[]
   readonly vectors: readonly Vector[]
   readonly #deep = new Map<string, Vector>()
+  readonly #whole: Vector | undefined
 
   constructor(size: number, names: readonly string[], vectors: readonly Vector[]) {
     this.size = size
     this.names = names
     this.vectors = vectors
+    this.#whole = vectors[names.indexOf('')]
   }
 
   field(path: string): Vector {
@@ -72,6 +74,7 @@ export class ColumnRows implements ChunkData {
 
   value(row: number): unknown {
     const { names, vectors } = this
+    if (this.#whole !== undefined) return this.#whole.get(row)
     const value: Record<string, unknown> = {}
     for (let i = 0; i < names.length; i++) value[names[i] as string] = (vectors[i] as Vector).get(row)
     return value
@@ -79,13 +82,15 @@ export class ColumnRows implements ChunkData {
 
   #inside(path: string): Vector {
     if (path === '') return new AnyVector(Array.from({ length: this.size }, (_, row) => this.value(row)))
-    const [first = '', ...rest] = path.split('.')
-    const at = this.names.indexOf(first)
-    const outer = this.vectors[at]
-    if (outer === undefined || rest.length === 0) return nullVector(this.size)
+    const names = path.split('.')
+    const [first = '', ...rest] = names
+    const own = this.#whole === undefined ? this.vectors[this.names.indexOf(first)] : undefined
+    const outer = this.#whole ?? (rest.length === 0 ? undefined : own)
+    if (outer === undefined || path.startsWith('@')) return nullVector(this.size)
+    const inside = this.#whole === undefined ? rest : names
     const builder = new VectorBuilder()
     builder.begin(this.size, noBytes)
-    for (let row = 0; row < this.size; row++) builder.any(valueAtPath(outer.get(row), rest))
+    for (let row = 0; row < this.size; row++) builder.any(valueAtPath(outer.get(row), inside))
     return builder.finish()
   }
 }

@@ -7,6 +7,7 @@ export class IterableSource implements Source {
   readonly kind = 'iterable'
   readonly name = 'iterable'
   readonly isPortable = false
+  readonly bytes = undefined
   readonly #rows: Iterable<unknown> | AsyncIterable<unknown>
 
   constructor(rows: Iterable<unknown> | AsyncIterable<unknown>) {

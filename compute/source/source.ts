@@ -1,7 +1,8 @@
 /**
- * Where rows come from. A source lives in the thread that builds the flow and knows handles; before a run it makes *splits*, plain data that any thread can read by a
- * `SplitReader`, each a part of the input of its own. Together the splits of a run are one moment of the input.
+ * Where rows come from. A source lives in the thread that builds the flow and knows handles; before a run it makes *splits*, plain data, each a part of the input of its own.
+ * Together the splits of a run are one moment of the input. Where other threads can read the input, the source says by which *reader* (`readers.ts`) and what it needs to know.
  */
+import type { EndingThread, Files } from '../../engine/index.ts'
 import type { Chunk } from '../vector/chunk.ts'
 
 /** What a job needs of each row. */
@@ -16,6 +17,8 @@ export interface Needs {
 export interface SplitOptions {
   /** About how many splits are useful. */
   readonly parallelism: number
+  /** Whether other threads will read them. */
+  readonly portable: boolean
 }
 
 /** One part of an input, for one reader. Structured-clonable where the source can be read by other threads. */
@@ -27,9 +30,17 @@ export interface Split {
   readonly input: unknown
 }
 
+/** How another thread reads the splits of a source: a reader's name and what it has to know. Structured-clonable. */
+export interface PortableSource {
+  readonly reader: string
+  readonly input: unknown
+}
+
 /** The splits of one run, and what ends with it. */
 export interface SplitSet {
   readonly splits: readonly Split[]
+  /** What a thread needs to read them; with the thread given, its end gives back what it holds. Undefined: they are read where they were made. */
+  share?(thread?: EndingThread): PortableSource
   /** Gives back leases and the like. Idempotent. */
   release(): void
 }
@@ -44,6 +55,16 @@ export interface SplitReader {
   close(): void | Promise<void>
 }
 
+/** Opens the splits of a source in a thread that got what `SplitSet.share` gave. */
+export interface SplitOpener {
+  open(split: Split, needs: Needs): SplitReader | Promise<SplitReader>
+  /** Gives back what the thread holds of the source. */
+  close(): void
+}
+
+/** Makes an opener of what a source shared; by the name of the reader. */
+export type OpenReader = (input: unknown, files: Files) => SplitOpener | Promise<SplitOpener>
+
 /** What a flow begins with. */
 export interface Source {
   /** 'topic', 'store', 'iterable', … */
@@ -52,8 +73,10 @@ export interface Source {
   readonly name: string
   /** Whether the splits can be read in other threads. */
   readonly isPortable: boolean
+  /** About how many bytes there are to read; undefined: not known. */
+  readonly bytes: number | undefined
   /** The input as it is now, in parts. */
   split(options: SplitOptions): Promise<SplitSet>
-  /** Reads one of them. */
+  /** Reads one of them, in the thread that made them. */
   open(split: Split, needs: Needs): SplitReader | Promise<SplitReader>
 }

@@ -8,15 +8,19 @@ import {
   batchProducerId,
   isControlBatch,
   isTransactionalBatch,
+  type LeaseDescription,
+  type LeasedLog,
+  type LocalLog,
   type LogSlice,
+  openLease,
   RecordCursor,
 } from '../../engine/index.ts'
-import { type Topic, type TopicReading, topicReading } from '../../stream/index.ts'
+import { type Topic, type TopicCodecName, type TopicReading, topicCodecOf, topicReading } from '../../stream/index.ts'
 import { EncodedReader } from '../rows/encoded-rows.ts'
 import { CHUNK_ROWS, Chunk, META } from '../vector/chunk.ts'
 import { NumberVector, nullVector, type Vector } from '../vector/vector.ts'
 import { VectorBuilder } from '../vector/vector-builder.ts'
-import type { Needs, Source, Split, SplitReader, SplitSet } from './source.ts'
+import type { Needs, OpenReader, Source, Split, SplitOptions, SplitReader, SplitSet } from './source.ts'
 
 export function topicSource<V, K>(topic: Topic<V, K>): Source {
   return new TopicSource(topic)
@@ -31,11 +35,23 @@ interface PartitionRange {
   readonly aborted: readonly AbortedTransaction[]
 }
 
+/** What other threads have to know. */
+interface SharedTopic {
+  readonly lease: LeaseDescription
+  /** Names of the logs, by partition. */
+  readonly logs: readonly string[]
+  readonly keys: TopicCodecName
+  readonly values: TopicCodecName
+}
+
+type Reading = Pick<TopicReading, 'keys' | 'values'> & { partition(index: number): Pick<LeasedLog, 'read'> }
+
 const sliceBytes = 1 << 20
+const splitBytesMin = 1 << 20
+const builtInCodecs: ReadonlySet<string> = new Set(['msgpack', 'json', 'string', 'bytes'])
 
 class TopicSource<V, K> implements Source {
   readonly kind = 'topic'
-  readonly isPortable = false
   readonly #topic: Topic<V, K>
 
   constructor(topic: Topic<V, K>) {
@@ -46,23 +62,90 @@ class TopicSource<V, K> implements Source {
     return this.#topic.name
   }
 
-  split(): Promise<SplitSet> {
+  get isPortable(): boolean {
+    const { host, keys, values } = topicReading(this.#topic)
+    return host.options.storage === 'disk' && builtInCodecs.has(keys.name) && builtInCodecs.has(values.name)
+  }
+
+  get bytes(): number {
     const topic = topicReading(this.#topic)
-    const splits = Array.from({ length: topic.partitionCount }, (_, partition): Split => {
+    let bytes = 0
+    for (let partition = 0; partition < topic.partitionCount; partition++) {
       const log = topic.partition(partition)
-      const range: PartitionRange = {
-        partition,
-        from: log.startOffset,
-        to: log.lastStableOffset,
-        aborted: log.abortedTransactions(log.startOffset, log.lastStableOffset),
-      }
-      return { name: `topic ${this.name}, partition ${partition}, offsets ${range.from} to ${range.to}`, bytes: 0, input: range }
+      bytes += log.sealedBytes(log.startOffset)
+      // Of the tail only the number of records is known.
+      bytes += tailRecordBytes * (log.endOffset - Math.max(log.startOffset, log.flushedEnd))
+    }
+    return bytes
+  }
+
+  split({ parallelism, portable }: SplitOptions): Promise<SplitSet> {
+    const topic = topicReading(this.#topic)
+    const logs = Array.from({ length: topic.partitionCount }, (_, partition) => topic.partition(partition))
+    const bytesMax = portable ? Math.max(splitBytesMin, Math.ceil(this.bytes / parallelism)) : Number.MAX_SAFE_INTEGER
+    const splits = logs.flatMap((log, partition) => this.#rangesOf(log, partition, bytesMax))
+    if (!portable) return Promise.resolve({ splits, release: () => undefined })
+    const lease = topic.host.lease({ logs: logs.map(log => log.name) })
+    return Promise.resolve({
+      splits,
+      share: thread => {
+        const input: SharedTopic = {
+          lease: lease.share(thread),
+          logs: logs.map(log => log.name),
+          keys: topic.keys.name as TopicCodecName,
+          values: topic.values.name as TopicCodecName,
+        }
+        return { reader: 'topic', input }
+      },
+      release: () => lease.release(),
     })
-    return Promise.resolve({ splits, release: () => undefined })
   }
 
   open(split: Split, needs: Needs): SplitReader {
     return new PartitionReader(topicReading(this.#topic), split.input as PartitionRange, needs)
+  }
+
+  /** What of a partition can be read now, in pieces of about `bytesMax`. */
+  #rangesOf(log: LocalLog, partition: number, bytesMax: number): Split[] {
+    const { startOffset, lastStableOffset } = log
+    const splits: Split[] = []
+    const add = (from: number, to: number, bytes: number): void => {
+      if (to <= from) return
+      const range: PartitionRange = { partition, from, to, aborted: log.abortedTransactions(from, to) }
+      splits.push({ name: `topic ${this.name}, partition ${partition}, offsets ${from} to ${to}`, bytes, input: range })
+    }
+    let [from, to, bytes] = [startOffset, startOffset, 0]
+    const tailBytes = tailRecordBytes * Math.max(0, lastStableOffset - log.flushedEnd)
+    const parts = [...log.sealedParts(bytesMax), { endOffset: lastStableOffset, bytes: tailBytes }]
+    for (const part of parts) {
+      if (bytes > 0 && bytes + part.bytes > bytesMax) {
+        add(from, to, bytes)
+        from = to
+        bytes = 0
+      }
+      to = Math.min(Math.max(to, part.endOffset), lastStableOffset)
+      bytes += part.bytes
+    }
+    add(from, to, bytes)
+    return splits
+  }
+}
+
+/** Assumed of records that are not in a segment yet. */
+const tailRecordBytes = 100
+
+/** Reads ranges of partitions of a leased topic. */
+export const openTopicReader: OpenReader = async input => {
+  const { lease, logs, keys, values } = input as SharedTopic
+  const opened = await openLease(lease)
+  const reading: Reading = {
+    keys: topicCodecOf(keys, 'keyCodec'),
+    values: topicCodecOf(values, 'value'),
+    partition: index => opened.log(logs[index] as string),
+  }
+  return {
+    open: (split, needs) => new PartitionReader(reading, split.input as PartitionRange, needs),
+    close: () => opened.release(),
   }
 }
 
@@ -81,7 +164,7 @@ class Gathered {
 
 class PartitionReader implements SplitReader {
   bytesRead = 0
-  readonly #topic: TopicReading
+  readonly #topic: Reading
   readonly #range: PartitionRange
   readonly #reader: EncodedReader
   readonly #cursor = new RecordCursor()
@@ -94,7 +177,7 @@ class PartitionReader implements SplitReader {
   /** Whether `#cursor` is in a batch. */
   #inBatch = false
 
-  constructor(topic: TopicReading, range: PartitionRange, needs: Needs) {
+  constructor(topic: Reading, range: PartitionRange, needs: Needs) {
     this.#topic = topic
     this.#range = range
     this.#position = range.from

@@ -51,17 +51,27 @@ export interface File {
   readonly path: string
   /** True when each write on this handle is durable for its own range as it returns (O_DSYNC). */
   readonly dsync: boolean
+  /** Fills `target` from `position` on; how many bytes it got. */
   read(target: Uint8Array, position: number): Promise<number>
+  /** As `read`, blocking the thread. */
   readSync(target: Uint8Array, position: number): number
+  /** Writes all of `source`. */
   write(source: Uint8Array, position: number): Promise<void>
+  /** As `write`, blocking the thread. */
   writeSync(source: Uint8Array, position: number): void
   /** fdatasync: bytes written before the call, and the size, survive power loss. */
   sync(): Promise<void>
+  /** As `sync`, blocking the thread. */
   syncSync(): void
+  /** Bytes. */
   size(): Promise<number>
+  /** As `size`, blocking the thread. */
   sizeSync(): number
+  /** Makes the file so long. */
   truncate(size: number): Promise<void>
+  /** Lets go of the file; once. */
   close(): Promise<void>
+  /** As `close`, blocking the thread. */
   closeSync(): void
 }
 
@@ -72,13 +82,17 @@ export interface FileStat {
 
 /** Files and folders. Names survive power loss only after `syncDirectory` of their folder. */
 export interface Files {
+  /** Opens or makes a file. */
   open(path: string, mode: OpenMode): Promise<File>
+  /** As `open`, blocking the thread. */
   openSync(path: string, mode: OpenMode): File
   /** Names (not paths) in the folder, sorted by code unit. */
   list(path: string): Promise<string[]>
+  /** As `list`, blocking the thread. */
   listSync(path: string): string[]
   /** undefined when nothing is there. */
   stat(path: string): Promise<FileStat | undefined>
+  /** As `stat`, blocking the thread. */
   statSync(path: string): FileStat | undefined
   /** Creates the folder and missing parents; an existing folder is fine. */
   makeDirectory(path: string): Promise<void>
@@ -86,6 +100,7 @@ export interface Files {
   rename(from: string, to: string): Promise<void>
   /** Hard link; EEXIST when the target exists. */
   link(from: string, to: string): Promise<void>
+  /** Removes a file. */
   remove(path: string): Promise<void>
   /** The absolute path with all symbolic links followed, as far as it exists; the rest as it is. */
   resolve(path: string): Promise<string>

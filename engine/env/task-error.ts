@@ -22,6 +22,7 @@ export function toTaskError(thrown: unknown, kind: string): VarveError {
   return new VarveError('TASK_FAILED', `task ${kind} failed: ${message}`, { cause: thrown, details: { task: kind } })
 }
 
+/** An error as plain data, for another thread. */
 export function packError(error: VarveError): TransportedError {
   const { cause } = error
   const causeCode = (cause as { code?: unknown } | null | undefined)?.code
@@ -37,6 +38,7 @@ export function packError(error: VarveError): TransportedError {
   }
 }
 
+/** The error again, with its code, details and stack. */
 export function unpackError(packed: TransportedError): VarveError {
   const { cause } = packed
   const error = new VarveError(packed.code in errorCodes ? packed.code : 'TASK_FAILED', packed.message, {

@@ -9,7 +9,7 @@ import { type Files, nodeFiles } from '../env/index.ts'
 import { VarveError } from '../errors.ts'
 import { offsetForTimeInBatch } from '../log/batch-kinds.ts'
 import { checkString } from '../log/check-arguments.ts'
-import type { DefinedLog, LogSlice } from '../log/log.ts'
+import type { DefinedLog, LogSlice, ReadOptions } from '../log/log.ts'
 import { offsetForTimeInParts, type PartRef, partRef, readParts } from '../log/parts.ts'
 import { Tail } from '../log/tail.ts'
 import { SegmentReader } from '../segment/reader.ts'
@@ -32,7 +32,7 @@ export interface LeasedLog {
   /** Exclusive. */
   readonly endOffset: number
   /** As `Log.read`. */
-  read(offset: number, options?: { readonly bytesMax?: number; readonly fillChecksums?: boolean }): LogSlice
+  read(offset: number, options?: Pick<ReadOptions, 'bytesMax' | 'into' | 'fillChecksums'>): LogSlice
   /** As `Log.offsetForTime`. */
   offsetForTime(timestamp: number): number | undefined
 }
@@ -171,10 +171,10 @@ function openLog(
       }
       const bytesMax = options.bytesMax ?? bytesMaxDefault
       if (offset < endOffset && offset < flushedEnd) {
-        const slice = readParts(partRefs(), kind, offset, bytesMax)
+        const slice = readParts(partRefs(), kind, offset, bytesMax, options.into)
         if (slice !== undefined) return slice
       }
-      return tail.read(kind, offset, endOffset, bytesMax, options.fillChecksums === true)
+      return tail.read(kind, offset, endOffset, bytesMax, options.fillChecksums === true, options.into)
     },
     offsetForTime(timestamp) {
       assertOpen()

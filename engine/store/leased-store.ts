@@ -11,9 +11,11 @@ import { LeasedIndex } from './leased-index.ts'
 import { checkLeasedRange } from './leased-range.ts'
 import type { LeasedSource, LeasedTable } from './leased-table.ts'
 import type { Snapshot } from './snapshots.ts'
+import { splitKeysOf } from './split-keys.ts'
+import type { StoreCodecs } from './store-codecs.ts'
 import { boundsOf } from './store-core.ts'
 import { StoreCursor } from './store-cursor.ts'
-import { type IteratorShape, StoreIterator } from './store-iterator.ts'
+import { type IteratorShape, type IteratorSource, StoreIterator } from './store-iterator.ts'
 import { checkSameStore } from './store-options.ts'
 import { estimateRecords } from './store-stats.ts'
 import type { ViewRangeOptions } from './store-view.ts'
@@ -134,6 +136,23 @@ export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
     return estimateRecords(this.#table, boundsOf(range, this.#keys, this.#encoder))
   }
 
+  /** How keys and values are encoded. */
+  get codecs(): StoreCodecs {
+    return { keys: this.#keys, values: this.#values }
+  }
+
+  /** Encoded keys, at most `count - 1`, that cut the store into ranges of like size, for readers that share the work; found without reading a block. */
+  splitKeys(count: number): Uint8Array[] {
+    this.#assertOpen()
+    return splitKeysOf(this.#table, count)
+  }
+
+  /** Entries from one encoded key on and before another, as `splitKeys` gives them, in key order: for `StoreIterator.nextRaw`. */
+  scan(start: Uint8Array | undefined, end: Uint8Array | undefined): StoreIterator<[K, V]> {
+    this.#assertOpen()
+    return this.#iterator({ start, end, reverse: undefined }, Number.POSITIVE_INFINITY, 'entry', false)
+  }
+
   /** An index of the store, for queries by indexed value. NOT_FOUND when there was none of this name. */
   index(name: string): LeasedIndex<V, K> {
     this.#assertOpen()
@@ -180,14 +199,18 @@ export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
     this.#assertOpen()
     checkLeasedRange(range)
     const { start, end, isEmpty } = boundsOf(range, this.#keys, this.#encoder)
+    return this.#iterator<T>({ start, end, reverse: range.reverse }, range.limit ?? Number.POSITIVE_INFINITY, shape, isEmpty)
+  }
+
+  #iterator<T>(bounds: IteratorSource['bounds'], limit: number, shape: IteratorShape, isEmpty: boolean): StoreIterator<T> {
     return new StoreIterator<T>({
       table: this.#table,
       keys: this.#keys,
       values: this.#values,
       snapshot: this.#moment,
       ownsSnapshot: false,
-      bounds: { start, end, reverse: range.reverse },
-      limit: range.limit ?? Number.POSITIVE_INFINITY,
+      bounds,
+      limit,
       shape,
       isEmpty,
       assertOpen: this.#assertOpen,

@@ -9,10 +9,12 @@ import { type CustomValueCodec, readText, type ValueCodec, type ValueCodecName, 
 /** The codecs that the options `value` and `keyCodec` can name. */
 export type TopicCodecName = ValueCodecName
 
+/** Keys or values of a topic to bytes and back. */
 export interface TopicCodec<T = unknown> {
   readonly name: string
   /** What the engine stores; holds until the records were appended, and longer. TypeError for what cannot be encoded. */
   encode(value: T): string | Uint8Array
+  /** The value in `bytes[start, end)`. */
   decode(bytes: Uint8Array, start: number, end: number): T
 }
 

@@ -1,10 +1,13 @@
 /** What readers of whole partitions (jobs) need of a topic, beside its public verbs. */
 import type { LocalLog } from '../../engine/index.ts'
 import type { TopicCodec } from '../codec/topic-codec.ts'
+import type { StreamHost } from '../host.ts'
 import { coreOfTopic, type Topic } from './topic.ts'
 
 /** A topic as jobs read it. */
 export interface TopicReading<V = unknown, K = unknown> {
+  /** The database. */
+  readonly host: StreamHost
   /** How keys are encoded. */
   readonly keys: Pick<TopicCodec<K>, 'name' | 'decode'>
   /** How values are encoded. */
@@ -19,6 +22,7 @@ export interface TopicReading<V = unknown, K = unknown> {
 export function topicReading<V, K>(topic: Topic<V, K>): TopicReading<V, K> {
   const core = coreOfTopic(topic)
   return {
+    host: core.host,
     keys: core.keys,
     values: core.values,
     partitionCount: core.partitionCount,

@@ -106,6 +106,7 @@ class NodeFiles implements Files {
   }
 }
 
+/** Node's file system. */
 export const nodeFiles: Files = new NodeFiles()
 
 /** Where a link that leads to nothing yet leads; undefined for what is no link. */

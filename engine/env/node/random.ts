@@ -33,4 +33,5 @@ class NodeRandom implements Random {
   }
 }
 
+/** Random numbers of the system. */
 export const nodeRandom: Random = new NodeRandom()

@@ -1,0 +1,74 @@
+/** How a flow is run: in the calling thread, or by worker threads where all of it can go there and there is enough to do. */
+import { availableParallelism } from 'node:os'
+import { nodeClock, nodeFiles, nodeRandom, nodeTimers } from '../../engine/index.ts'
+import type { Receiver } from '../operator/receiver.ts'
+import type { PlanNode } from '../plan/node.ts'
+import type { Executor } from './executor.ts'
+import { inputBytes, isPortablePlan } from './job-data.ts'
+import { runInline } from './run-inline.ts'
+import { runStaged } from './run-staged.ts'
+import { ThreadExecutor } from './threads.ts'
+
+/** How a flow is run. */
+export interface RunOptions {
+  /** Ends the run with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+  /** Called with bytes of input that were read, of how many; only where worker threads run it. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined
+
+  // --- options that change speed -------------------------------------------------------------------------------------------------------
+
+  /**
+   * Worker threads. 0: the calling thread, which gives other work a turn every few ms. Default 'auto': as many as there are processors, for flows of 8 MiB and more without
+   * users' functions over sources that other threads can read; else 0. TypeError for a number that is not 0 where the flow cannot go to other threads.
+   */
+  readonly workers?: number | 'auto' | undefined
+  /** Memory for groups, joins, sorts and what goes between tasks, all together, bytes; beyond it they use files. Default 256 MiB. */
+  readonly memoryBytesMax?: number | undefined
+  /** How often a task is tried before its failure is the job's. Default 2. */
+  readonly attemptsMax?: number | undefined
+}
+
+const inlineBytesMax = 8 << 20
+const memoryBytesDefault = 256 << 20
+
+const place = { monotonic: () => nodeClock.monotonic(), soon: (run: () => void) => nodeTimers.soon(run) }
+const executors = new Map<number, Executor>()
+
+/** Threads are kept for the next run. */
+function executorOf(slots: number): Executor {
+  let executor = executors.get(slots)
+  if (executor === undefined) executors.set(slots, (executor = new ThreadExecutor(slots)))
+  return executor
+}
+
+export async function runFlow(name: string, plan: PlanNode, end: Receiver, options: RunOptions): Promise<void> {
+  const { signal, onProgress, workers = 'auto', memoryBytesMax = memoryBytesDefault, attemptsMax = 2 } = options
+  if (workers !== 'auto') checkWhole(workers, 'workers', 0)
+  checkWhole(memoryBytesMax, 'memoryBytesMax', 1 << 20)
+  checkWhole(attemptsMax, 'attemptsMax', 1)
+  const slots = slotsFor(plan, workers)
+  if (slots === 0) return await runInline(plan, end, place, signal)
+  await runStaged(plan, end, {
+    name,
+    executor: executorOf(slots),
+    files: nodeFiles,
+    random: nodeRandom,
+    signal,
+    attemptsMax,
+    memoryBytesMax,
+    onProgress,
+  })
+}
+
+function slotsFor(plan: PlanNode, workers: number | 'auto'): number {
+  if (workers === 0) return 0
+  const isPortable = isPortablePlan(plan)
+  if (workers === 'auto') return isPortable && (inputBytes(plan) ?? 0) >= inlineBytesMax ? availableParallelism() : 0
+  if (!isPortable) throw new TypeError('workers must be 0 or auto: the flow has functions, or a source that other threads cannot read')
+  return workers
+}
+
+function checkWhole(value: number, option: string, least: number): void {
+  if (!Number.isSafeInteger(value) || value < least) throw new RangeError(`${option} must be a whole number from ${least} on, got ${value}`)
+}

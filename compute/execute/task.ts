@@ -1,0 +1,108 @@
+/**
+ * Tasks: what one place does for a job at a time, said by numbers and plain data, so that a thread, and later another node, can do it. And how a task is run, whoever runs it.
+ *
+ * A task of a stage reads either one split of one source or some buckets of all exchanges, through the stage's operators, into an output of its own. It may be run again, by
+ * another place too; the first output that is taken counts, and files of others go with the job's folder.
+ */
+import { assert, type Files } from '../../engine/index.ts'
+import { isPromise, type Receiver } from '../operator/receiver.ts'
+import { buildPlan, type PlanInput } from '../plan/build.ts'
+import type { StagedPlan, StageInput } from '../plan/stages.ts'
+import type { ExchangeOutput } from '../shuffle/exchange.ts'
+import { type BucketRange, ExchangeReader } from '../shuffle/exchange-reader.ts'
+import { ExchangeWriter } from '../shuffle/exchange-writer.ts'
+import type { Needs, Split, SplitReader } from '../source/source.ts'
+import { TaskFailure } from './task-failure.ts'
+
+/** One of a job's tasks; structured-clonable. */
+export interface Task {
+  readonly stage: number
+  /** Names its file; unique within the job, another for each attempt. */
+  readonly file: string
+  readonly work: SplitWork | BucketWork
+  /** Bytes of blocks that the output may keep in memory. */
+  readonly memoryBytesMax: number
+}
+
+/** Read one split of a source. */
+export interface SplitWork {
+  readonly kind: 'split'
+  /** Number of the stage's input. */
+  readonly input: number
+  readonly split: Split
+}
+
+/** Read some buckets of the stage's exchanges. */
+export interface BucketWork {
+  readonly kind: 'buckets'
+  readonly buckets: BucketRange
+  /** Outputs of the stages that wrote, by the number of the input. */
+  readonly outputs: Readonly<Record<number, readonly ExchangeOutput[]>>
+}
+
+/** What a place needs to run the tasks of a job. */
+export interface TaskPlace {
+  readonly plan: Pick<StagedPlan, 'stages'> & { readonly inputs: readonly TaskInput[] }
+  readonly files: Files
+  /** Opens a split of an input that is a source. */
+  open(input: number, split: Split, needs: Needs): SplitReader | Promise<SplitReader>
+  /** Bytes of input that were read since the last call; what is thrown ends the task. */
+  progress(bytes: number): void
+}
+
+/** An input as a task sees it: sources are read through `TaskPlace.open`. */
+export type TaskInput = Exclude<StageInput, { kind: 'source' }> | { readonly kind: 'source'; readonly name: string }
+
+/** Runs a task to its end. Rejects with a `TaskFailure` that says where it was. */
+export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOutput> {
+  const stage = place.plan.stages[task.stage]
+  assert(stage !== undefined, 'a task names a stage', task.stage)
+  const { columns, keyWidth } = stage.output
+  const end = new ExchangeWriter({ columns, keyWidth, files: place.files, path: task.file, memoryBytesMax: task.memoryBytesMax })
+  try {
+    for (const input of buildPlan(stage.plan, end)) {
+      const reader = input.receiver.isSated ? undefined : await openInput(task, input, place)
+      if (reader !== undefined) await readAll(reader, input.receiver, place)
+      await input.receiver.finish()
+    }
+  } catch (error) {
+    end.finish()
+    throw new TaskFailure(error, task.work.kind === 'split' ? task.work.split.name : `stage ${task.stage}`)
+  }
+  return end.output()
+}
+
+function openInput({ work }: Task, { leaf, needs }: PlanInput, place: TaskPlace): SplitReader | Promise<SplitReader> | undefined {
+  assert(leaf.op === 'input', 'stages have inputs')
+  const input = place.plan.inputs[leaf.index] as TaskInput
+  if (work.kind === 'split') return work.input === leaf.index ? place.open(leaf.index, work.split, needs) : undefined
+  if (input.kind === 'source') return undefined
+  return new ExchangeReader({
+    outputs: work.outputs[leaf.index] ?? [],
+    buckets: work.buckets,
+    columns: input.columns,
+    keyWidth: input.keyWidth,
+    files: place.files,
+  })
+}
+
+async function readAll(reader: SplitReader, receiver: Receiver, place: TaskPlace): Promise<void> {
+  let reported = 0
+  try {
+    while (!receiver.isSated) {
+      const next = reader.next()
+      const chunk = next instanceof Promise ? await next : next
+      if (chunk === undefined) break
+      const waits = receiver.receive(chunk)
+      if (isPromise(waits)) await waits
+      if (reader.bytesRead - reported > progressBytes) {
+        place.progress(reader.bytesRead - reported)
+        reported = reader.bytesRead
+      }
+    }
+  } finally {
+    await reader.close()
+  }
+}
+
+const progressBytes = 4 << 20

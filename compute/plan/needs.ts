@@ -1,0 +1,58 @@
+/** What operators need of their inputs' rows, so that sources take out these fields alone and stages send nothing else. */
+import { type ExpressionNode, fieldsRead } from '../expression/node.ts'
+import type { Needs } from '../source/source.ts'
+import type { PlanNode } from './node.ts'
+
+/** Rows as values. */
+export const wholeRows: Needs = { paths: [], values: true }
+
+/** What `node` needs of its input when `needs` is needed of its own rows; the same for each of several inputs. */
+export function inputNeeds(node: Exclude<PlanNode, { op: 'source' | 'input' }>, needs: Needs): Needs {
+  switch (node.op) {
+    case 'filter':
+      return also(needs, readBy([node.predicate]))
+    case 'filterBy':
+    case 'keyBy':
+      return { ...needs, values: true }
+    case 'map':
+    case 'flatMap':
+    case 'mapBatch':
+    case 'mapAsync':
+      return wholeRows
+    case 'select':
+      return fieldsOnly(readBy(node.columns.map(column => column.expression)))
+    case 'aggregate': {
+      const read = readBy(node.keys.map(key => key.expression))
+      for (const { aggregate } of node.aggregates) for (const input of aggregate.inputs) fieldsRead(input, read)
+      return fieldsOnly(read)
+    }
+    case 'fold':
+      return also(wholeRows, readBy(node.keys.map(key => key.expression)))
+    case 'distinct':
+      return node.by.length === 0 ? also(needs, new Set([''])) : also(needs, readBy(node.by))
+    case 'sort':
+      return also(wholeRows, readBy(node.by.map(by => by.expression)))
+    case 'ship':
+      return also(node.needs, readBy(node.keys))
+    case 'limit':
+    case 'sample':
+    case 'union':
+      return needs
+    default:
+      return node satisfies never
+  }
+}
+
+function readBy(expressions: readonly ExpressionNode[]): Set<string> {
+  const read = new Set<string>()
+  for (const expression of expressions) fieldsRead(expression, read)
+  return read
+}
+
+function fieldsOnly(read: ReadonlySet<string>): Needs {
+  return { paths: [...read], values: read.has('') }
+}
+
+function also(needs: Needs, read: ReadonlySet<string>): Needs {
+  return { paths: [...new Set([...needs.paths, ...read])], values: needs.values || read.has('') }
+}

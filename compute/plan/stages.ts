@@ -1,0 +1,111 @@
+/**
+ * Cuts a plan into stages that many tasks can run: wherever rows of one key, or all rows, must come together. Before the cut each task does what it can with its own rows
+ * (partial aggregates, distinct, the first rows); behind it each task has some of the keys, or one task has all.
+ *
+ * A stage's leaves are *inputs*, by number: sources, of which each task reads one split, and exchanges, of which each task reads its buckets. A plan gives the same
+ * stages in every thread, so that a task is named by numbers alone.
+ */
+
+import { partialWidth } from '../operator/aggregate-rows.ts'
+import { shippedColumns } from '../operator/ship-rows.ts'
+import type { Needs, Source } from '../source/source.ts'
+import { inputNeeds, wholeRows } from './needs.ts'
+import type { NamedExpression, PlanNode } from './node.ts'
+
+/** Where rows of a stage come from. */
+export type StageInput =
+  | { readonly kind: 'source'; readonly source: Source }
+  | {
+      readonly kind: 'exchange'
+      /** Number of the stage whose tasks wrote it. */
+      readonly stage: number
+      readonly columns: readonly string[]
+      /** The first so many columns are the key; 0: one task reads all, in the order of the tasks that wrote. */
+      readonly keyWidth: number
+    }
+
+/** What tasks write at the end of a stage. */
+export interface StageOutput {
+  readonly columns: readonly string[]
+  readonly keyWidth: number
+}
+
+export interface Stage {
+  readonly plan: PlanNode
+  readonly output: StageOutput
+}
+
+export interface StagedPlan {
+  /** In an order in which they can be run; the last gives the result, as shipped rows without a key. */
+  readonly stages: readonly Stage[]
+  readonly inputs: readonly StageInput[]
+}
+
+export function cutStages(plan: PlanNode): StagedPlan {
+  const cut = new Cut()
+  const last = cut.node(plan, wholeRows)
+  cut.stages.push({ plan: { op: 'ship', input: last, keys: [], needs: wholeRows }, output: { columns: [''], keyWidth: 0 } })
+  return { stages: cut.stages, inputs: cut.inputs }
+}
+
+class Cut {
+  readonly stages: Stage[] = []
+  readonly inputs: StageInput[] = []
+
+  /** The plan with inputs in place of sources and of what other stages do. */
+  node(node: PlanNode, needs: Needs): PlanNode {
+    if (node.op === 'source') return this.#input({ kind: 'source', source: node.source })
+    if (node.op === 'input') return node
+    const below = inputNeeds(node, needs)
+    switch (node.op) {
+      case 'union':
+        return { ...node, inputs: node.inputs.map(input => this.node(input, below)) }
+      case 'aggregate':
+        return this.#aggregate(node, this.node(node.input, below))
+      case 'fold':
+        return { ...node, input: this.#ship(this.node(node.input, below), node.keys.map(expressionOf), below) }
+      case 'distinct': {
+        const by = node.by.length === 0 ? [{ kind: 'field', path: '' } as const] : node.by
+        return { ...node, input: this.#ship({ ...node, input: this.node(node.input, below) }, by, below) }
+      }
+      case 'sort':
+        return { ...node, input: this.#ship(this.node(node.input, below), [], below) }
+      case 'limit': {
+        const first: PlanNode = { ...node, input: this.node(node.input, below), count: node.count + node.offset, offset: 0 }
+        return { ...node, input: this.#ship(first, [], below) }
+      }
+      default:
+        return { ...node, input: this.node(node.input, below) }
+    }
+  }
+
+  #aggregate(node: Extract<PlanNode, { op: 'aggregate' }>, input: PlanNode): PlanNode {
+    const columns = partialColumns(node)
+    this.stages.push({ plan: { ...node, input, step: 'partial' }, output: { columns, keyWidth: node.keys.length } })
+    return { ...node, input: this.#exchange(columns, node.keys.length), step: 'final' }
+  }
+
+  /** Ends a stage behind `input`; what stands in its place in the next one. */
+  #ship(input: PlanNode, keys: Extract<PlanNode, { op: 'ship' }>['keys'], needs: Needs): PlanNode {
+    const columns = shippedColumns(keys.length, needs)
+    this.stages.push({ plan: { op: 'ship', input, keys, needs }, output: { columns, keyWidth: keys.length } })
+    return this.#exchange(columns, keys.length)
+  }
+
+  #exchange(columns: readonly string[], keyWidth: number): PlanNode {
+    return this.#input({ kind: 'exchange', stage: this.stages.length - 1, columns, keyWidth })
+  }
+
+  #input(input: StageInput): PlanNode {
+    this.inputs.push(input)
+    return { op: 'input', index: this.inputs.length - 1 }
+  }
+}
+
+function expressionOf({ expression }: NamedExpression): NamedExpression['expression'] {
+  return expression
+}
+
+function partialColumns(node: Extract<PlanNode, { op: 'aggregate' }>): string[] {
+  return Array.from({ length: partialWidth(node.keys.length, node.aggregates) }, (_, i) => String(i))
+}

@@ -1,0 +1,43 @@
+/**
+ * What goes from the tasks of one stage to those of the next. Each task of the first writes its rows into *buckets* by the hash of a key, 64 of them, so that a task of the next
+ * stage takes some buckets of every output and nobody else sees these keys; an output of few rows is not cut up, and readers take out of it what is theirs.
+ *
+ * Blocks are kept in memory until there are too many, then they go to a file of the job's folder, which is removed with the job. The file's blocks carry a checksum each.
+ */
+
+/** Keys fall into so many buckets by the top bits of their hash, while group tables use the low ones. */
+export const BUCKETS = 64
+const BUCKET_SHIFT = 26
+
+export function bucketOf(hash: number): number {
+  return hash >>> BUCKET_SHIFT
+}
+
+/** An output with at most so many rows is not cut into buckets. */
+export const WHOLE_ROWS_MAX = 8192
+
+/** A block of an output that lies in its file. */
+export interface StoredBlock {
+  readonly position: number
+  readonly size: number
+  /** Low half of its xxh64. */
+  readonly checksum: number
+}
+
+/** Blocks of one bucket, in the order in which they were written: first those of the file, then those in memory. */
+export interface BucketOutput {
+  /** -1: rows of all buckets. */
+  readonly bucket: number
+  readonly rows: number
+  readonly stored: readonly StoredBlock[]
+  readonly blocks: readonly Uint8Array[]
+}
+
+/** All that a task gave. Structured-clonable; `blocks` are transferred. */
+export interface ExchangeOutput {
+  /** undefined: nothing went to a file. */
+  readonly file: string | undefined
+  readonly rows: number
+  readonly bytes: number
+  readonly buckets: readonly BucketOutput[]
+}

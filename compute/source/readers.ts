@@ -1,0 +1,10 @@
+/** Which reader opens the splits of a source in another thread, by the name that `SplitSet.share` gives. */
+
+import type { OpenReader } from './source.ts'
+import { openStoreReader } from './store-source.ts'
+import { openTopicReader } from './topic-source.ts'
+
+export const readers: Readonly<Record<string, OpenReader>> = {
+  store: openStoreReader,
+  topic: openTopicReader,
+}

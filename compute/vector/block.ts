@@ -1,0 +1,180 @@
+/**
+ * Blocks: rows of some vectors as bytes, how they go from one task to another, in memory or through a file. Only tasks of one run, of one version of this package, exchange them, so
+ * the layout is nobody's format. Numbers lie at multiples of eight, so that a reader's vectors are views of the bytes.
+ *
+ *   block  := count:u32 columns:u32 size:u32 0:u32 column*
+ *   column := kind:u32 extra:u32 data, padded to 8
+ *   number  extra 1 with nulls   f64 × count, nulls u8 × count
+ *   boolean                      u8 × count
+ *   text    extra bytes          starts i32 × count, ends i32 × count, bytes
+ *   any     extra bytes          a MessagePack list of the values
+ */
+import { assert, valueCodecOf } from '../../engine/index.ts'
+import { AnyVector, BooleanVector, NumberVector, TextVector, type Vector } from './vector.ts'
+
+const HEADER_BYTES = 16
+const COLUMN_HEADER_BYTES = 8
+const KIND_NUMBER = 1
+const KIND_BOOLEAN = 2
+const KIND_TEXT = 3
+const KIND_ANY = 4
+
+const values = valueCodecOf('msgpack')
+const padded = (size: number): number => (size + 7) & ~7
+
+interface Column {
+  readonly kind: number
+  readonly extra: number
+  readonly bytes: number
+  /** Of any values, what they are encoded to. */
+  readonly encoded: Uint8Array | undefined
+}
+
+function measure(vector: Vector, rows: Int32Array, from: number, to: number): Column {
+  const count = to - from
+  switch (vector.kind) {
+    case 'number': {
+      const nulls = vector.nulls !== undefined
+      return { kind: KIND_NUMBER, extra: nulls ? 1 : 0, bytes: 8 * count + (nulls ? count : 0), encoded: undefined }
+    }
+    case 'boolean':
+      return { kind: KIND_BOOLEAN, extra: 0, bytes: count, encoded: undefined }
+    case 'text': {
+      const { starts, ends } = vector
+      let size = 0
+      for (let k = from; k < to; k++) {
+        const row = rows[k] as number
+        const start = starts[row] as number
+        if (start >= 0) size += (ends[row] as number) - start
+      }
+      return { kind: KIND_TEXT, extra: size, bytes: 8 * count + size, encoded: undefined }
+    }
+    default: {
+      const list = new Array<unknown>(count)
+      for (let k = from; k < to; k++) list[k - from] = vector.values[rows[k] as number] ?? null
+      const encoded = values.encode(list).slice()
+      return { kind: KIND_ANY, extra: encoded.length, bytes: encoded.length, encoded }
+    }
+  }
+}
+
+/** Rows `rows[from, to)` of the vectors. */
+export function encodeBlock(vectors: readonly Vector[], rows: Int32Array, from: number, to: number): Uint8Array<ArrayBuffer> {
+  const count = to - from
+  const columns = vectors.map(vector => measure(vector, rows, from, to))
+  const size = columns.reduce((sum, column) => sum + COLUMN_HEADER_BYTES + padded(column.bytes), HEADER_BYTES)
+  const block = new Uint8Array(size)
+  const header = new Uint32Array(block.buffer, 0, HEADER_BYTES / 4)
+  header[0] = count
+  header[1] = vectors.length
+  header[2] = size
+  let at = HEADER_BYTES
+  for (let i = 0; i < vectors.length; i++) {
+    const column = columns[i] as Column
+    const head = new Uint32Array(block.buffer, at, 2)
+    head[0] = column.kind
+    head[1] = column.extra
+    fill(block, at + COLUMN_HEADER_BYTES, vectors[i] as Vector, column, rows, from, count)
+    at += COLUMN_HEADER_BYTES + padded(column.bytes)
+  }
+  return block
+}
+
+function fill(
+  block: Uint8Array<ArrayBuffer>,
+  at: number,
+  vector: Vector,
+  column: Column,
+  rows: Int32Array,
+  from: number,
+  count: number,
+): void {
+  switch (vector.kind) {
+    case 'number': {
+      const target = new Float64Array(block.buffer, at, count)
+      for (let k = 0; k < count; k++) target[k] = vector.values[rows[from + k] as number] as number
+      const { nulls } = vector
+      if (nulls !== undefined) for (let k = 0; k < count; k++) block[at + 8 * count + k] = nulls[rows[from + k] as number] as number
+      break
+    }
+    case 'boolean':
+      for (let k = 0; k < count; k++) block[at + k] = vector.values[rows[from + k] as number] as number
+      break
+    case 'text': {
+      const starts = new Int32Array(block.buffer, at, count)
+      const ends = new Int32Array(block.buffer, at + 4 * count, count)
+      const base = at + 8 * count
+      let used = 0
+      for (let k = 0; k < count; k++) {
+        const row = rows[from + k] as number
+        const start = vector.starts[row] as number
+        if (start < 0) {
+          starts[k] = -1
+          continue
+        }
+        const size = (vector.ends[row] as number) - start
+        starts[k] = used
+        ends[k] = used + size
+        if (size <= 16) for (let b = 0; b < size; b++) block[base + used + b] = vector.bytes[start + b] as number
+        else block.set(vector.bytes.subarray(start, start + size), base + used)
+        used += size
+      }
+      break
+    }
+    default:
+      block.set(column.encoded as Uint8Array, at)
+  }
+}
+
+export interface DecodedBlock {
+  readonly count: number
+  readonly vectors: readonly Vector[]
+}
+
+/** The vectors of a block; they keep its memory. `block` begins at a multiple of eight of its buffer. */
+export function decodeBlock(block: Uint8Array): DecodedBlock {
+  assert(block.byteOffset % 8 === 0, 'a block is aligned', block.byteOffset)
+  const { buffer, byteOffset } = block
+  const [count = 0, columns = 0, size = 0] = new Uint32Array(buffer, byteOffset, HEADER_BYTES / 4)
+  assert(size === block.length, 'a block is whole', size, block.length)
+  const vectors: Vector[] = []
+  let at = HEADER_BYTES
+  for (let i = 0; i < columns; i++) {
+    const [kind, extra = 0] = new Uint32Array(buffer, byteOffset + at, 2)
+    at += COLUMN_HEADER_BYTES
+    const place = byteOffset + at
+    let bytes: number
+    switch (kind) {
+      case KIND_NUMBER:
+        bytes = 8 * count + extra * count
+        vectors.push(
+          new NumberVector(
+            new Float64Array(buffer, place, count),
+            extra === 0 ? undefined : new Uint8Array(buffer, place + 8 * count, count),
+          ),
+        )
+        break
+      case KIND_BOOLEAN:
+        bytes = count
+        vectors.push(new BooleanVector(new Uint8Array(buffer, place, count)))
+        break
+      case KIND_TEXT:
+        bytes = 8 * count + extra
+        vectors.push(
+          new TextVector(
+            new Uint8Array(buffer, place + 8 * count, extra),
+            new Int32Array(buffer, place, count),
+            new Int32Array(buffer, place + 4 * count, count),
+          ),
+        )
+        break
+      default:
+        assert(kind === KIND_ANY, 'a column has a kind', kind)
+        bytes = extra
+        vectors.push(new AnyVector(values.decode(block, at, at + extra) as unknown[]))
+    }
+    at += padded(bytes)
+  }
+  assert(at === size, 'columns fill the block', at, size)
+  return { count, vectors }
+}

@@ -1,0 +1,219 @@
+/**
+ * Goal: a flow that worker threads run gives what the calling thread gives, whatever is divided among how many tasks; tasks that fail are tried again, and the job says where it
+ * failed; nothing is left behind.
+ */
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Executor, ExecutorSession } from '../../../compute/execute/executor.ts'
+import { runStaged } from '../../../compute/execute/run-staged.ts'
+import { runTask, type Task } from '../../../compute/execute/task.ts'
+import { TaskFailure } from '../../../compute/execute/task-failure.ts'
+import { avg, col, count, type Flow, flow, max, min, record, sum } from '../../../compute/index.ts'
+import { Collect } from '../../../compute/operator/collect.ts'
+import { readers } from '../../../compute/source/readers.ts'
+import { nodeFiles, nodeRandom } from '../../../engine/index.ts'
+import { type Database, open, type Store, type Topic, VarveError } from '../../../index.ts'
+
+interface Event {
+  readonly id: number
+  readonly city: string
+  readonly price: number | null
+  readonly tags: { readonly odd?: boolean }
+}
+
+const cities = ['OSL', 'Zürich', 'JFK', 'a\u0000b', '']
+const events = Array.from({ length: 60_000 }, (_, id): Event => {
+  return {
+    id,
+    city: cities[(id * 7) % 5] as string,
+    price: id % 11 === 0 ? null : (id % 1000) / 8,
+    tags: id % 2 === 1 ? { odd: true } : {},
+  }
+})
+
+let folder: string
+let db: Database
+let topic: Topic<Event>
+let store: Store<Event, number>
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'varve-staged-'))
+  db = await open(folder)
+  topic = db.topic<Event>('events', { partitions: 3, key: 'city' })
+  store = db.store<Event, number>('events')
+  await topic.sendBatch(events.slice(0, 40_000))
+  await store.batch(events.slice(0, 40_000).map(value => ({ type: 'put' as const, key: value.id, value })))
+  await db.seal()
+  // The rest stays in memory: leases share it.
+  await topic.sendBatch(events.slice(40_000))
+  await store.batch(events.slice(40_000).map(value => ({ type: 'put' as const, key: value.id, value })))
+})
+
+afterAll(async () => {
+  await db.close()
+  await rm(folder, { recursive: true })
+})
+
+/** Whatever the type of its rows. */
+type AnyFlow = Pick<Flow<unknown>, 'plan' | 'toArray'>
+
+const flows: Record<string, (input: Flow<Event>) => AnyFlow> = {
+  'aggregates of few keys': input =>
+    input
+      .keyBy('city')
+      .aggregate({ n: count(), sum: sum('price'), least: min('price'), most: max('id'), last: max('city') })
+      .sort('city'),
+  'aggregates of many keys': input =>
+    input
+      .keyBy('id')
+      .aggregate({ n: count(), mean: avg('price') })
+      .sort('id'),
+  'aggregates of aggregates': input =>
+    input
+      .keyBy({ id: col('id').mod(20_000) })
+      .count()
+      .keyBy('count')
+      .aggregate({ n: count() }),
+  'aggregates of all': input => input.filter(col('tags.odd').eq(true)).aggregate({ n: count(), sum: sum('id') }),
+  'aggregates of nothing': input => input.filter(col('id').lt(0)).aggregate({ n: count(), sum: sum('id') }),
+  'distinct rows': input => input.select('city', 'tags.odd').distinct().sort('city', 'tags.odd'),
+  'sorted rows': input => input.filter(col('id').mod(97).eq(0)).sort({ by: 'price', descending: true, nulls: 'first' }, 'id'),
+  'first rows': input => input.sort('id').limit(7, 5).select('id'),
+  'united rows': input =>
+    input
+      .filter(col('id').lt(9))
+      .union(input.filter(col('id').gte(59_990)))
+      .sort('id'),
+}
+
+describe.each(Object.keys(flows))('%s', name => {
+  const build = flows[name] as (input: Flow<Event>) => AnyFlow
+  it.each(['store', 'topic'])('of a %s are the same by worker threads', async kind => {
+    const built = build(kind === 'store' ? flow('f', store) : flow('f', topic))
+    const expected = await built.toArray({ workers: 0 })
+    expect(expected.length).toBeGreaterThan(0)
+    expect(await built.toArray({ workers: 2 })).toEqual(expected)
+    expect(await built.toArray({ workers: 1, memoryBytesMax: 1 << 20 })).toEqual(expected)
+  })
+})
+
+it('gives the rows of a store in key order, and those of a topic by partition', async () => {
+  const ids = (await flow('f', store).select({ key: record.key }).toArray({ workers: 2 })).map(({ key }) => key)
+  expect(ids).toEqual(events.map(({ id }) => id))
+  const places = await flow('f', topic).select({ p: record.partition, o: record.offset }).toArray({ workers: 2 })
+  expect(places.length).toBe(events.length)
+  expect(places).toEqual(await flow('f', topic).select({ p: record.partition, o: record.offset }).toArray({ workers: 0 }))
+})
+
+it('refuses to send functions to other threads', async () => {
+  await expect(
+    flow('f', store)
+      .map(event => event.id)
+      .toArray({ workers: 2 }),
+  ).rejects.toThrow(TypeError)
+  await expect(flow('f', [1]).toArray({ workers: 1 })).rejects.toThrow('workers must be 0 or auto')
+  await expect(flow('f', store).toArray({ workers: -1 })).rejects.toThrow('workers must be a whole number')
+})
+
+/** Runs tasks in this thread; `before` may fail one. */
+class LocalExecutor implements Executor {
+  readonly slots = 2
+  tasks = 0
+  closed = 0
+  readonly #before: (task: Task, number: number) => void
+
+  constructor(before: (task: Task, number: number) => void) {
+    this.#before = before
+  }
+
+  open(job: Parameters<Executor['open']>[0]): ExecutorSession {
+    return {
+      run: async task => {
+        this.#before(task, ++this.tasks)
+        const opened = new Map<number, { close(): void }>()
+        try {
+          return await runTask(task, {
+            plan: job.plan,
+            files: nodeFiles,
+            progress: job.progress,
+            open: async (input, split, needs) => {
+              const source = job.share(input, undefined)
+              if (source === undefined) throw new Error('a split is of a source')
+              const opener = await readers[source.reader]?.(source.input, nodeFiles)
+              if (opener === undefined) throw new Error('a source has a reader')
+              opened.set(input, opener)
+              return await opener.open(split, needs)
+            },
+          })
+        } finally {
+          for (const opener of opened.values()) opener.close()
+        }
+      },
+      close: async () => {
+        this.closed++
+      },
+    }
+  }
+
+  async close(): Promise<void> {}
+}
+
+async function runWith(executor: Executor, built: AnyFlow, signal?: AbortSignal): Promise<unknown[]> {
+  const end = new Collect()
+  const run = { executor, files: nodeFiles, random: nodeRandom, signal, attemptsMax: 2, memoryBytesMax: 1 << 20, onProgress: undefined }
+  await runStaged(built.plan, end, { ...run, name: 'mine' })
+  return end.values
+}
+
+const jobFolders = (): string[] => readdirSync(tmpdir()).filter(name => name.startsWith('varve-job-'))
+
+describe('tasks that fail', () => {
+  const build = (): AnyFlow =>
+    flow('f', store)
+      .keyBy('id')
+      .aggregate({ n: count(), mean: avg('price') })
+      .sort('id')
+
+  it('are tried again, and count once', async () => {
+    const seen = new Set<string>()
+    const executor = new LocalExecutor(task => {
+      const name = JSON.stringify([task.stage, task.work.kind === 'split' ? task.work.split.name : task.work.buckets])
+      if (seen.has(name)) return
+      seen.add(name)
+      throw new TaskFailure(new Error('lost'), 'somewhere', true)
+    })
+    expect(await runWith(executor, build())).toEqual(await build().toArray({ workers: 0 }))
+    expect(executor.tasks).toBe(2 * seen.size)
+    expect(executor.closed).toBe(1)
+  })
+
+  it('fail the job the second time, which says where, and leaves no files', async () => {
+    const before = jobFolders()
+    const executor = new LocalExecutor(() => {
+      throw new TaskFailure(new Error('lost'), 'store events, range 1 of 8', true)
+    })
+    const failure = runWith(executor, build())
+    await expect(failure).rejects.toThrow('job mine failed at store events, range 1 of 8: lost, tried 2 times')
+    await expect(failure).rejects.toMatchObject({ code: 'TASK_FAILED', details: { attempts: 2 } })
+    expect(jobFolders()).toEqual(before)
+  })
+
+  it('reject with our own errors as they are', async () => {
+    const executor = new LocalExecutor(() => {
+      throw new TaskFailure(new VarveError('CORRUPT', 'damaged'), 'somewhere')
+    })
+    await expect(runWith(executor, build())).rejects.toMatchObject({ code: 'CORRUPT' })
+  })
+
+  it('end with the signal', async () => {
+    const stop = new AbortController()
+    const executor = new LocalExecutor((_, number) => {
+      if (number === 2) stop.abort(new Error('enough'))
+    })
+    await expect(runWith(executor, build(), stop.signal)).rejects.toThrow('enough')
+    expect(existsSync(folder)).toBe(true)
+  })
+})
