@@ -4,23 +4,14 @@
  *
  * A failure prints its seed: VARVE_SEED=<seed> npx vitest run test/crash/store-crash runs that seed alone. `npm run soak:store-crash` runs many.
  */
-import { describe, expect, it } from 'vitest'
+import { describe, expect } from 'vitest'
+import { onlySeed, testSeeds } from '../support/seeds.ts'
 import { runStoreCrashPoints } from './store-crash-points.ts'
 
-const only = process.env.VARVE_SEED
-const seeds = 5
-const pointsMax = 40
-
 describe('crash points of stores', () => {
-  if (only !== undefined) {
-    it(`seed ${only}`, async () => {
-      expect((await runStoreCrashPoints(Number(only), { pointsMax: 200 })).points).toBeGreaterThan(0)
-    }, 120_000)
-    return
-  }
-  for (let seed = 1; seed <= seeds; seed++) {
-    it(`seed ${seed}`, async () => {
-      expect((await runStoreCrashPoints(seed, { pointsMax })).points).toBeGreaterThan(0)
-    }, 120_000)
-  }
+  testSeeds({
+    groups: 5,
+    run: seed => runStoreCrashPoints(seed, { pointsMax: onlySeed === undefined ? 40 : 200 }),
+    check: ([report]) => expect(report?.points).toBeGreaterThan(0),
+  })
 })

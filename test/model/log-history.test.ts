@@ -6,33 +6,21 @@
  */
 import { describe, expect, it } from 'vitest'
 import type { AnomalyKind } from '../support/history/anomaly.ts'
+import { sumsOf } from '../support/history/held.ts'
 import type { Faults } from '../support/history/log-clients.ts'
+import { onlySeed, testSeeds } from '../support/seeds.ts'
 import { checkLogHistory, runLogHistory } from './log-history.ts'
 
-const only = process.env.VARVE_SEED
-const groups = 1
-const seedsPerGroup = 6
-
 describe('histories of topic logs', () => {
-  if (only !== undefined) {
-    it(`seed ${only}`, async () => {
-      expect((await checkLogHistory(Number(only))).seed).toBe(Number(only))
-    }, 120_000)
-    return
-  }
-  for (let group = 0; group < groups; group++) {
-    const first = 1 + group * seedsPerGroup
-    it(`seeds ${first} to ${first + seedsPerGroup - 1}`, async () => {
-      let [deaths, committed] = [0, 0]
-      for (let seed = first; seed < first + seedsPerGroup; seed++) {
-        const { lives, report } = await checkLogHistory(seed)
-        committed += report.committed
-        deaths += lives.kills + lives.powerLosses
-      }
-      expect(deaths).toBeGreaterThan(seedsPerGroup)
-      expect(committed).toBeGreaterThan(seedsPerGroup * 50)
-    }, 120_000)
-  }
+  testSeeds({
+    perGroup: 6,
+    run: checkLogHistory,
+    check: histories => {
+      const { deaths, committed } = sumsOf(histories)
+      expect(deaths).toBeGreaterThan(histories.length)
+      expect(committed).toBeGreaterThan(histories.length * 50)
+    },
+  })
 })
 
 const breaks: readonly (readonly [keyof Faults, AnomalyKind])[] = [
@@ -50,7 +38,7 @@ const breaks: readonly (readonly [keyof Faults, AnomalyKind])[] = [
 ]
 const seedsMax = 40
 
-describe.skipIf(only !== undefined)('what is broken is found', () => {
+describe.skipIf(onlySeed !== undefined)('what is broken is found', () => {
   it.each(breaks)('%s: %s', async (fault, kind) => {
     for (let seed = 1; seed <= seedsMax; seed++) {
       const { report } = await runLogHistory(seed, { [fault]: true })

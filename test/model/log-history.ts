@@ -5,8 +5,9 @@
  */
 import { isVarveError } from '../../engine/errors.ts'
 import type { Database } from '../../engine/index.ts'
-import { checkHistory, describeFailures, type HistoryReport } from '../support/history/check.ts'
-import type { HistoryEvent, Partition } from '../support/history/history.ts'
+import { checkHistory } from '../support/history/check.ts'
+import { heldHistory, type JudgedHistory } from '../support/history/held.ts'
+import type { Partition } from '../support/history/history.ts'
 import {
   endTransaction,
   type Faults,
@@ -46,13 +47,6 @@ interface ProducerMemory {
   id: number
   readonly sequences: Map<Partition, number>
   readonly unanswered: Set<Unanswered>
-}
-
-export interface LogHistory {
-  readonly seed: number
-  readonly events: readonly HistoryEvent[]
-  readonly report: HistoryReport
-  readonly lives: SimulatedLives['counters']
 }
 
 class Program {
@@ -364,7 +358,7 @@ class Program {
 }
 
 /** Runs one seed; throws what the database threw. */
-export async function runLogHistory(seed: number, faults: Faults = {}, livesMax = 5): Promise<LogHistory> {
+export async function runLogHistory(seed: number, faults: Faults = {}, livesMax = 5): Promise<JudgedHistory> {
   const program = new Program(seed, faults)
   const { lives } = program
   for (let life = 1 + lives.random.below(livesMax); life > 0; life--) await program.life()
@@ -373,16 +367,6 @@ export async function runLogHistory(seed: number, faults: Faults = {}, livesMax 
 }
 
 /** Runs one seed and holds it to the rules; throws an Error with the seed and what was found. */
-export async function checkLogHistory(seed: number): Promise<LogHistory> {
-  let history: LogHistory
-  try {
-    history = await runLogHistory(seed)
-  } catch (error) {
-    throw new Error(`seed ${seed} failed: ${error instanceof Error ? error.stack : String(error)}`)
-  }
-  const text = describeFailures(history.report)
-  if (text !== '') throw new Error(`seed ${seed} failed:\n${text}`)
-  for (const partition of partitions)
-    if (!history.report.fullyRead.has(partition)) throw new Error(`seed ${seed} failed: ${partition} was not read to its end`)
-  return history
+export function checkLogHistory(seed: number): Promise<JudgedHistory> {
+  return heldHistory(seed, each => runLogHistory(each), partitions)
 }

@@ -4,27 +4,17 @@
  *
  * A failure prints its seed: VARVE_SEED=<seed> npx vitest run test/model runs that seed alone. `npm run soak:model` runs as many as asked.
  */
-import { describe, expect, it } from 'vitest'
+import { describe, expect } from 'vitest'
+import { testSeeds } from '../support/seeds.ts'
 import { runModel } from './model.ts'
 
-const only = process.env.VARVE_SEED
-const groups = 8
-const seedsPerGroup = 6
-
 describe('logs against plain arrays', () => {
-  if (only !== undefined) {
-    it(`seed ${only}`, async () => {
-      expect((await runModel(Number(only))).seed).toBe(Number(only))
-    }, 120_000)
-    return
-  }
-  for (let group = 0; group < groups; group++) {
-    const first = 1 + group * seedsPerGroup
-    it(`seeds ${first} to ${first + seedsPerGroup - 1}`, async () => {
-      for (let seed = first; seed < first + seedsPerGroup; seed++) {
-        const report = await runModel(seed)
-        expect(report.opens).toBeGreaterThan(1)
-      }
-    }, 120_000)
-  }
+  testSeeds({
+    groups: 8,
+    perGroup: 6,
+    run: runModel,
+    check: reports => {
+      for (const { opens } of reports) expect(opens).toBeGreaterThan(1)
+    },
+  })
 })

@@ -3,8 +3,9 @@
  * judged by the checker of test/support/history.
  */
 import { type Database, isVarveError, type Producer } from '../../index.ts'
-import { checkHistory, describeFailures, type HistoryReport } from '../support/history/check.ts'
-import type { HistoryEvent, Partition } from '../support/history/history.ts'
+import { checkHistory } from '../support/history/check.ts'
+import { heldHistory, type JudgedHistory } from '../support/history/held.ts'
+import type { Partition } from '../support/history/history.ts'
 import { atomicAllows, type HistoryRules, kafkaAllows } from '../support/history/rules.ts'
 import { type Life, SimulatedLives } from '../support/history/simulated-lives.ts'
 import {
@@ -64,13 +65,6 @@ async function refusable<T>(promise: Promise<T>): Promise<T | undefined> {
 }
 
 type OpenTopics = Readonly<Record<TopicName, TextTopic>>
-
-export interface TopicHistory {
-  readonly seed: number
-  readonly events: readonly HistoryEvent[]
-  readonly report: HistoryReport
-  readonly lives: SimulatedLives['counters']
-}
 
 /** What a recipe needs beside its batch. */
 interface RecipePlace {
@@ -447,7 +441,7 @@ class Program {
   }
 }
 
-export async function runTopicHistory(seed: number, livesMax = 5): Promise<TopicHistory> {
+export async function runTopicHistory(seed: number, livesMax = 5): Promise<JudgedHistory> {
   const program = new Program(seed)
   const { lives } = program
   for (let life = 1 + lives.random.below(livesMax); life > 0; life--) await program.life()
@@ -461,16 +455,6 @@ export async function runTopicHistory(seed: number, livesMax = 5): Promise<Topic
 }
 
 /** Runs one seed and holds it to the rules; throws an Error with the seed and what was found. */
-export async function checkTopicHistory(seed: number): Promise<TopicHistory> {
-  let history: TopicHistory
-  try {
-    history = await runTopicHistory(seed)
-  } catch (error) {
-    throw new Error(`seed ${seed} failed: ${error instanceof Error ? error.stack : String(error)}`)
-  }
-  const text = describeFailures(history.report)
-  if (text !== '') throw new Error(`seed ${seed} failed:\n${text}`)
-  for (const partition of partitions)
-    if (!history.report.fullyRead.has(partition)) throw new Error(`seed ${seed} failed: ${partition} was not read to its end`)
-  return history
+export function checkTopicHistory(seed: number): Promise<JudgedHistory> {
+  return heldHistory(seed, each => runTopicHistory(each), partitions)
 }

@@ -7,17 +7,14 @@
  * its first read.
  */
 import { expect, test } from 'vitest'
-import { decodeRecords } from '../../../../engine/batch/record-batch-codec.ts'
 import type { Database } from '../../../../engine/database.ts'
-import { SimRandom } from '../../../../engine/env/index.ts'
-import { isVarveError } from '../../../../engine/errors.ts'
-import type { LocalLog } from '../../../../engine/log/log.ts'
 import { compareStoreKeys, type StoreKey } from '../../../../engine/store/key-codec.ts'
 import type { Store } from '../../../../engine/store/store.ts'
 import type { Transaction } from '../../../../engine/store/transaction.ts'
 import type { TransactionIterator } from '../../../../engine/store/transaction-iterator.ts'
 import type { TransactionStore } from '../../../../engine/store/transaction-store.ts'
-import { newEnvironment, openSim, textOf } from '../../../probes/support.ts'
+import type { newEnvironment } from '../../../probes/support.ts'
+import { runSerial, SerialProgram, type SerialRun } from './serial-program.ts'
 
 interface Value {
   readonly id: number
@@ -57,13 +54,7 @@ type Step =
       readonly answer: boolean
     }
 
-interface Run {
-  readonly number: number
-  steps: Step[]
-  /** Transactions in the log at the first read. */
-  position: number
-  writes: boolean
-}
+type Run = SerialRun<Step>
 
 function entriesOf(content: Content, name: Name): Entry[] {
   const entries: Entry[] = []
@@ -151,91 +142,28 @@ function replay(run: Run, content: Content): void {
   }
 }
 
-class Program {
-  readonly random: SimRandom
-  readonly runs: Run[] = []
-  readonly #environment: ReturnType<typeof newEnvironment>
-  readonly #db: Database
+class Program extends SerialProgram<Step> {
   readonly #store: Store<Value, string>
-  readonly #log: LocalLog
+  readonly #content: Content = new Map()
   #values = 0
-  bodies = 0
-  conflicts = 0
 
-  constructor(seed: number, environment: ReturnType<typeof newEnvironment>, db: Database, store: Store<Value, string>, log: LocalLog) {
-    this.random = new SimRandom(seed)
-    this.#environment = environment
-    this.#db = db
+  constructor(seed: number, environment: ReturnType<typeof newEnvironment>, db: Database, store: Store<Value, string>) {
+    super(seed, environment, db, { steps: 9, reads: 0.5, aborts: 0, compacted: 'store/s' })
     this.#store = store
-    this.#log = log
   }
 
-  async worker(count: number): Promise<void> {
-    for (let i = 0; i < count; i++) {
-      await this.transaction()
-      if (this.random.chance(0.1)) await this.#db.seal()
-      else if (this.random.chance(0.05)) await this.#db.compactLog('store/s')
-    }
-  }
-
-  async transaction(): Promise<void> {
-    const { random } = this
-    const run: Run = { number: this.runs.length, steps: [], position: -1, writes: false }
-    this.runs.push(run)
-    const shape = { steps: 1 + random.below(9), isReader: random.chance(0.2) }
-    const begin = (): void => {
-      this.bodies++
-      Object.assign(run, { steps: [], position: -1, writes: false })
-    }
-    try {
-      if (random.below(10) < 3) {
-        await this.#db.transaction(
-          tx => {
-            begin()
-            for (const _ of this.body(tx, run, shape));
-          },
-          { durability: 'none' },
-        )
-      } else {
-        await this.#db.transaction(
-          async tx => {
-            begin()
-            for (const _ of this.body(tx, run, shape)) await this.pause()
-          },
-          { durability: 'none', retries: random.below(6) },
-        )
-      }
-    } catch (error) {
-      if (!isVarveError(error, 'CONFLICT')) throw error
-      this.conflicts++
-      Object.assign(run, { steps: [], writes: false })
-    }
-  }
-
-  async pause(): Promise<void> {
-    const { random } = this
-    if (random.chance(0.5)) await null
-    else if (random.chance(0.9)) await new Promise<void>(resolve => this.#environment.timers.after(random.below(3), resolve))
-    else await this.#db.seal()
-  }
-
-  *body(tx: Transaction, run: Run, shape: { readonly steps: number; readonly isReader: boolean }): Generator<void, void> {
-    const { random } = this
+  protected begin(tx: Transaction, run: Run): { read(): void; write(): void } {
     const store = tx.store(this.#store)
     const iterators: { readonly name: Name; readonly iterator: TransactionIterator<Entry> }[] = []
-    for (let i = 0; i < shape.steps; i++) {
-      if (random.chance(0.5)) yield
-      if (shape.isReader || random.chance(0.5)) {
-        // The first read takes the moment.
-        if (run.position < 0) run.position = this.#log.endOffset
-        this.read(store, run.steps, iterators)
-      } else {
-        run.writes = true
-        this.write(store, run)
-      }
-    }
-    if (random.chance(0.5)) yield
-    if (run.writes) tx.log(this.#log).appendRecords([{ value: String(run.number) }])
+    return { read: () => this.read(store, run.steps, iterators), write: () => this.write(store, run) }
+  }
+
+  protected replay(run: Run): void {
+    replay(run, this.#content)
+  }
+
+  protected compare(): void {
+    for (const name of ['c', 't', 'both'] as const) expect([...this.#store.index(name).entries()]).toEqual(entriesOf(this.#content, name))
   }
 
   key(): string {
@@ -309,7 +237,7 @@ class Program {
       store.delRange({ gte: from, lt: to })
       run.steps.push({ type: 'delRange', from, to })
     } else if (what < 6) {
-      if (run.position < 0) run.position = this.#log.endOffset
+      this.takeMoment(run)
       const expected = random.chance(0.7) ? store.get(key) : this.value()
       const value = random.chance(0.8) ? this.value() : undefined
       run.steps.push({ type: 'cas', key, expected, value, answer: store.compareAndSet(key, expected, value) })
@@ -319,46 +247,13 @@ class Program {
       run.steps.push({ type: 'put', key, value })
     }
   }
-
-  /** Numbers of the committed transactions in the order of their commits. */
-  order(): number[] {
-    const numbers: number[] = []
-    for (let next = 0; next < this.#log.endOffset; ) {
-      const slice = this.#log.read(next, { bound: 'end' })
-      for (const position of slice.positions) {
-        for (const record of decodeRecords(slice.bytes, position)) if (record.offset >= next) numbers.push(Number(textOf(record.value)))
-      }
-      next = slice.nextOffset
-    }
-    return numbers
-  }
-
-  check(): void {
-    const content: Content = new Map()
-    const committed = this.order()
-    const readers = this.runs.filter(run => !run.writes && run.steps.length > 0)
-    for (let position = 0; position <= committed.length; position++) {
-      for (const reader of readers) if (reader.position === position) replay(reader, content)
-      const number = committed[position]
-      if (number !== undefined) replay(this.runs[number] as Run, content)
-    }
-    for (const name of ['c', 't', 'both'] as const) expect([...this.#store.index(name).entries()]).toEqual(entriesOf(content, name))
-  }
 }
 
 test.each(Array.from({ length: 12 }, (_, i) => i + 1))('random transactions over indexes are serializable: seed %i', async seed => {
-  const environment = newEnvironment(seed)
-  await environment.drive(async () => {
-    const db = await openSim(environment)
-    await db.define([{ name: 'order', kind: 'topic' }])
+  expect.hasAssertions()
+  await runSerial(seed, async (environment, db) => {
     const store = db.store<Value, string>('s', { indexes })
     await store.ready()
-    const program = new Program(seed, environment, db, store, db.log('order'))
-    await Promise.all(Array.from({ length: 6 }, () => program.worker(20)))
-    program.check()
-    // The test means nothing without transactions that met.
-    expect(program.bodies).toBeGreaterThan(program.runs.length + 10)
-    expect(program.order().length).toBeGreaterThan(40)
-    await db.close()
+    return new Program(seed, environment, db, store)
   })
 })

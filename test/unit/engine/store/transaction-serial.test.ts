@@ -7,16 +7,13 @@
  * ended at its first read.
  */
 import { describe, expect, test } from 'vitest'
-import { decodeRecords } from '../../../../engine/batch/record-batch-codec.ts'
 import type { Database } from '../../../../engine/database.ts'
-import { SimRandom } from '../../../../engine/env/index.ts'
-import { isVarveError } from '../../../../engine/errors.ts'
-import type { LocalLog } from '../../../../engine/log/log.ts'
 import type { Store } from '../../../../engine/store/store.ts'
 import type { Transaction } from '../../../../engine/store/transaction.ts'
 import type { TransactionIterator } from '../../../../engine/store/transaction-iterator.ts'
 import type { TransactionStore } from '../../../../engine/store/transaction-store.ts'
-import { newEnvironment, openSim, textOf } from '../../../probes/support.ts'
+import type { newEnvironment } from '../../../probes/support.ts'
+import { runSerial, SerialProgram, type SerialRun } from './serial-program.ts'
 
 type Content = Map<string, number>
 type Entry = [string, number]
@@ -42,13 +39,7 @@ type Step =
   | { readonly type: 'del'; readonly store: number; readonly key: string }
   | { readonly type: 'delRange'; readonly store: number; readonly range: Range }
 
-interface Run {
-  readonly number: number
-  steps: Step[]
-  /** Transactions in the log at the first read. */
-  position: number
-  writes: boolean
-}
+type Run = SerialRun<Step>
 
 function inRange(key: string, { gt, gte, lt, lte, prefix }: Range): boolean {
   return (
@@ -119,29 +110,15 @@ function replay(run: Run, contents: readonly Content[]): void {
   }
 }
 
-class Program {
-  readonly random: SimRandom
-  readonly runs: Run[] = []
-  readonly #environment: ReturnType<typeof newEnvironment>
-  readonly #db: Database
+class Program extends SerialProgram<Step> {
   readonly #stores: readonly Store<number, string>[]
-  readonly #log: LocalLog
+  readonly #contents: readonly Content[]
   #values = 0
-  bodies = 0
-  conflicts = 0
 
-  constructor(
-    seed: number,
-    environment: ReturnType<typeof newEnvironment>,
-    db: Database,
-    stores: readonly Store<number, string>[],
-    log: LocalLog,
-  ) {
-    this.random = new SimRandom(seed)
-    this.#environment = environment
-    this.#db = db
-    this.#stores = stores
-    this.#log = log
+  constructor(seed: number, environment: ReturnType<typeof newEnvironment>, db: Database) {
+    super(seed, environment, db, { steps: 8, reads: 0.55, aborts: 0.05, compacted: 'store/s0' })
+    this.#stores = ['s0', 's1'].map(name => db.store<number, string>(name))
+    this.#contents = this.#stores.map(() => new Map())
   }
 
   key(): string {
@@ -159,90 +136,24 @@ class Program {
     return { ...lower, ...upper, reverse }
   }
 
-  /** One after the other; several of these run at once. */
-  async worker(count: number): Promise<void> {
-    for (let i = 0; i < count; i++) {
-      await this.transaction()
-      if (this.random.chance(0.1)) await this.#db.seal()
-      else if (this.random.chance(0.05)) await this.#db.compactLog('store/s0')
-    }
-  }
-
-  async transaction(): Promise<void> {
-    const { random } = this
-    const run: Run = { number: this.runs.length, steps: [], position: -1, writes: false }
-    this.runs.push(run)
-    const kind = random.below(10)
-    const isReader = random.chance(0.2)
-    const shape = { steps: 1 + random.below(8), isReader, aborts: random.chance(0.05) }
-    try {
-      const durability = random.chance(0.3) ? 'sync' : 'none'
-      if (kind < 3) {
-        await this.#db.transaction(
-          tx => {
-            this.begin(run)
-            const body = this.body(tx, run, shape)
-            while (body.next().done !== true);
-          },
-          { durability },
-        )
-      } else {
-        await this.#db.transaction(
-          async tx => {
-            this.begin(run)
-            for (const _ of this.body(tx, run, shape)) await this.pause()
-          },
-          { durability, retries: random.below(6) },
-        )
-      }
-      if (shape.aborts) run.steps = []
-    } catch (error) {
-      if (!isVarveError(error, 'CONFLICT')) throw error
-      this.conflicts++
-      run.steps = []
-      run.writes = false
-    }
-  }
-
-  begin(run: Run): void {
-    this.bodies++
-    run.steps = []
-    run.position = -1
-    run.writes = false
-  }
-
-  async pause(): Promise<void> {
-    const { random } = this
-    if (random.chance(0.4)) await null
-    else if (random.chance(0.9)) await new Promise<void>(resolve => this.#environment.timers.after(random.below(3), resolve))
-    else await this.#db.seal()
-  }
-
-  /** Yields where an asynchronous body may wait. */
-  *body(
-    tx: Transaction,
-    run: Run,
-    shape: { readonly steps: number; readonly isReader: boolean; readonly aborts: boolean },
-  ): Generator<void, void> {
-    const { random } = this
+  protected begin(tx: Transaction, run: Run): { read(): void; write(): void } {
     const stores = this.#stores.map(store => tx.store(store))
     const iterators: TransactionIterator<Entry>[] = []
-    for (let i = 0; i < shape.steps; i++) {
-      if (random.chance(0.5)) yield
-      const at = random.below(stores.length)
-      const store = stores[at] as TransactionStore<number, string>
-      if (shape.isReader || random.chance(0.55)) {
-        // The first read takes the moment.
-        if (run.position < 0) run.position = this.#log.endOffset
-        this.read(store, at, run.steps, iterators)
-      } else {
-        run.writes = true
-        this.write(store, at, run)
-      }
+    const drawn = (): [TransactionStore<number, string>, number] => {
+      const at = this.random.below(stores.length)
+      return [stores[at] as TransactionStore<number, string>, at]
     }
-    if (random.chance(0.5)) yield
-    if (run.writes) tx.log(this.#log).appendRecords([{ value: String(run.number) }])
-    if (shape.aborts) tx.abort()
+    return { read: () => this.read(...drawn(), run.steps, iterators), write: () => this.write(...drawn(), run) }
+  }
+
+  protected replay(run: Run): void {
+    replay(run, this.#contents)
+  }
+
+  protected compare(): void {
+    this.#stores.forEach((store, i) => {
+      expect([...store]).toEqual(entriesOf(this.#contents[i] as Content, {}))
+    })
   }
 
   read(store: TransactionStore<number, string>, at: number, steps: Step[], iterators: TransactionIterator<Entry>[]): void {
@@ -288,51 +199,12 @@ class Program {
       run.steps.push({ type: 'put', store: at, key, value })
     }
   }
-
-  /** Numbers of the committed transactions in the order of their commits. */
-  order(): number[] {
-    const numbers: number[] = []
-    for (let next = 0; next < this.#log.endOffset; ) {
-      const slice = this.#log.read(next, { bound: 'end' })
-      for (const position of slice.positions) {
-        for (const record of decodeRecords(slice.bytes, position)) if (record.offset >= next) numbers.push(Number(textOf(record.value)))
-      }
-      next = slice.nextOffset
-    }
-    return numbers
-  }
-
-  check(): void {
-    const contents: Content[] = this.#stores.map(() => new Map())
-    const committed = this.order()
-    // Readers stand where their moment is.
-    const readers = this.runs.filter(run => !run.writes && run.steps.length > 0)
-    for (let position = 0; position <= committed.length; position++) {
-      for (const reader of readers) if (reader.position === position) replay(reader, contents)
-      const number = committed[position]
-      if (number !== undefined) replay(this.runs[number] as Run, contents)
-    }
-    this.#stores.forEach((store, i) => {
-      expect([...store]).toEqual(entriesOf(contents[i] as Content, {}))
-    })
-  }
 }
 
 describe('random transactions, interleaved', () => {
   const seeds = Array.from({ length: 14 }, (_, i) => i + 1)
   test.each(seeds)('are serializable: seed %i', async seed => {
-    const environment = newEnvironment(seed)
-    await environment.drive(async () => {
-      const db = await openSim(environment)
-      await db.define([{ name: 'order', kind: 'topic' }])
-      const stores = ['s0', 's1'].map(name => db.store<number, string>(name))
-      const program = new Program(seed, environment, db, stores, db.log('order'))
-      await Promise.all(Array.from({ length: 6 }, () => program.worker(20)))
-      program.check()
-      // The test means nothing without transactions that met.
-      expect(program.bodies).toBeGreaterThan(program.runs.length + 10)
-      expect(program.order().length).toBeGreaterThan(40)
-      await db.close()
-    })
+    expect.hasAssertions()
+    await runSerial(seed, (environment, db) => new Program(seed, environment, db))
   })
 })
