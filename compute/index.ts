@@ -1,6 +1,30 @@
 /** The door of compute/: jobs over stores, topics and other inputs; also `varve/compute`. */
 
-export { Aggregate, avg, count, max, min, sum } from './aggregate/aggregate.ts'
+export {
+  Aggregate,
+  approxCountDistinct,
+  avg,
+  type CollectOptions,
+  collect,
+  count,
+  countDistinct,
+  countIf,
+  every,
+  first,
+  last,
+  max,
+  maxBy,
+  median,
+  min,
+  minBy,
+  quantile,
+  quantiles,
+  some,
+  stddev,
+  sum,
+  topK,
+  variance,
+} from './aggregate/aggregate.ts'
 export type { RunOptions } from './execute/run-flow.ts'
 export { col, Expression, lit, type Operand, record, row, when } from './expression/expression.ts'
 export type { Literal } from './expression/node.ts'

@@ -42,3 +42,11 @@ export function grownBytes(array: Uint8Array, groups: number): Uint8Array {
   grown.set(array)
   return grown
 }
+
+/** The number in a row, of a bigint its double; undefined: there is none. */
+export function numberAt(input: Vector, row: number): number | undefined {
+  if (input.kind === 'number') return input.nulls !== undefined && input.nulls[row] === 1 ? undefined : input.values[row]
+  if (input.kind !== 'any') return undefined
+  const value = input.values[row]
+  return typeof value === 'number' ? value : typeof value === 'bigint' ? Number(value) : undefined
+}

@@ -1,6 +1,9 @@
-/** Smallest and largest value that is not null, in the order of `value-order.ts`. Numbers alone are kept as doubles; with the first other value all become values. */
-import { compareNumbers, compareValues } from '../vector/value-order.ts'
-import { AnyVector, NumberVector, type Vector } from '../vector/vector.ts'
+/**
+ * Smallest and largest value that is not null, in the order of `value-order.ts`. Numbers alone are kept as doubles; with the first other value all become values. Texts are compared
+ * with the current one where they lie, and become a string only when they take its place.
+ */
+import { compareNumbers, compareText, compareValues } from '../vector/value-order.ts'
+import { AnyVector, NumberVector, type TextVector, type Vector } from '../vector/vector.ts'
 import { type Aggregator, grownBytes, grownDoubles } from './aggregator.ts'
 
 export class Extreme implements Aggregator {
@@ -34,6 +37,7 @@ export class Extreme implements Aggregator {
   add([input]: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array): void {
     if (input === undefined) return
     if (input.kind === 'number' && this.#values === undefined) this.#addNumbers(input, rows, count, groups)
+    else if (input.kind === 'text') this.#addTexts(input, rows, count, groups)
     else for (let k = 0; k < count; k++) this.#addValue(groups[k] as number, input.get(rows[k] as number))
   }
 
@@ -66,6 +70,17 @@ export class Extreme implements Aggregator {
     }
   }
 
+  #addTexts(input: TextVector, rows: Int32Array, count: number, groups: Int32Array): void {
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      if (input.isNull(row)) continue
+      const group = groups[k] as number
+      const current = this.#values?.[group]
+      if (typeof current === 'string' && this.#sign * compareTextAt(input, row, current) >= 0) continue
+      this.#addValue(group, input.get(row))
+    }
+  }
+
   #addValue(group: number, value: unknown): void {
     if (value === null) return
     if (this.#values === undefined) {
@@ -77,4 +92,19 @@ export class Extreme implements Aggregator {
     const current = this.#values[group]
     if (current === null || this.#sign * compareValues(value, current) < 0) this.#values[group] = value
   }
+}
+
+/** The text of a row, not null, against another. As long as both are ASCII, units are bytes. */
+function compareTextAt(vector: TextVector, row: number, other: string): number {
+  const { bytes } = vector
+  const start = vector.starts[row] as number
+  const size = (vector.ends[row] as number) - start
+  const common = Math.min(size, other.length)
+  for (let i = 0; i < common; i++) {
+    const byte = bytes[start + i] as number
+    const unit = other.charCodeAt(i)
+    if (byte >= 0x80 || unit >= 0x80) return compareText(vector.get(row) as string, other)
+    if (byte !== unit) return byte - unit
+  }
+  return size - other.length
 }

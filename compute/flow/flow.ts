@@ -7,7 +7,7 @@
 
 import type { Store, StoreKey, StoreView } from '../../engine/index.ts'
 import type { Topic } from '../../stream/index.ts'
-import type { Aggregate } from '../aggregate/aggregate.ts'
+import { type Aggregate, count } from '../aggregate/aggregate.ts'
 import { type RunOptions, runFlow } from '../execute/run-flow.ts'
 import { Expression, expressionOf } from '../expression/expression.ts'
 import { Collect, ForEach } from '../operator/collect.ts'
@@ -157,6 +157,12 @@ export class Flow<T> implements AsyncIterable<T> {
   async first(options: RunOptions = {}): Promise<T | undefined> {
     const [row] = await this.limit(1).toArray(options)
     return row
+  }
+
+  /** Runs the flow; resolves with the number of its rows. */
+  async count(options: RunOptions = {}): Promise<number> {
+    const [counted] = await this.aggregate({ count: count() }).toArray(options)
+    return (counted as unknown as { count: number }).count
   }
 
   /** Runs the flow; calls `call` for each row and waits for the promise that it may return. */

@@ -1,5 +1,5 @@
 /** A flow whose rows are grouped by a key; what comes of the groups is a flow again, whose rows have the key's fields and the results. */
-import { type Aggregate, avg, count, max, min, sum } from '../aggregate/aggregate.ts'
+import { type Aggregate, avg, type CollectOptions, collect, count, countDistinct, max, median, min, sum } from '../aggregate/aggregate.ts'
 import type { Expression } from '../expression/expression.ts'
 import type { NamedExpression, PlanNode } from '../plan/node.ts'
 import { checkFunction, namedAggregates } from './arguments.ts'
@@ -49,6 +49,21 @@ export class KeyedFlow<T, Keys> {
   /** Largest value of a field of each group, as `max`. */
   max<Value = number, const P extends PathOf<T> = PathOf<T>>(field: P | Expression<unknown, P>): Flow<Flat<Keys & { max: Value | null }>> {
     return this.aggregate({ max: max(field) } as never) as unknown as Flow<Flat<Keys & { max: Value | null }>>
+  }
+
+  /** How many different values a field has in each group, as `countDistinct`. */
+  countDistinct<const P extends PathOf<T>>(field: P | Expression<unknown, P>): Flow<Flat<Keys & { countDistinct: number }>> {
+    return this.aggregate({ countDistinct: countDistinct(field) } as never) as unknown as Flow<Flat<Keys & { countDistinct: number }>>
+  }
+
+  /** Median of a field of each group, as `median`; see the aggregate `quantile`. */
+  median<const P extends PathOf<T>>(field: P | Expression<unknown, P>): Flow<Flat<Keys & { median: number | null }>> {
+    return this.aggregate({ median: median(field) } as never) as unknown as Flow<Flat<Keys & { median: number | null }>>
+  }
+
+  /** Rows of each group as a list, `rows`, in the order in which they come. */
+  collect(options: CollectOptions = {}): Flow<Flat<Keys & { rows: T[] }>> {
+    return this.aggregate({ rows: collect(undefined, options) } as never) as unknown as Flow<Flat<Keys & { rows: T[] }>>
   }
 
   /** Joins the rows of each group into one, from the first on; results have it as `value`. The function must be associative: it may be given results of its own. */

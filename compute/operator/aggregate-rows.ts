@@ -6,7 +6,8 @@
  */
 import { type AggregateNode, makeAggregator } from '../aggregate/aggregate.ts'
 import type { Aggregator } from '../aggregate/aggregator.ts'
-import { evaluate } from '../expression/evaluate.ts'
+import { evaluate, selectRows } from '../expression/evaluate.ts'
+import type { ExpressionNode } from '../expression/node.ts'
 import { GroupTable } from '../group/group-table.ts'
 import type { NamedAggregate, NamedExpression } from '../plan/node.ts'
 import { ColumnRows } from '../rows/chunk-data.ts'
@@ -72,10 +73,23 @@ export class AggregateRows implements Receiver {
         for (let w = 0; w < (this.#widths[i] as number); w++) states.push(chunk.field(String(column++)))
         aggregator.merge(states, rows, count, groups)
       } else {
-        const inputs = (this.#nodes[i] as AggregateNode).inputs.map(input => evaluate(input, chunk))
-        aggregator.add(inputs, rows, count, groups)
+        const { inputs, filter } = this.#nodes[i] as AggregateNode
+        if (filter === undefined) aggregator.add(this.#inputs(inputs, chunk), rows, count, groups)
+        else this.#addFiltered(aggregator, inputs, filter, chunk)
       }
     }
+  }
+
+  #inputs(inputs: readonly ExpressionNode[], chunk: Chunk): Vector[] {
+    return inputs.map(input => evaluate(input, chunk))
+  }
+
+  #addFiltered(aggregator: Aggregator, inputs: readonly ExpressionNode[], filter: ExpressionNode, chunk: Chunk): void {
+    const kept = selectRows(chunk, filter)
+    const groups = new Int32Array(kept.count)
+    // Both lists of rows ascend.
+    for (let k = 0, all = 0; k < kept.count; all++) if (chunk.rows[all] === kept.rows[k]) groups[k++] = this.#groups[all] as number
+    aggregator.add(this.#inputs(inputs, kept), kept.rows, kept.count, groups)
   }
 
   finish(): void | Promise<void> {

@@ -1,4 +1,5 @@
 /** What operators need of their inputs' rows, so that sources take out these fields alone and stages send nothing else. */
+import { aggregateFields } from '../aggregate/aggregate.ts'
 import { type ExpressionNode, fieldsRead } from '../expression/node.ts'
 import type { Needs } from '../source/source.ts'
 import type { PlanNode } from './node.ts'
@@ -23,7 +24,7 @@ export function inputNeeds(node: Exclude<PlanNode, { op: 'source' | 'input' }>, 
       return fieldsOnly(readBy(node.columns.map(column => column.expression)))
     case 'aggregate': {
       const read = readBy(node.keys.map(key => key.expression))
-      for (const { aggregate } of node.aggregates) for (const input of aggregate.inputs) fieldsRead(input, read)
+      for (const { aggregate } of node.aggregates) aggregateFields(aggregate, read)
       return fieldsOnly(read)
     }
     case 'fold':

@@ -1,6 +1,6 @@
 /** Goal: flows over iterables, stores and topics give what the same steps on arrays give. */
 import { describe, expect, it } from 'vitest'
-import { avg, col, count, flow, lit, max, min, record, row, sum } from '../../../compute/index.ts'
+import { avg, col, count, countIf, flow, lit, max, min, record, row, sum } from '../../../compute/index.ts'
 import { open } from '../../../index.ts'
 
 interface Flight {
@@ -172,5 +172,44 @@ describe.each(['msgpack', 'json'] as const)('flow over values of %s', value => {
       .aggregate({ last: max(record.offset), first: min(record.offset), n: count() })
       .toArray()
     for (const { first, last, n } of places) expect([first, last]).toEqual([0, n - 1])
+  })
+})
+
+describe('aggregates of a flow', () => {
+  it('count only rows for which their own predicate is true', async () => {
+    const found = await flow('f', flights)
+      .keyBy('origin')
+      .aggregate({
+        late: countIf(col('delay').gt(30)),
+        lateAges: sum('plane.age').where(col('delay').gt(30)).where(col('plane.age').isNotNull()),
+        old: count().where(col('plane.age').gte(15)),
+        all: count(),
+      })
+      .sort('origin')
+      .toArray()
+    const expected = [...new Set(flights.map(({ origin }) => origin))].sort().map(origin => {
+      const rows = flights.filter(flight => flight.origin === origin)
+      const late = rows.filter(({ delay }) => delay !== null && delay > 30)
+      const ages = late.flatMap(({ plane }) => plane.age ?? [])
+      const old = rows.filter(({ plane }) => (plane.age ?? 0) >= 15).length
+      return { origin, late: late.length, lateAges: ages.length === 0 ? null : ages.reduce((a, b) => a + b, 0), old, all: rows.length }
+    })
+    expect(found).toEqual(expected)
+  })
+
+  it('have verbs of their own for the usual ones', async () => {
+    const keyed = flow('f', flights).keyBy('origin')
+    const delays = (origin: string): (number | null)[] => flights.filter(one => one.origin === origin).map(({ delay }) => delay)
+    const known = new Set(delays('OSL').filter(delay => delay !== null))
+    expect(await keyed.countDistinct('delay').filter(col('origin').eq('OSL')).first()).toEqual({ origin: 'OSL', countDistinct: known.size })
+    const first = await keyed.collect({ limit: 2 }).filter(col('origin').eq('JFK')).first()
+    expect(first).toEqual({ origin: 'JFK', rows: [flights[2], flights[6]] })
+    const sorted = delays('OSL')
+      .filter(delay => delay !== null)
+      .sort((a, b) => a - b)
+    const middle = ((sorted[(sorted.length - 1) >> 1] as number) + (sorted[sorted.length >> 1] as number)) / 2
+    expect(await keyed.median('delay').filter(col('origin').eq('OSL')).first()).toEqual({ origin: 'OSL', median: middle })
+    expect(await flow('f', flights).count()).toBe(flights.length)
+    expect(await flow('f', flights).filter(col('delay').isNull()).count()).toBe(flights.filter(({ delay }) => delay === null).length)
   })
 })

@@ -11,7 +11,27 @@ import type { Executor, ExecutorSession } from '../../../compute/execute/executo
 import { runStaged } from '../../../compute/execute/run-staged.ts'
 import { runTask, type Task } from '../../../compute/execute/task.ts'
 import { TaskFailure } from '../../../compute/execute/task-failure.ts'
-import { avg, col, count, type Flow, flow, max, min, record, sum } from '../../../compute/index.ts'
+import {
+  approxCountDistinct,
+  avg,
+  col,
+  collect,
+  count,
+  countDistinct,
+  every,
+  type Flow,
+  first,
+  flow,
+  last,
+  max,
+  min,
+  quantiles,
+  record,
+  some,
+  stddev,
+  sum,
+  topK,
+} from '../../../compute/index.ts'
 import { Collect } from '../../../compute/operator/collect.ts'
 import { readers } from '../../../compute/source/readers.ts'
 import { nodeFiles, nodeRandom } from '../../../engine/index.ts'
@@ -71,6 +91,28 @@ const flows: Record<string, (input: Flow<Event>) => AnyFlow> = {
       .keyBy('id')
       .aggregate({ n: count(), mean: avg('price') })
       .sort('id'),
+  'aggregates of every kind': input =>
+    input
+      .keyBy({ id: col('id').mod(7) })
+      .aggregate({
+        first: first('id', 'price'),
+        last: last('city', 'id'),
+        middle: quantiles('price', [0, 0.5, 1]).where(col('id').lt(3000)),
+        ids: collect('id', { limit: 5 }),
+        cities: countDistinct('city'),
+        about: approxCountDistinct('id'),
+        top: topK(3, 'price', 'id'),
+        odd: some('tags.odd'),
+        even: every('tags.odd'),
+      })
+      .sort('id'),
+  // Parts differ in the last digits.
+  deviations: input =>
+    input
+      .keyBy('city')
+      .aggregate({ deviation: stddev('price') })
+      .select({ city: 'city', deviation: col('deviation').mul(1e6).round() })
+      .sort('city'),
   'aggregates of aggregates': input =>
     input
       .keyBy({ id: col('id').mod(20_000) })
