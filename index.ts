@@ -49,6 +49,9 @@ export type {
   FileStats,
   FilterStats,
   FlushMessage,
+  GroupChangeBatch,
+  GroupChangeFeed,
+  GroupChangesOptions,
   GroupMessage,
   HistoryOptions,
   IndexDeclaration,
@@ -264,6 +267,19 @@ export class Database extends EngineDatabase {
   override storeNames(options: { readonly internal?: boolean } = {}): string[] {
     const names = super.storeNames()
     return options.internal === true ? names : names.filter(name => !name.startsWith('__'))
+  }
+
+  /** As the engine's; groups that consume its changes go on under the new name when they ask for it. */
+  override async renameStore(from: string, to: string): Promise<void> {
+    await super.renameStore(from, to)
+    await this.#topics.storesChanged([from, to])
+  }
+
+  /** As the engine's; what groups have committed of its changes is forgotten. */
+  override async dropStore(name: string): Promise<void> {
+    const id = this.get(`store/${name}`)?.id
+    await super.dropStore(name)
+    await this.#topics.storesChanged([name], id)
   }
 
   /** Names of all topics, sorted. */

@@ -38,6 +38,7 @@ import { Flusher } from './maintenance/flusher.ts'
 import { lockFileName, Opening, prepareFolder } from './opening.ts'
 import { type OpenOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { collectStats, type DatabaseStats } from './stats.ts'
+import type { OpenGroupFeed } from './store/group-feed.ts'
 import type { StoreKey } from './store/key-codec.ts'
 import { type Snapshot, Snapshots } from './store/snapshots.ts'
 import type { Store } from './store/store.ts'
@@ -119,6 +120,7 @@ export class Database implements Committer, Definitions {
   #nextEditId = 0
   #closing: Promise<void> | undefined
   #closed = false
+  #openGroupFeed: OpenGroupFeed | undefined
 
   /** Opens the database in a folder; see `openDatabase`. */
   static async open(folder: string, options: ResolvedOptions, environment: Environment): Promise<Database> {
@@ -420,6 +422,11 @@ export class Database implements Committer, Definitions {
     await this.#stores.drop(name)
   }
 
+  /** For the layer above that has consumer groups: what `store.changes({ group })` opens. */
+  provideGroupFeeds(open: OpenGroupFeed): void {
+    this.#openGroupFeed = open
+  }
+
   /** This moment of all stores, for reads with the option `snapshot`. Compaction keeps what it sees until it is closed. */
   snapshot(): Snapshot {
     this.assertOpen()
@@ -617,6 +624,11 @@ export class Database implements Committer, Definitions {
         const commit = new LocalCommit(this.#committerHost)
         write(commit)
         return commit.run(durability ?? this.options.durability)
+      },
+      openGroupFeed: (store, options) => {
+        if (this.#openGroupFeed === undefined)
+          throw new TypeError('group is of databases with topics: this one was opened by varve/engine alone')
+        return this.#openGroupFeed(store, options)
       },
       compact: async log => {
         await this.seal()

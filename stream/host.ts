@@ -8,6 +8,7 @@ import type {
   Durability,
   Environment,
   LocalLog,
+  OpenGroupFeed,
   OwnedLease,
   Store,
   StoreKey,
@@ -30,6 +31,8 @@ export interface StreamHost extends Committer, Definitions {
   transaction<T>(body: (tx: Transaction) => T | PromiseLike<T>, options?: TransactionOptions): Promise<T>
   /** A store for what topics keep beside their logs; names of theirs begin with two underscores. */
   store<V = unknown, K extends StoreKey = StoreKey>(name: string, options?: StoreOptions<V>): Store<V, K>
+  /** What `store.changes({ group })` opens. */
+  provideGroupFeeds(open: OpenGroupFeed): void
   /** Compacts a log by key now, records at and above `endOffset` excepted. */
   compactLog(name: string, options?: { readonly deleteRetentionMs?: number; readonly endOffset?: number }): Promise<void>
   /** A moment of logs for other threads; with storage 'disk' only. */

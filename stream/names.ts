@@ -6,6 +6,8 @@
  *
  * Topic names follow Kafka's rule, so that a topic can move to a broker and back. Names that begin with two underscores are Varve's own.
  */
+import { storeLogPrefix } from '../engine/index.ts'
+
 const topicPrefix = 'topic/'
 const internalPrefix = '__'
 const topicName = /^[A-Za-z0-9._-]{1,249}$/
@@ -38,4 +40,9 @@ export function checkTopicName(name: unknown, option: string = 'name'): asserts 
       `${option} must be 1 to 249 letters, digits, dots, underscores or hyphens, got ${JSON.stringify(name) ?? String(name)}`,
     )
   }
+}
+
+/** Whether a name that groups know a topic by is that of a store's log: its change feed. No topic's name has a slash. */
+export function isStoreLog(name: string): boolean {
+  return name.startsWith(storeLogPrefix)
 }

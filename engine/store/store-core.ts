@@ -11,6 +11,7 @@ import { VarveError } from '../errors.ts'
 import type { LocalCommit } from '../log/committer.ts'
 import type { Committed, Durability } from '../log/log.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
+import type { OpenGroupFeed } from './group-feed.ts'
 import type { Histories } from './history.ts'
 import type { StoreIndexes } from './indexes.ts'
 import { type KeyCodec, KeyEncoder, type StoreKey } from './key-codec.ts'
@@ -30,6 +31,8 @@ export interface StoreHost {
   now(): number
   assertOpen(): void
   commit(write: (commit: LocalCommit) => void, durability: Durability | undefined): Committed
+  /** Opens a feed for a consumer group. TypeError in a database without groups. */
+  readonly openGroupFeed: OpenGroupFeed
   /** Moves everything into segments and merges the runs of the log into one. */
   compact(log: LogicalLog): Promise<void>
   /** Bytes that flushes and compactions read and wrote for a log since the opening. */

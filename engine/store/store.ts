@@ -10,6 +10,7 @@ import { checkObject, checkString } from '../log/check-arguments.ts'
 import type { Durability } from '../log/log.ts'
 import { checkChangesReadOptions, checkMoment, checkReadChanges } from './change-options.ts'
 import {
+  assertHasChanges,
   batchRecordsMaxDefault,
   type ChangeBatch,
   ChangeFeed,
@@ -18,6 +19,7 @@ import {
   readChanges,
   trimChanges,
 } from './changes.ts'
+import type { GroupChangeFeed, GroupChangesOptions } from './group-feed.ts'
 import type { StoreIndexes } from './indexes.ts'
 import type { StoreKey } from './key-codec.ts'
 import { StoreCore } from './store-core.ts'
@@ -201,9 +203,19 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
 
   // --- change feed ---------------------------------------------------------------------------------------------------------------------
 
+  /**
+   * Batches of changes as a member of a consumer group, which keeps the position: of its consumers one has the feed, the others stand by. TypeError for a store
+   * without the option `changes`, and in a database without groups (`varve/engine` alone).
+   */
+  changes(options: GroupChangesOptions): GroupChangeFeed<V, K>
   /** Batches of changes in commit order, once they are acknowledged, for ever: an async iterable that can be resumed by `position`. */
-  changes(options: ChangesReadOptions = {}): ChangeFeed<V, K> {
+  changes(options?: ChangesReadOptions): ChangeFeed<V, K>
+  changes(options: ChangesReadOptions | GroupChangesOptions = {}): ChangeFeed<V, K> | GroupChangeFeed<V, K> {
     const core = this.#core
+    if (typeof options === 'object' && options !== null && 'group' in options) {
+      assertHasChanges(core)
+      return core.host.openGroupFeed(this as unknown as Store<never, never>, options) as unknown as GroupChangeFeed<V, K>
+    }
     checkChangesReadOptions(options)
     const { from = 'end', signal, batchRecordsMax = batchRecordsMaxDefault } = options
     return new ChangeFeed<V, K>(core, positionOf(core, from), batchRecordsMax, signal)

@@ -8,7 +8,7 @@ import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 import { checkExpired, type ExpiredRecords } from '../fetch/expiry.ts'
 import { FetchSession, type Polled } from '../fetch/fetch-session.ts'
 import { checkGathering, gatheringOf } from '../fetch/gathering.ts'
-import { type Isolation, PartitionFetcher, type RawSlice } from '../fetch/partition-fetcher.ts'
+import { type Fetcher, type Isolation, PartitionFetcher, type RawSlice } from '../fetch/partition-fetcher.ts'
 import { offsetOfPlace, type Place } from '../fetch/place.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
 import type { Topics } from '../topic/topics.ts'
@@ -71,7 +71,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
   readonly #options: ConsumeOptions
   readonly #ended = new AbortController()
   /** By fetcher: where `until: 'end'` stops. */
-  readonly #ends = new Map<PartitionFetcher, number>()
+  readonly #ends = new Map<Fetcher, number>()
   #isReading = false
 
   /** For `Topic` and `Database`. */
@@ -89,8 +89,8 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
         const source = { topic: core.name, partition, keys: core.keys, values: core.values }
         const position = startOf(log, options.from ?? 'earliest')
         const fetcher = new PartitionFetcher<V, K>(log, source, position, options.isolation ?? 'read_committed', clock)
-        this.#session.add(fetcher as unknown as PartitionFetcher)
-        if (options.until === 'end') this.#ends.set(fetcher as unknown as PartitionFetcher, fetcher.bound)
+        this.#session.add(fetcher as unknown as Fetcher)
+        if (options.until === 'end') this.#ends.set(fetcher as unknown as Fetcher, fetcher.bound)
       }
     }
     const { signal } = options
@@ -128,7 +128,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
     for await (const { batch } of this.#batches()) yield batch
   }
 
-  async *#batches(): AsyncGenerator<{ readonly batch: ConsumedBatch<V, K>; readonly fetcher: PartitionFetcher }, void, undefined> {
+  async *#batches(): AsyncGenerator<{ readonly batch: ConsumedBatch<V, K>; readonly fetcher: Fetcher }, void, undefined> {
     const { maxRecords = maxRecordsDefault, maxBytes = maxBytesDefault } = this.#options
     const { signal } = this.#ended
     this.#begin()
@@ -226,7 +226,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
     return this.#ends.size === 0
   }
 
-  #fetcher(partition: number): PartitionFetcher {
+  #fetcher(partition: number): Fetcher {
     const found = this.#session.fetchers.find(({ source }) => source.partition === partition)
     if (found === undefined) throw new RangeError(`partition ${String(partition)} is not read by this consumer`)
     return found

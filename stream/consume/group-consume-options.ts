@@ -100,6 +100,8 @@ export interface ResolvedGroupConsume {
   readonly autoCommitMs: number | undefined
   readonly isolation: Isolation
   readonly expired: ExpiredRecords
+  /** A position that is not there any more is an error, whatever `autoOffsetReset` says. */
+  readonly neverSkips: boolean
   readonly onAssigned: PartitionsListener | undefined
   readonly onRevoked: PartitionsListener | undefined
   readonly onLost: PartitionsListener | undefined
@@ -165,6 +167,7 @@ export function resolveGroupConsume(options: GroupConsumeOptions): ResolvedGroup
       autoCommitMs,
       isolation,
       expired,
+      neverSkips: false,
       onAssigned,
       onRevoked,
       onLost,

@@ -12,7 +12,7 @@ import { type Awaitable, type Environment, groupChannel, isVarveError, type Tran
 import type { ConsumedRecord, RecordSource } from '../fetch/consumed-record.ts'
 import { FetchSession } from '../fetch/fetch-session.ts'
 import { gatheringOf } from '../fetch/gathering.ts'
-import { type FetchLog, PartitionFetcher } from '../fetch/partition-fetcher.ts'
+import { type Fetcher, type FetchLog, PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import type { CommittedPosition, GroupTransport, OffsetCommit, OffsetToCommit, TopicPartition } from '../groups/group-transport.ts'
 import { type Assignment, ManualAssignment } from '../groups/manual-assignment.ts'
 import { Membership, mayRejoin } from '../groups/membership.ts'
@@ -21,6 +21,14 @@ import { type CommitOptions, ConsumedBatch } from './consumed-batch.ts'
 import type { RawBatch } from './consumer.ts'
 import type { ResolvedGroupConsume } from './group-consume-options.ts'
 
+/** What a consumer reads. */
+export interface ConsumerPartition {
+  readonly log: FetchLog
+  readonly source: RecordSource
+  /** Reads it from a position on, where it is no partition of a topic. */
+  readonly fetcher?: (position: number) => Fetcher
+}
+
 /** Where a consumer lives: in the process of the database, or in a worker thread. */
 export interface ConsumerPlace {
   readonly transport: GroupTransport
@@ -28,7 +36,7 @@ export interface ConsumerPlace {
   /** For messages to observers; undefined where nobody listens. */
   readonly database: string | undefined
   /** The log of a partition and its codecs. NOT_FOUND when the topic is gone. */
-  partition(topic: string, partition: number): Awaitable<{ readonly log: FetchLog; readonly source: RecordSource }>
+  partition(topic: string, partition: number): Awaitable<ConsumerPartition>
   /** Makes a commit part of a transaction; undefined where there are none. */
   readonly commitWith: ((tx: Transaction, commit: OffsetCommit) => void) | undefined
 }
@@ -41,7 +49,7 @@ export interface GroupRawBatch extends RawBatch {
 
 /** A partition that is read. */
 class Assigned {
-  readonly fetcher: PartitionFetcher
+  readonly fetcher: Fetcher
   /** All below was handed out. */
   handed: number
   /** All below was handed out, and then more was asked for. Invariant: processed <= handed. */
@@ -51,7 +59,7 @@ class Assigned {
   /** False once it was given up. */
   isHeld = true
 
-  constructor(fetcher: PartitionFetcher, committed: number) {
+  constructor(fetcher: Fetcher, committed: number) {
     this.fetcher = fetcher
     this.handed = fetcher.position
     this.processed = fetcher.position
@@ -72,7 +80,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
   readonly #membership: Assignment
   readonly #assigned = new Map<string, Assigned>()
   readonly #ended = new AbortController()
-  readonly #byFetcher = new Map<PartitionFetcher, Assigned>()
+  readonly #byFetcher = new Map<Fetcher, Assigned>()
   #isJoined = false
   #isReading = false
   #closing: Promise<void> | undefined
@@ -432,11 +440,12 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     for (const [topic, list] of partitions)
       for (const partition of list) {
         const found = committed.find(each => each.topic === topic && each.partition === partition)
-        const { log, source } = await this.#place.partition(topic, partition)
+        const { log, source, fetcher } = await this.#place.partition(topic, partition)
         const position = await this.#startOf(log, source, found?.offset)
         const { isolation, expired } = this.#options
         const clock = expired === 'include' ? undefined : this.#place.environment.clock
-        fresh.push(new Assigned(new PartitionFetcher(log, source, position, isolation, clock), found?.offset ?? -1))
+        const reading = fetcher?.(position) ?? new PartitionFetcher(log, source, position, isolation, clock)
+        fresh.push(new Assigned(reading, found?.offset ?? -1))
       }
     // The group may have changed its mind while that was looked up.
     const { toStart, toStop, failure } = this.#membership
@@ -462,21 +471,35 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
   /** Where to begin: at the committed offset, or where `autoOffsetReset` says when there is none or it is gone. NO_OFFSET. */
   async #startOf(log: FetchLog, { topic, partition }: RecordSource, committed: number | undefined): Promise<number> {
     if (committed !== undefined && committed >= log.startOffset && committed <= log.endOffset) return committed
-    const { autoOffsetReset, group } = this.#options
+    const { autoOffsetReset, group, neverSkips } = this.#options
+    if (committed !== undefined && neverSkips) throw this.#outOfRange(log, { topic, partition }, committed)
     if (autoOffsetReset === 'earliest') return log.startOffset
     if (autoOffsetReset === 'latest') return log.highWatermark
     if (autoOffsetReset !== 'none') return (await log.offsetForTime(autoOffsetReset.time)) ?? log.highWatermark
     const details = { group, topic, partition, startOffset: log.startOffset, endOffset: log.endOffset, actual: committed }
     if (committed === undefined)
       throw new VarveError('NO_OFFSET', `group '${group}' has committed nothing for partition ${partition} of '${topic}'`, { details })
-    throw new VarveError('OFFSET_OUT_OF_RANGE', `partition ${partition} of '${topic}' does not hold offset ${committed} any more`, {
+    throw this.#outOfRange(log, { topic, partition }, committed)
+  }
+
+  #outOfRange(log: FetchLog, { topic, partition }: TopicPartition, committed: number): VarveError {
+    const details = {
+      group: this.group,
+      log: log.name,
+      topic,
+      partition,
+      startOffset: log.startOffset,
+      endOffset: log.endOffset,
+      actual: committed,
+    }
+    return new VarveError('OFFSET_OUT_OF_RANGE', `partition ${partition} of '${topic}' does not hold offset ${committed} any more`, {
       details,
     })
   }
 
   /** Positions that are not there any more, by retention or truncation, go where `autoOffsetReset` says. False when there is none to move. */
   async #resetPositions(error: VarveError): Promise<boolean> {
-    if (this.#options.autoOffsetReset === 'none') return false
+    if (this.#options.autoOffsetReset === 'none' || this.#options.neverSkips) return false
     let moved = 0
     for (const assigned of this.#assigned.values()) {
       const { log, position, source } = assigned.fetcher

@@ -7,7 +7,7 @@
 import type { Environment } from '../../engine/index.ts'
 import type { ConsumedRecord } from './consumed-record.ts'
 import type { Gathering } from './gathering.ts'
-import type { PartitionFetcher } from './partition-fetcher.ts'
+import type { Fetcher } from './partition-fetcher.ts'
 
 /** Longer than any loop waits, ms. */
 const holdMs = 0x7fff_ffff
@@ -19,14 +19,14 @@ export interface PollOptions {
 }
 
 export interface Polled {
-  readonly fetcher: PartitionFetcher
+  readonly fetcher: Fetcher
   readonly records: ConsumedRecord[]
 }
 
 export class FetchSession {
-  readonly #fetchers: PartitionFetcher[] = []
+  readonly #fetchers: Fetcher[] = []
   /** Fetchers with a waiter under way, with what ends it. */
-  readonly #waiting = new Map<PartitionFetcher, AbortController>()
+  readonly #waiting = new Map<Fetcher, AbortController>()
   /** Index in `#fetchers` of the one to ask next. */
   #next = 0
   #wake: (() => void) | undefined
@@ -39,16 +39,16 @@ export class FetchSession {
     this.#gathering = gathering
   }
 
-  get fetchers(): readonly PartitionFetcher[] {
+  get fetchers(): readonly Fetcher[] {
     return this.#fetchers
   }
 
-  add(fetcher: PartitionFetcher): void {
+  add(fetcher: Fetcher): void {
     this.#fetchers.push(fetcher)
     this.wake()
   }
 
-  remove(fetcher: PartitionFetcher): void {
+  remove(fetcher: Fetcher): void {
     const index = this.#fetchers.indexOf(fetcher)
     if (index >= 0) this.#fetchers.splice(index, 1)
     this.#waiting.get(fetcher)?.abort()
@@ -74,11 +74,11 @@ export class FetchSession {
   }
 
   /** The fetcher whose turn it is among those that have something; undefined when none has. */
-  ready(): PartitionFetcher | undefined {
+  ready(): Fetcher | undefined {
     const count = this.#fetchers.length
     for (let i = 0; i < count; i++) {
       const index = (this.#next + i) % count
-      const fetcher = this.#fetchers[index] as PartitionFetcher
+      const fetcher = this.#fetchers[index] as Fetcher
       if (fetcher.paused || !fetcher.isReady || this.#gathering?.allows(fetcher) === false) continue
       this.#next = index + 1
       return fetcher
@@ -124,7 +124,7 @@ export class FetchSession {
 
   readonly #onAbort = (): void => this.wake()
 
-  #watch(fetcher: PartitionFetcher): void {
+  #watch(fetcher: Fetcher): void {
     if (this.#waiting.has(fetcher)) return
     const controller = new AbortController()
     this.#waiting.set(fetcher, controller)
@@ -141,7 +141,7 @@ export class FetchSession {
     )
   }
 
-  #woken(fetcher: PartitionFetcher, controller: AbortController): void {
+  #woken(fetcher: Fetcher, controller: AbortController): void {
     if (this.#waiting.get(fetcher) === controller) this.#waiting.delete(fetcher)
     this.wake()
   }

@@ -6,7 +6,7 @@
  * that was counted is released, and handed out before anything is counted again.
  */
 import type { Environment } from '../../engine/index.ts'
-import type { PartitionFetcher } from './partition-fetcher.ts'
+import type { Fetcher } from './partition-fetcher.ts'
 
 /** How much to wait for. */
 export interface GatheringOptions {
@@ -27,8 +27,8 @@ interface Counted {
 export class Gathering {
   readonly #options: GatheringOptions
   readonly #clock: Pick<Environment['clock'], 'monotonic'>
-  readonly #counted = new WeakMap<PartitionFetcher, Counted>()
-  readonly #released = new Set<PartitionFetcher>()
+  readonly #counted = new WeakMap<Fetcher, Counted>()
+  readonly #released = new Set<Fetcher>()
   /** When what there is is handed out in any case, monotonic ms; undefined while there is nothing. */
   #dueAt: number | undefined
 
@@ -38,12 +38,12 @@ export class Gathering {
   }
 
   /** Whether the partition's records may be handed out now. */
-  allows(fetcher: PartitionFetcher): boolean {
+  allows(fetcher: Fetcher): boolean {
     return this.#released.has(fetcher)
   }
 
   /** Offset behind which a partition that is not released may have news. */
-  seen(fetcher: PartitionFetcher): number {
+  seen(fetcher: Fetcher): number {
     return this.#counted.get(fetcher)?.seen ?? fetcher.position
   }
 
@@ -53,7 +53,7 @@ export class Gathering {
   }
 
   /** Counts what has come, and releases it when it is time. Rejects with what a read throws. */
-  async look(fetchers: readonly PartitionFetcher[]): Promise<void> {
+  async look(fetchers: readonly Fetcher[]): Promise<void> {
     for (const fetcher of this.#released) {
       const isDone = !fetcher.hasSlice && fetcher.position >= (this.#counted.get(fetcher)?.to ?? 0)
       if (isDone || fetcher.paused || !fetchers.includes(fetcher)) this.#released.delete(fetcher)
@@ -74,7 +74,7 @@ export class Gathering {
   }
 
   /** Stored bytes of a partition that can be read; no more are counted than are waited for. */
-  async #count(fetcher: PartitionFetcher): Promise<number> {
+  async #count(fetcher: Fetcher): Promise<number> {
     const { minBytes } = this.#options
     const { position, log } = fetcher
     if (fetcher.hasSlice) return minBytes

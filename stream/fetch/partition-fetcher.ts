@@ -39,6 +39,9 @@ export interface RawSlice {
   readonly nextOffset: number
 }
 
+/** What reads a partition for a session; of the feed of a store something else does. */
+export type Fetcher = Pick<PartitionFetcher, keyof PartitionFetcher>
+
 const cursor = new RecordCursor()
 
 export class PartitionFetcher<V = unknown, K = unknown> {

@@ -2,7 +2,18 @@
  * Groups over the topics of a database: joins `Topics` with the coordinators, the committed offsets and consumers in this process. Owned by `Topics`, made at
  * the first use of a group, so that a program without groups pays nothing.
  */
-import type { Environment, LocalLog, Transaction } from '../../engine/index.ts'
+import {
+  type Environment,
+  type GroupChangeFeed,
+  type GroupChangesOptions,
+  type LocalLog,
+  type Store,
+  type StoreKey,
+  storeLogPrefix,
+  type Transaction,
+} from '../../engine/index.ts'
+import { topicCodecOf } from '../codec/topic-codec.ts'
+import { ChangesFetcher, GroupChanges, resolveGroupChanges } from '../consume/group-changes.ts'
 import { assertNoPartitions, type GroupConsumeOptions, resolveGroupConsume } from '../consume/group-consume-options.ts'
 import { type ConsumerPlace, GroupConsumer } from '../consume/group-consumer.ts'
 import type { RecordSource } from '../fetch/consumed-record.ts'
@@ -11,7 +22,8 @@ import type { GroupOptions } from '../groups/group-options.ts'
 import type { OffsetCommit } from '../groups/group-transport.ts'
 import type { PortLike } from '../groups/port-messages.ts'
 import { servePort } from '../groups/port-server.ts'
-import { isInternalTopic } from '../names.ts'
+import type { StreamHost } from '../host.ts'
+import { isInternalTopic, isStoreLog } from '../names.ts'
 import { GroupOffsets, offsetsTopic } from '../offsets/group-offsets.ts'
 import { internalPlace } from './internal-place.ts'
 import type { TopicCore } from './topic-core.ts'
@@ -41,10 +53,11 @@ export class TopicGroups implements ConsumerPlace {
       host: topics.host,
       offsets: this.#offsets,
       topic: name => {
+        if (isStoreLog(name)) return groupFeedOf(topics.host, name)
         const core = topics.core(name)
         return core === undefined || core.isInternal ? undefined : groupTopicOf(core)
       },
-      topicName: id => topics.coreById(id)?.name,
+      topicName: id => topics.coreById(id)?.name ?? topics.host.list().find(log => log.id === id && isStoreLog(log.name))?.name,
       topicNames: () => topics.names(),
       flushSends: () => {
         const { accumulator } = topics
@@ -61,7 +74,23 @@ export class TopicGroups implements ConsumerPlace {
     const { partitions = [] } = resolved
     if (subscribed instanceof RegExp) assertNoPartitions(resolved)
     else for (const name of subscribed) for (const partition of [undefined, ...partitions]) this.#assertUsable(name, partition)
-    const consumer = new GroupConsumer<V, K>(this, subscribed, resolved)
+    return this.#keep(new GroupConsumer<V, K>(this, subscribed, resolved))
+  }
+
+  /** A store's change feed as a member of a group reads it. TypeError, RangeError. */
+  changes<V, K extends StoreKey>(store: Store<V, K>, options: GroupChangesOptions): GroupChangeFeed<V, K> {
+    const name = `${storeLogPrefix}${store.name}`
+    const log = this.#topics.host.log(name)
+    const nothing = topicCodecOf('bytes', 'value')
+    const source = { topic: name, partition: 0, keys: nothing, values: nothing }
+    const fetcher = (position: number): ChangesFetcher => new ChangesFetcher(store as unknown as Store, log, source, position)
+    const { transport, environment, database, commitWith } = this
+    const place: ConsumerPlace = { transport, environment, database, commitWith, partition: () => ({ log, source, fetcher }) }
+    return new GroupChanges<V, K>(this.#keep(new GroupConsumer(place, [name], resolveGroupChanges(options))))
+  }
+
+  /** Notes a consumer, to be closed with the database. */
+  #keep<V, K>(consumer: GroupConsumer<V, K>): GroupConsumer<V, K> {
     const known = consumer as unknown as GroupConsumer<never, never>
     this.#consumers.add(known)
     consumer.closed.then(() => this.#consumers.delete(known))
@@ -116,6 +145,20 @@ function groupTopicOf(core: TopicCore): GroupTopic {
     startOffset: partition => core.partition(partition).startOffset,
     endOffset: partition => core.partition(partition).lastStableOffset,
     offsetForTime: (partition, time) => core.partition(partition).offsetForTime(time),
+  }
+}
+
+/** A feed is a topic of one partition; undefined for a store without one. */
+function groupFeedOf(host: StreamHost, name: string): GroupTopic | undefined {
+  const definition = host.get(name)
+  if (definition?.body !== true) return undefined
+  const log = host.log(name)
+  return {
+    id: definition.id,
+    partitionCount: 1,
+    startOffset: () => log.startOffset,
+    endOffset: () => log.highWatermark,
+    offsetForTime: (_, time) => log.offsetForTime(time),
   }
 }
 

@@ -73,6 +73,7 @@ export class Topics {
   constructor(host: StreamHost) {
     this.host = host
     this.accumulator = new Accumulator(host)
+    host.provideGroupFeeds((store, options) => this.groups.changes(store, options))
     this.upkeep = new TopicUpkeep(
       host,
       () => this.#all(),
@@ -246,6 +247,12 @@ export class Topics {
       .list()
       .map(({ name }) => name)
       .filter(name => name === own || name.startsWith(`${own}/`))
+  }
+
+  /** A store was dropped, or has another name: groups that consume its changes are told, and of a dropped one its offsets are forgotten. */
+  async storesChanged(names: readonly string[], droppedId?: number): Promise<void> {
+    this.#groups?.transport.topicsChanged(names.map(name => storeLogPrefix + name))
+    if (droppedId !== undefined && this.host.get(topicLogName(offsetsTopic)) !== undefined) await this.groups.forgetTopic(droppedId)
   }
 
   /** More partitions, behind those that are there. RangeError for fewer. Resolves when durable. */
