@@ -2,7 +2,7 @@
  * The records of one stretch of bytes (a block of a run) as one text, from which the keys and values of a scan are cut: a call into the platform for
  * the stretch and not two for each record, and no copy for a text that is cut out.
  *
- * Made by `RunCursor` for each block that it enters, asked by `StoreIterator` for what it decodes. A text that is cut out keeps the whole text, so stretches
+ * Made by `RunBlocks` for the block that it stands in, asked by `StoreIterator` for what it decodes. A text that is cut out keeps the whole text, so stretches
  * are short: a longer one (a block of one large record) has none. Invariant: the bytes never change.
  */
 import { STORE_RECORD_KIND_MASK } from './store-format.ts'

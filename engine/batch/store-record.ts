@@ -12,7 +12,6 @@ import { readU16LE, readU32LE, readU48LE, write32LE, writeU16LE, writeU48LE } fr
 import { readVarint, varintEnd, varintSize, writeVarint } from '../codec/varint.ts'
 import { assert, VarveError } from '../errors.ts'
 import { skipSizedExtensions } from './extension.ts'
-import type { RecordsText } from './records-text.ts'
 import {
   STORE_BYTES_LIMIT,
   STORE_PUT,
@@ -117,8 +116,6 @@ export class StoreRecordCursor {
   keyBytes = 0
   valueStart = 0
   valueBytes = 0
-  /** Set by who walks records in memory that is never used again: what the current one lies in, as text. Undefined elsewhere. */
-  text: RecordsText | undefined = undefined
 
   /** Stands before the record at `start`; `next` reads it. */
   reset(buffer: Uint8Array, start: number, limit: number): void {
@@ -143,27 +140,6 @@ export class StoreRecordCursor {
     this.buffer = buffer
     this.limit = limit
     this.#parse(position)
-  }
-
-  /** Stands where `other` stands, on the same bytes. */
-  copyFrom(other: StoreRecordCursor): void {
-    this.buffer = other.buffer
-    this.start = other.start
-    this.end = other.end
-    this.limit = other.limit
-    this.kind = other.kind
-    this.sequence = other.sequence
-    this.expiry = other.expiry
-    this.hasVersion = other.hasVersion
-    this.versionMs = other.versionMs
-    this.versionCounter = other.versionCounter
-    this.versionNode = other.versionNode
-    this.extensionStart = other.extensionStart
-    this.keyStart = other.keyStart
-    this.keyBytes = other.keyBytes
-    this.valueStart = other.valueStart
-    this.valueBytes = other.valueBytes
-    this.text = other.text
   }
 
   #parse(position: number): void {

@@ -6,7 +6,7 @@
  * `bytesMax` between calls (numbers of keys may exceed it a little until the next block comes).
  */
 import { BlockKeys } from '../segment/block-keys.ts'
-import { runBlockTable } from '../segment/run-reader.ts'
+import { runBlockTable } from '../segment/run-blocks.ts'
 
 /** The blocks of one run that are in the cache. */
 export class CachedBlocks {

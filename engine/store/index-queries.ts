@@ -64,9 +64,7 @@ export class IndexQueries<V, K extends StoreKey> {
   count(range: Ranges, moment: QueryMoment): number {
     const { limit = Number.POSITIVE_INFINITY } = range
     const cursor = this.#cursor(boundsOfIndex(this.#source.rule, range), moment)
-    let count = 0
-    while (count < limit && cursor.next()) count++
-    return count
+    return cursor.count(limit)
   }
 
   keys(range: Ranges, moment: () => IteratorMoment): StoreIterator<K> {

@@ -124,9 +124,7 @@ export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
     const { limit = Number.POSITIVE_INFINITY } = range
     const { sequence, time } = this.#moment
     const cursor = new StoreCursor(this.#table, { start, end, sequenceMax: sequence - 1, now: time })
-    let count = 0
-    while (count < limit && cursor.next()) count++
-    return count
+    return cursor.count(limit)
   }
 
   /** About how many entries lay in the range, without walking over them; see `Store.estimate`. */

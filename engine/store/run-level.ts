@@ -43,7 +43,7 @@ export class RunLevel implements SortedRun {
   }
 
   find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number): boolean {
-    const piece = this.pieces[this.indexOf(key, start, size)]
+    const piece = this.pieces[this.pieceNumber(key, start, size)]
     if (piece === undefined) return false
     this.#found = piece
     return piece.find(key, start, size, hash, sequenceMax)
@@ -54,19 +54,18 @@ export class RunLevel implements SortedRun {
   }
 
   pieceOf(key: Uint8Array, start: number, size: number): Run | undefined {
-    return this.pieces[this.indexOf(key, start, size)]
+    return this.pieces[this.pieceNumber(key, start, size)]
   }
 
   coveringRangeDelete(key: Uint8Array, start: number, size: number, sequenceMax: number): number {
     return this.pieceOf(key, start, size)?.coveringRangeDelete(key, start, size, sequenceMax) ?? -1
   }
 
-  cursor(bytesMax?: number): OrderedCursor {
-    return new LevelCursor(this, bytesMax)
+  cursor(): OrderedCursor {
+    return new LevelCursor(this)
   }
 
-  /** The last piece that begins at the key or before it; -1 when all begin behind it. */
-  indexOf(key: Uint8Array, start: number, size: number): number {
+  pieceNumber(key: Uint8Array, start: number, size: number): number {
     const { pieces } = this
     let from = 0
     let to = pieces.length
@@ -95,18 +94,16 @@ function joined(pieces: readonly Run[]): Uint8Array {
 class LevelCursor implements OrderedCursor {
   record: StoreRecordCursor = new StoreRecordCursor()
   readonly #level: RunLevel
-  readonly #bytesMax: number | undefined
   #cursor: OrderedCursor | undefined
   /** Number of the piece that `#cursor` walks; -1 before the first, the number of pieces behind the last. */
   #at = -1
 
-  constructor(level: RunLevel, bytesMax: number | undefined) {
+  constructor(level: RunLevel) {
     this.#level = level
-    this.#bytesMax = bytesMax
   }
 
   seek(key: Uint8Array, start: number = 0, size: number = key.length): boolean {
-    const at = this.#level.indexOf(key, start, size)
+    const at = this.#level.pieceNumber(key, start, size)
     if (at >= 0 && this.#enter(at).seek(key, start, size)) return true
     return this.#firstFrom(at + 1)
   }
@@ -141,7 +138,7 @@ class LevelCursor implements OrderedCursor {
   #enter(at: number): OrderedCursor {
     let cursor = this.#cursor
     if (cursor === undefined || this.#at !== at) {
-      cursor = (this.#level.pieces[at] as Run).cursor(this.#bytesMax)
+      cursor = (this.#level.pieces[at] as Run).cursor()
       this.#cursor = cursor
       this.#at = at
       this.record = cursor.record

@@ -9,7 +9,8 @@ import { compareKeys } from '../batch/store-keys.ts'
 import { StoreRecordCursor } from '../batch/store-record.ts'
 import type { PartRef } from '../log/parts.ts'
 import type { RunIndex } from '../segment/part-index.ts'
-import { type RunBlockSource, RunCursor, RunReader } from '../segment/run-reader.ts'
+import { type RunBlockSource, RunBlocks } from '../segment/run-blocks.ts'
+import { RunCursor, RunReader } from '../segment/run-reader.ts'
 import type { BlockCache, CachedBlocks } from './block-cache.ts'
 import { RangeDeletes } from './range-deletes.ts'
 
@@ -31,11 +32,13 @@ export interface SortedRun {
   find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number): boolean
   /** Makes sure that the block that may hold the key is in the cache, without blocking the thread. */
   warm(key: Uint8Array, start: number, size: number, hash: KeyHash): Promise<void>
+  /** Number of the last piece that begins at the key or before it; -1 when all begin behind it. */
+  pieceNumber(key: Uint8Array, start: number, size: number): number
   /** The piece that may hold the key. */
   pieceOf(key: Uint8Array, start: number, size: number): Run | undefined
   /** Largest sequence <= `sequenceMax` of a range delete that covers the key; -1 when there is none. */
   coveringRangeDelete(key: Uint8Array, start: number, size: number, sequenceMax: number): number
-  cursor(bytesMax?: number): OrderedCursor
+  cursor(): OrderedCursor
 }
 
 /** Walks records in order, both ways; see `RunCursor`. */
@@ -82,6 +85,7 @@ export class Run implements SortedRun {
         return bytes
       },
       peek: block => blocks.peek(block),
+      keep: (block, bytes) => blocks.put(block, bytes),
       offer: (block, bytes) => blocks.offer(block, bytes),
       keys: block => blocks.keys(block),
     }
@@ -103,6 +107,10 @@ export class Run implements SortedRun {
 
   get indexBytes(): number {
     return this.index.bytes.byteLength
+  }
+
+  pieceNumber(): number {
+    return 0
   }
 
   pieceOf(): this {
@@ -152,8 +160,13 @@ export class Run implements SortedRun {
     return deletes
   }
 
-  cursor(bytesMax?: number): RunCursor {
-    return new RunCursor(this.part.reader, this.part.part, { source: this.#source, ...(bytesMax === undefined ? {} : { bytesMax }) })
+  cursor(): RunCursor {
+    return new RunCursor(this.part.reader, this.part.part, { source: this.#source })
+  }
+
+  /** For a walk over blocks; see `RunBlocks`. */
+  blocks(): RunBlocks {
+    return new RunBlocks(this.part.reader, this.part.part, { source: this.#source })
   }
 
   forget(): void {

@@ -4,18 +4,16 @@
  * One iterator is one pass: `nextBatch` for speed, `nextRaw` for more, `next` and `for … of` for comfort (they take from batches that grow from 16 to 1024). It keeps its
  * moment as a snapshot until it has given its last entry or is closed, and pins nothing else. An iterator that was forgotten gives its moment back when it is collected.
  */
-import type { StoreRecordCursor } from '../batch/store-record.ts'
 import { VarveError } from '../errors.ts'
 import type { KeyCodec, StoreKey } from './key-codec.ts'
 import { type RawEntries, RawEntriesBuffer } from './raw-entries.ts'
+import type { RowWindow } from './row-window.ts'
 import type { Snapshot } from './snapshots.ts'
 import { type CursorTable, StoreCursor, type StoreCursorOptions } from './store-cursor.ts'
 import type { ValueCodec } from './value-codec.ts'
 
 const batchFirst = 16
 const batchMax = 1024
-/** So many entries at once are cut out of the texts of whole blocks; for fewer that would cost more than it saves. */
-const textEntriesMin = 12
 
 /** What an iterator gives for each entry. */
 export type IteratorShape = 'entry' | 'key' | 'value'
@@ -95,9 +93,12 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     if (this.#at < this.#buffer.length) throw new TypeError('nextRaw cannot follow single steps: entries were read ahead already')
     const cursor = this.#cursor
     const wanted = Math.min(count, this.#left)
-    while (raw.count < wanted && cursor.next()) {
-      const { buffer, keyStart, keyBytes, valueStart, valueBytes } = cursor.record
-      raw.add(buffer, keyStart, keyBytes, valueStart, valueBytes)
+    while (raw.count < wanted && cursor.nextStretch(wanted - raw.count)) {
+      const { rows, from, to } = cursor
+      for (let row = from; row < to; row++) {
+        const valueStart = rows.valueStarts[row]!
+        if (valueStart >= 0) raw.add(rows.bytes, rows.keyStarts[row]!, rows.keyBytes(row), valueStart, rows.ends[row]! - valueStart)
+      }
     }
     this.#left -= raw.count
     if (raw.count < count || this.#left === 0) this.#end()
@@ -187,21 +188,19 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
   #read(count: number, maybeFewer: boolean): T[] {
     const cursor = this.#cursor
     const found: T[] = []
-    let left = Math.min(count, this.#left)
-    const isLong = left >= textEntriesMin
-    let isMoved = false
+    const wanted = Math.min(count, this.#left)
+    /** Entries before the stretch that is being decoded; -1 while the cursor moves. */
+    let before = -1
     try {
-      while (left > 0 && cursor.next()) {
-        isMoved = true
-        found.push(this.#decode(cursor.record, isLong))
-        isMoved = false
-        left--
+      while (found.length < wanted && cursor.nextStretch(wanted - found.length)) {
+        before = found.length
+        this.#decode(cursor, found)
+        before = -1
       }
       this.#left -= found.length
     } catch (error) {
       this.#left -= found.length
-      const { buffer, keyStart, keyBytes } = cursor.record
-      if (isMoved) cursor.seek(buffer.subarray(keyStart, keyStart + keyBytes))
+      if (before >= 0) returnTo(cursor, found.length - before)
       if (maybeFewer && found.length > 0) return found
       this.#buffer = this.#buffer.slice(this.#at).concat(found)
       this.#at = 0
@@ -210,33 +209,54 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     return found
   }
 
-  #decode(record: StoreRecordCursor, isLong: boolean): T {
-    const { shape } = this.#source
-    const { keyStart, keyBytes } = record
-    // Keys alone are not cut out: they would keep the values in memory.
-    if (shape === 'key') return this.#source.keys.decode(record.buffer, keyStart, keyStart + keyBytes) as T
-    const text = (isLong && record.text?.ascii) || false
-    const value = this.#value(record, text)
-    return (shape === 'value' ? value : [this.#key(record, text), value]) as T
+  /** The rows of the cursor's stretch. */
+  #decode({ rows, from, to }: StoreCursor, found: T[]): void {
+    const { shape, keys, values } = this.#source
+    // Keys alone are not cut out of a text: they would keep the values in memory.
+    const lines = shape === 'key' || values.decodeAscii === undefined ? undefined : rows.text
+    const text = lines?.ascii
+    if (lines !== undefined && typeof text === 'string') {
+      this.#decodeText(rows, from, to, text, lines.start, found)
+      return
+    }
+    const { bytes, keyStarts, valueStarts, ends } = rows
+    for (let row = from; row < to; row++) {
+      const valueStart = valueStarts[row]!
+      if (valueStart < 0) continue
+      if (shape === 'value') found.push(values.decode(bytes, valueStart, ends[row]!) as T)
+      else {
+        const key = keys.decode(bytes, keyStarts[row]!, valueStart)
+        found.push((shape === 'key' ? key : [key, values.decode(bytes, valueStart, ends[row]!)]) as T)
+      }
+    }
   }
 
-  #key({ buffer, keyStart, keyBytes, text: lines }: StoreRecordCursor, text: string | false): StoreKey {
-    const { keys } = this.#source
-    if (text !== false && lines !== undefined && keys.decodeAscii !== undefined) {
-      const start = keyStart - lines.start
-      const key = keys.decodeAscii(text, start, start + keyBytes)
-      if (key !== undefined) return key
+  /** As `#decode`, of a text that begins with the byte at `start`. */
+  #decodeText(rows: RowWindow, from: number, to: number, text: string, start: number, found: T[]): void {
+    const { shape, keys, values } = this.#source
+    const { bytes, keyStarts, valueStarts, ends } = rows
+    for (let row = from; row < to; row++) {
+      const valueStart = valueStarts[row]!
+      if (valueStart < 0) continue
+      const end = ends[row]!
+      const value = values.decodeAscii!(text, valueStart - start, end - start) ?? values.decode(bytes, valueStart, end)
+      if (shape === 'value') {
+        found.push(value as T)
+        continue
+      }
+      const keyStart = keyStarts[row]!
+      const key = keys.decodeAscii?.(text, keyStart - start, valueStart - start) ?? keys.decode(bytes, keyStart, valueStart)
+      found.push([key, value] as T)
     }
-    return keys.decode(buffer, keyStart, keyStart + keyBytes)
   }
+}
 
-  #value({ buffer, valueStart, valueBytes, text: lines }: StoreRecordCursor, text: string | false): unknown {
-    const { values } = this.#source
-    if (text !== false && lines !== undefined && values.decodeAscii !== undefined) {
-      const start = valueStart - lines.start
-      const value = values.decodeAscii(text, start, start + valueBytes)
-      if (value !== undefined) return value
-    }
-    return values.decode(buffer, valueStart, valueStart + valueBytes)
-  }
+/** Back to the entry of the cursor's stretch before which `given` were given: it is the next one again. */
+function returnTo(cursor: StoreCursor, given: number): void {
+  const { rows } = cursor
+  let left = given
+  let row = cursor.from
+  while (rows.valueStarts[row]! < 0 || left-- > 0) row++
+  const keyStart = rows.keyStarts[row]!
+  cursor.seek(rows.bytes.subarray(keyStart, keyStart + rows.keyBytes(row)))
 }

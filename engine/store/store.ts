@@ -256,9 +256,7 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     if (isEmpty) return 0
     const { snapshot, limit = Number.POSITIVE_INFINITY } = range
     const cursor = core.cursor({ start, end, sequenceMax: core.sequenceMax(snapshot), now: snapshot?.time ?? core.host.now() })
-    let count = 0
-    while (count < limit && cursor.next()) count++
-    return count
+    return cursor.count(limit)
   }
 
   /** About how many entries lie in the range, without walking over them: by whole blocks; superseded versions and deletes count until compaction. */

@@ -12,7 +12,7 @@ import { decodeHeader } from '../segment/footer.ts'
 import { PART_BODY, PART_RUN, PART_TOPIC, SEGMENT_HEADER_BYTES } from '../segment/format.ts'
 import type { BatchIndex, BlockIndex, RunIndex } from '../segment/part-index.ts'
 import { SegmentReader } from '../segment/reader.ts'
-import { runBlockTable } from '../segment/run-reader.ts'
+import { runBlockTable } from '../segment/run-blocks.ts'
 import { type DumpDetails, type DumpItem, damage, dumpBatches, findBatch, hex, readable, storeRecordItem } from './dump-batches.ts'
 
 const typeNames: { readonly [type: number]: string } = { [PART_TOPIC]: 'topic', [PART_RUN]: 'run', [PART_BODY]: 'body' }

@@ -77,7 +77,7 @@ describe('against one run with all records', () => {
         const [level, ...rest] = newestFirst(shapes.map((shape, i) => runOf(files, `piece-${i}`, shape)).reverse())
         expect(rest).toEqual([])
         compareLookups(level as SortedRun, whole, random)
-        compareWalks((level as SortedRun).cursor(1), whole.cursor(), random)
+        compareWalks((level as SortedRun).cursor(), whole.cursor(), random)
         expect(level).toMatchObject({ hasRangeDeletes: whole.hasRangeDeletes, largestSequence: whole.largestSequence })
         expect(level?.rangeDeletes).toEqual(whole.rangeDeletes)
       }
