@@ -32,7 +32,12 @@ export interface RunOptions {
 const inlineBytesMax = 8 << 20
 const memoryBytesDefault = 256 << 20
 
-const place = { monotonic: () => nodeClock.monotonic(), soon: (run: () => void) => nodeTimers.soon(run) }
+const place = {
+  files: nodeFiles,
+  random: nodeRandom,
+  monotonic: () => nodeClock.monotonic(),
+  soon: (run: () => void) => nodeTimers.soon(run),
+}
 const executors = new Map<number, Executor>()
 
 /** Threads are kept for the next run. */
@@ -48,7 +53,7 @@ export async function runFlow(name: string, plan: PlanNode, end: Receiver, optio
   checkWhole(memoryBytesMax, 'memoryBytesMax', 1 << 20)
   checkWhole(attemptsMax, 'attemptsMax', 1)
   const slots = slotsFor(plan, workers)
-  if (slots === 0) return await runInline(plan, end, place, signal)
+  if (slots === 0) return await runInline(plan, end, place, memoryBytesMax, signal)
   await runStaged(plan, end, {
     name,
     executor: executorOf(slots),

@@ -1,14 +1,18 @@
 /**
  * Runs a plan in the calling thread: reads the sources one after the other, split by split, and gives other work of the thread a turn now and then.
  */
-import { assert } from '../../engine/index.ts'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { assert, type Files, loadChecksums, type Random } from '../../engine/index.ts'
 import { isPromise, type Receiver } from '../operator/receiver.ts'
 import { buildPlan, type PlanInput } from '../plan/build.ts'
 import type { PlanNode } from '../plan/node.ts'
 import type { SplitReader } from '../source/source.ts'
 
-/** Time and turns of the thread, from the environment. */
+/** Time, turns of the thread and files, from the environment. */
 export interface InlinePlace {
+  readonly files: Files
+  readonly random: Random
   monotonic(): number
   /** Calls `run` in a later turn. */
   soon(run: () => void): void
@@ -18,11 +22,31 @@ export interface InlinePlace {
 const sliceMs = 5
 
 /** Resolves when all rows have gone through; rejects with what an operator, a source or a user's function threw, or the signal's reason. */
-export async function runInline(plan: PlanNode, end: Receiver, place: InlinePlace, signal: AbortSignal | undefined): Promise<void> {
+export async function runInline(
+  plan: PlanNode,
+  end: Receiver,
+  place: InlinePlace,
+  memoryBytesMax: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const turn = new Turn(place)
-  for (const input of buildPlan(plan, end)) {
-    if (!input.receiver.isSated) await readSource(input, turn, signal)
-    await input.receiver.finish()
+  const { files, random } = place
+  const spilled: string[] = []
+  const endings: (() => void)[] = []
+  const spillPath = (): string => {
+    const path = join(tmpdir(), `varve-job-${random.uint32().toString(36)}${random.uint32().toString(36)}.blocks`)
+    spilled.push(path)
+    return path
+  }
+  await loadChecksums()
+  try {
+    for (const input of buildPlan(plan, end, { memoryBytesMax, files, spillPath, onEnd: close => void endings.push(close) })) {
+      if (!input.receiver.isSated) await readSource(input, turn, signal)
+      await input.receiver.finish()
+    }
+  } finally {
+    for (const close of endings) close()
+    for (const path of spilled) await files.remove(path).catch(() => undefined) // what was never written is not there
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Files, isVarveError, type Random, VarveError } from '../../engine/index.ts'
+import { type Files, isVarveError, loadChecksums, type Random, VarveError } from '../../engine/index.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import type { PlanNode } from '../plan/node.ts'
 import { inputsOf } from '../plan/node.ts'
@@ -89,6 +89,7 @@ class StagedJob {
 
   async run(): Promise<ExchangeOutput[]> {
     const { executor, files } = this.#run
+    await loadChecksums()
     await files.makeDirectory(this.#folder)
     this.#hasFolder = true
     for (const [index, input] of this.#plan.inputs.entries()) {

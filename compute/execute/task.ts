@@ -5,6 +5,7 @@
  * another place too; the first output that is taken counts, and files of others go with the job's folder.
  */
 import { assert, type Files } from '../../engine/index.ts'
+import type { OperatorContext } from '../operator/context.ts'
 import { isPromise, type Receiver } from '../operator/receiver.ts'
 import { buildPlan, type PlanInput } from '../plan/build.ts'
 import type { StagedPlan, StageInput } from '../plan/stages.ts'
@@ -59,15 +60,24 @@ export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOut
   assert(stage !== undefined, 'a task names a stage', task.stage)
   const { columns, keyWidth } = stage.output
   const end = new ExchangeWriter({ columns, keyWidth, files: place.files, path: task.file, memoryBytesMax: task.memoryBytesMax })
+  let spills = 0
+  const endings: (() => void)[] = [() => end.finish()]
+  const context: OperatorContext = {
+    memoryBytesMax: task.memoryBytesMax,
+    files: place.files,
+    spillPath: () => `${task.file}-${spills++}`,
+    onEnd: close => void endings.push(close),
+  }
   try {
-    for (const input of buildPlan(stage.plan, end)) {
+    for (const input of buildPlan(stage.plan, end, context)) {
       const reader = input.receiver.isSated ? undefined : await openInput(task, input, place)
       if (reader !== undefined) await readAll(reader, input.receiver, place)
       await input.receiver.finish()
     }
   } catch (error) {
-    end.finish()
     throw new TaskFailure(error, task.work.kind === 'split' ? task.work.split.name : `stage ${task.stage}`)
+  } finally {
+    for (const close of endings) close()
   }
   return end.output()
 }

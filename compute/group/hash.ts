@@ -55,6 +55,8 @@ function hashValue(value: unknown): number {
   return hashBytes(groupKeyBytes(), 0, size)
 }
 
+const hashOrNull = (value: unknown): number => (value === null ? HASH_NULL : hashValue(value))
+
 /** `hashes[k]` is that of row `rows[k]` of the vector; with `combine`, of what was there and it: so a key of several fields gets one hash. */
 export function hashVector(vector: Vector, rows: Int32Array, count: number, hashes: Int32Array, combine: boolean): void {
   for (let k = 0; k < count; k++) {
@@ -75,7 +77,7 @@ export function hashVector(vector: Vector, rows: Int32Array, count: number, hash
         break
       }
       default:
-        h = vector.isNull(row) ? HASH_NULL : hashValue(vector.values[row])
+        h = hashOrNull(vector.get(row))
     }
     hashes[k] = combine ? mix(Math.imul(hashes[k] as number, 31) + h) : h
   }

@@ -4,7 +4,6 @@ import type { ExpressionNode } from '../expression/node.ts'
 import { ColumnRows } from '../rows/chunk-data.ts'
 import type { Needs } from '../source/source.ts'
 import { Chunk } from '../vector/chunk.ts'
-import { AnyVector } from '../vector/vector.ts'
 import { type Receiver, Stage } from './receiver.ts'
 
 /** Names of the columns that `ShipRows` gives; '' is the row itself. */
@@ -31,11 +30,7 @@ export class ShipRows extends Stage {
     const { data, rows, count } = chunk
     const vectors = this.#keys.map(key => evaluate(key, chunk))
     for (const path of this.#needs.paths) if (path !== '') vectors.push(data.field(path))
-    if (this.#needs.values) {
-      const values = new Array<unknown>(data.size)
-      for (let k = 0; k < count; k++) values[rows[k] as number] = data.value(rows[k] as number)
-      vectors.push(new AnyVector(values))
-    }
+    if (this.#needs.values) vectors.push(data.field(''))
     return this.next.receive(new Chunk(new ColumnRows(data.size, this.#names, vectors), rows, count))
   }
 }

@@ -1,6 +1,7 @@
 /** Turns a plan into operators that run in one thread: from the end of the flow to its leaves, each operator made with the one behind it. */
 
 import { AggregateRows } from '../operator/aggregate-rows.ts'
+import type { OperatorContext } from '../operator/context.ts'
 import { DistinctRows } from '../operator/distinct-rows.ts'
 import { FoldRows } from '../operator/fold-rows.ts'
 import type { Receiver } from '../operator/receiver.ts'
@@ -31,14 +32,14 @@ export interface PlanInput {
 }
 
 /** The inputs of a plan whose rows end in `end`, which takes them as `needs` says; to be read in the order of the list. */
-export function buildPlan(node: PlanNode, end: Receiver, needs: Needs = wholeRows): PlanInput[] {
+export function buildPlan(node: PlanNode, end: Receiver, context: OperatorContext, needs: Needs = wholeRows): PlanInput[] {
   if (node.op === 'source' || node.op === 'input') return [{ leaf: node, needs, receiver: end }]
-  const receiver = operatorOf(node, end)
+  const receiver = operatorOf(node, end, context)
   const ofInput = inputNeeds(node, needs)
-  return inputsOf(node).flatMap(input => buildPlan(input, receiver, ofInput))
+  return inputsOf(node).flatMap(input => buildPlan(input, receiver, context, ofInput))
 }
 
-function operatorOf(node: Exclude<PlanNode, { op: 'source' | 'input' }>, end: Receiver): Receiver {
+function operatorOf(node: Exclude<PlanNode, { op: 'source' | 'input' }>, end: Receiver, context: OperatorContext): Receiver {
   switch (node.op) {
     case 'filter':
       return new Filter(node.predicate, end)
@@ -57,13 +58,13 @@ function operatorOf(node: Exclude<PlanNode, { op: 'source' | 'input' }>, end: Re
     case 'select':
       return new Select(node.columns, end)
     case 'aggregate':
-      return new AggregateRows(node.keys, node.aggregates, node.step ?? 'whole', end)
+      return new AggregateRows(node.keys, node.aggregates, node.step ?? 'whole', context, end)
     case 'fold':
       return new FoldRows(node.keys, node, end)
     case 'distinct':
       return new DistinctRows(node.by, end)
     case 'sort':
-      return new SortRows(node.by, end)
+      return new SortRows(node.by, context, end)
     case 'limit':
       return new Limit(node.count, node.offset, end)
     case 'sample':

@@ -5,21 +5,13 @@
  * One `EncodedReader` a scan has the tree of fields and the builders; it makes an `EncodedRows` for each chunk. The vectors of text refer to the chunk's bytes.
  */
 import type { ChunkData } from '../vector/chunk.ts'
-import { nullVector, TextVector, type Vector } from '../vector/vector.ts'
+import type { RowCodec } from '../vector/row-codec.ts'
+import { EncodedVector, nullVector, TextVector, type Vector } from '../vector/vector.ts'
 import { VectorBuilder } from '../vector/vector-builder.ts'
 import { ValueRows } from './chunk-data.ts'
 import { fieldTree } from './field-tree.ts'
 import { JsonFields } from './json-fields.ts'
 import { MsgpackFields } from './msgpack-fields.ts'
-
-/** What decodes a row; of a store's or a topic's codec. */
-export interface RowCodec {
-  readonly name: string
-  /** Of the codec 'msgpack-structures', the lists of keys that values refer to by number, as many as there are by now. */
-  readonly structures?: readonly (readonly string[])[] | undefined
-  /** The value in `bytes[start, end)`, independent of them. */
-  decode(bytes: Uint8Array, start: number, end: number): unknown
-}
 
 const fieldCodecs: ReadonlySet<string> = new Set(['msgpack', 'msgpack-structures', 'json'])
 
@@ -120,6 +112,8 @@ export class EncodedRows implements ChunkData {
       vector = this.#reader.takeOne(this.range, path)
     } else if (path === '' && this.#reader.codec.name === 'string') {
       vector = new TextVector(this.range.bytes, this.range.starts, this.range.ends)
+    } else if (path === '') {
+      vector = new EncodedVector(this.range.bytes, this.range.starts, this.range.ends, this.#reader.codec)
     } else {
       this.#decoded ??= new ValueRows(Array.from({ length: this.size }, (_, row) => this.value(row)))
       vector = this.#decoded.field(path)

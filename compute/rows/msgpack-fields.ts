@@ -9,8 +9,8 @@
  * has no fields; of a key that a map has twice the first counts.
  */
 import { assert, damagedBytes } from '../../engine/index.ts'
+import type { RowCodec } from '../vector/row-codec.ts'
 import type { VectorBuilder } from '../vector/vector-builder.ts'
-import type { RowCodec } from './encoded-rows.ts'
 import { childNamed, childNumbered, type FieldNode } from './field-tree.ts'
 
 const depthMax = 1000

@@ -41,6 +41,7 @@ export class ExchangeWriter implements Receiver {
   #rows = 0
   #file: File | undefined
   #fileBytes = 0
+  #isFinished = false
   #hashes = new Int32Array(0)
   #sorted = new Int32Array(0)
 
@@ -60,7 +61,10 @@ export class ExchangeWriter implements Receiver {
     this.#toFile()
   }
 
+  /** Idempotent. */
   finish(): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
     this.#file?.closeSync()
   }
 

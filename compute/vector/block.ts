@@ -7,10 +7,12 @@
  *   number  extra 1 with nulls   f64 × count, nulls u8 × count
  *   boolean                      u8 × count
  *   text    extra bytes          starts i32 × count, ends i32 × count, bytes
+ *   encoded extra bytes          starts i32 × count, ends i32 × count, size:u32 the codec as text, bytes
  *   any     extra bytes          a MessagePack list of the values
  */
 import { assert, valueCodecOf } from '../../engine/index.ts'
-import { AnyVector, BooleanVector, NumberVector, TextVector, type Vector } from './vector.ts'
+import { codecOf, describeCodec } from './row-codec.ts'
+import { AnyVector, BooleanVector, EncodedVector, NumberVector, TextVector, type Vector } from './vector.ts'
 
 const HEADER_BYTES = 16
 const COLUMN_HEADER_BYTES = 8
@@ -18,8 +20,11 @@ const KIND_NUMBER = 1
 const KIND_BOOLEAN = 2
 const KIND_TEXT = 3
 const KIND_ANY = 4
+const KIND_ENCODED = 5
 
 const values = valueCodecOf('msgpack')
+const utf8 = new TextEncoder()
+const utf8Text = new TextDecoder()
 const padded = (size: number): number => (size + 7) & ~7
 
 interface Column {
@@ -28,6 +33,16 @@ interface Column {
   readonly bytes: number
   /** Of any values, what they are encoded to. */
   readonly encoded: Uint8Array | undefined
+}
+
+function textBytes({ starts, ends }: TextVector | EncodedVector, rows: Int32Array, from: number, to: number): number {
+  let size = 0
+  for (let k = from; k < to; k++) {
+    const row = rows[k] as number
+    const start = starts[row] as number
+    if (start >= 0) size += (ends[row] as number) - start
+  }
+  return size
 }
 
 function measure(vector: Vector, rows: Int32Array, from: number, to: number): Column {
@@ -40,18 +55,18 @@ function measure(vector: Vector, rows: Int32Array, from: number, to: number): Co
     case 'boolean':
       return { kind: KIND_BOOLEAN, extra: 0, bytes: count, encoded: undefined }
     case 'text': {
-      const { starts, ends } = vector
-      let size = 0
-      for (let k = from; k < to; k++) {
-        const row = rows[k] as number
-        const start = starts[row] as number
-        if (start >= 0) size += (ends[row] as number) - start
-      }
+      const size = textBytes(vector, rows, from, to)
       return { kind: KIND_TEXT, extra: size, bytes: 8 * count + size, encoded: undefined }
     }
     default: {
+      const codec = vector.kind === 'encoded' ? describeCodec(vector.codec) : undefined
+      if (vector.kind === 'encoded' && codec !== undefined) {
+        const encoded = utf8.encode(codec)
+        const size = textBytes(vector, rows, from, to) + 4 + encoded.length
+        return { kind: KIND_ENCODED, extra: size, bytes: 8 * count + size, encoded }
+      }
       const list = new Array<unknown>(count)
-      for (let k = from; k < to; k++) list[k - from] = vector.values[rows[k] as number] ?? null
+      for (let k = from; k < to; k++) list[k - from] = vector.get(rows[k] as number)
       // A Buffer, whose `slice` copies nothing.
       const encoded = new Uint8Array(values.encode(list))
       return { kind: KIND_ANY, extra: encoded.length, bytes: encoded.length, encoded }
@@ -101,29 +116,50 @@ function fill(
     case 'boolean':
       for (let k = 0; k < count; k++) block[at + k] = vector.values[rows[from + k] as number] as number
       break
-    case 'text': {
-      const starts = new Int32Array(block.buffer, at, count)
-      const ends = new Int32Array(block.buffer, at + 4 * count, count)
-      const base = at + 8 * count
-      let used = 0
-      for (let k = 0; k < count; k++) {
-        const row = rows[from + k] as number
-        const start = vector.starts[row] as number
-        if (start < 0) {
-          starts[k] = -1
-          continue
-        }
-        const size = (vector.ends[row] as number) - start
-        starts[k] = used
-        ends[k] = used + size
-        if (size <= 16) for (let b = 0; b < size; b++) block[base + used + b] = vector.bytes[start + b] as number
-        else block.set(vector.bytes.subarray(start, start + size), base + used)
-        used += size
+    case 'text':
+      fillText(block, at, at + 8 * count, vector, rows, from, count)
+      break
+    case 'encoded':
+      if (column.kind === KIND_ANY) block.set(column.encoded as Uint8Array, at)
+      else {
+        const codec = column.encoded as Uint8Array
+        const base = at + 8 * count
+        new DataView(block.buffer).setUint32(base, codec.length)
+        block.set(codec, base + 4)
+        fillText(block, at, base + 4 + codec.length, vector, rows, from, count)
       }
       break
-    }
     default:
       block.set(column.encoded as Uint8Array, at)
+  }
+}
+
+/** Starts and ends from `at` on, which count from `base`, and the bytes from there. */
+function fillText(
+  block: Uint8Array<ArrayBuffer>,
+  at: number,
+  base: number,
+  vector: TextVector | EncodedVector,
+  rows: Int32Array,
+  from: number,
+  count: number,
+): void {
+  const starts = new Int32Array(block.buffer, at, count)
+  const ends = new Int32Array(block.buffer, at + 4 * count, count)
+  let used = 0
+  for (let k = 0; k < count; k++) {
+    const row = rows[from + k] as number
+    const start = vector.starts[row] as number
+    if (start < 0) {
+      starts[k] = -1
+      continue
+    }
+    const size = (vector.ends[row] as number) - start
+    starts[k] = used
+    ends[k] = used + size
+    if (size <= 16) for (let b = 0; b < size; b++) block[base + used + b] = vector.bytes[start + b] as number
+    else block.set(vector.bytes.subarray(start, start + size), base + used)
+    used += size
   }
 }
 
@@ -169,6 +205,20 @@ export function decodeBlock(block: Uint8Array): DecodedBlock {
           ),
         )
         break
+      case KIND_ENCODED: {
+        bytes = 8 * count + extra
+        const size = new DataView(buffer, place + 8 * count).getUint32(0)
+        const codec = utf8Text.decode(new Uint8Array(buffer, place + 8 * count + 4, size))
+        vectors.push(
+          new EncodedVector(
+            new Uint8Array(buffer, place + 8 * count + 4 + size, extra - 4 - size),
+            new Int32Array(buffer, place, count),
+            new Int32Array(buffer, place + 4 * count, count),
+            codecOf(codec),
+          ),
+        )
+        break
+      }
       default:
         assert(kind === KIND_ANY, 'a column has a kind', kind)
         bytes = extra

@@ -5,15 +5,17 @@
  *   number   Float64Array, and a byte a row where some are null
  *   boolean  a byte a row: 0, 1, or 2 for null
  *   text     UTF-8 in one buffer, and where each begins and ends
+ *   encoded  whole rows as their store or topic has them, and the codec that decodes them
  *   any      JavaScript values: bigints, dates, bytes, lists, objects, and fields whose type changes from row to row
  *
  * `null` and a missing field are one thing here, null. Vectors are filled once by whoever makes them (`VectorBuilder`, the evaluator of expressions) and never changed
  * after. Rows that a chunk does not select may hold anything.
  */
 import { readText } from '../../engine/index.ts'
+import type { RowCodec } from './row-codec.ts'
 
 /** A value as rows have it; null for "nothing there". */
-export type Vector = NumberVector | BooleanVector | TextVector | AnyVector
+export type Vector = NumberVector | BooleanVector | TextVector | EncodedVector | AnyVector
 
 /** Numbers, as JavaScript has them. */
 export class NumberVector {
@@ -81,6 +83,33 @@ export class TextVector {
 
   isNull(row: number): boolean {
     return (this.starts[row] as number) < 0
+  }
+}
+
+/** Whole rows in the bytes of a codec; each `get` decodes. */
+export class EncodedVector {
+  readonly kind = 'encoded'
+  readonly bytes: Uint8Array
+  /** Where a row begins in `bytes`; -1: null. */
+  readonly starts: Int32Array
+  /** Exclusive. */
+  readonly ends: Int32Array
+  readonly codec: RowCodec
+
+  constructor(bytes: Uint8Array, starts: Int32Array, ends: Int32Array, codec: RowCodec) {
+    this.bytes = bytes
+    this.starts = starts
+    this.ends = ends
+    this.codec = codec
+  }
+
+  get(row: number): unknown {
+    const start = this.starts[row] as number
+    return start < 0 ? null : (this.codec.decode(this.bytes, start, this.ends[row] as number) ?? null)
+  }
+
+  isNull(row: number): boolean {
+    return this.get(row) === null
   }
 }
 

@@ -123,7 +123,7 @@ function copyOf(vector: Vector): Vector {
     case 'text':
       return new TextVector(structuredClone(vector.bytes), vector.starts, vector.ends)
     default:
-      return new AnyVector(structuredClone(vector.values))
+      return new AnyVector(structuredClone((vector as AnyVector).values))
   }
 }
 

@@ -3,7 +3,8 @@
  * CORRUPT, and what stands behind a row never changes what is read of it.
  */
 import { expect, test } from 'vitest'
-import { EncodedReader, type RowCodec } from '../../../../compute/rows/encoded-rows.ts'
+import { EncodedReader } from '../../../../compute/rows/encoded-rows.ts'
+import type { RowCodec } from '../../../../compute/vector/row-codec.ts'
 import { isVarveError, valueAtPath, valueCodecOf } from '../../../../engine/index.ts'
 import { MsgpackValues } from '../../../../engine/store/msgpack-values.ts'
 import { randomObject, randomPaths, randomValue } from '../../../support/random-values.ts'

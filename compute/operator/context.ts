@@ -1,0 +1,12 @@
+/** What operators may use that keep rows or states: so much memory, and files beyond it. */
+import type { Files } from '../../engine/index.ts'
+
+export interface OperatorContext {
+  /** Bytes that one operator keeps in memory, about. */
+  readonly memoryBytesMax: number
+  readonly files: Files
+  /** A path for a new file, which is removed with the run. */
+  spillPath(): string
+  /** Called when the run or task is over, however it ended: to close files. */
+  onEnd(close: () => void): void
+}
