@@ -80,6 +80,8 @@ export interface DatabaseStats {
     readonly runsDropped: number
     /** The same by level of the result, ascending; levels that nothing went into are left out. */
     readonly levels: readonly { readonly level: number; readonly bytesIn: number; readonly bytesOut: number }[]
+    /** Logs of stores that are not merged, because the package of a codec of theirs is not installed. */
+    readonly heldBack: readonly { readonly log: string; readonly codec: string }[]
     readonly lastError: string | undefined
   }
   /** Blocks of stores in memory. */
@@ -137,7 +139,12 @@ export function collectStats(from: {
     stall: commitLog.stalls.stats(),
     segments,
     flush: { ...flusher.counters, lastError: flusher.lastError?.message },
-    merge: { ...consolidator.counters, levels: levelsOf(consolidator), lastError: consolidator.lastError?.message },
+    merge: {
+      ...consolidator.counters,
+      levels: levelsOf(consolidator),
+      heldBack: consolidator.runs.heldBack(),
+      lastError: consolidator.lastError?.message,
+    },
     cache: { bytes: cache.bytes, bytesMax: cache.bytesMax, hits: cache.hits, misses: cache.misses },
     filters: stores.filterStats(),
     writeAmplification: frameBytes === 0 ? 1 : (frameBytes + flusher.counters.flushedBytes + consolidator.counters.bytesOut) / frameBytes,

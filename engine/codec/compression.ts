@@ -49,7 +49,7 @@ interface NodeZstdPackage {
 }
 
 const codecs: (Codec | undefined)[] = []
-/** Whether each codec could be loaded, as far as somebody asked. */
+/** Codecs that could be loaded, as far as somebody asked. */
 const installed: (boolean | undefined)[] = []
 
 export function codecIdOf(name: CompressionName): number {
@@ -68,9 +68,10 @@ export function assertCodecInstalled(id: number): void {
   decompress(id, compress(id, Uint8Array.of(1, 2, 3)), 3)
 }
 
-/** Whether `assertCodecInstalled` would pass. */
+/** Whether `assertCodecInstalled` would pass. A codec that is missing is looked for anew each time: its package may be installed meanwhile. */
 export function isCodecInstalled(id: number): boolean {
-  return (installed[id] ??= findCodec(id))
+  if (installed[id] !== true) installed[id] = findCodec(id)
+  return installed[id] === true
 }
 
 function findCodec(id: number): boolean {

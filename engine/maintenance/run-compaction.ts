@@ -15,7 +15,7 @@ import { StoreRecordCursor } from '../batch/store-record.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import type { LogTable } from '../catalog/log-table.ts'
 import type { Manifest } from '../catalog/manifest.ts'
-import { CODEC_NONE, isCodecInstalled } from '../codec/compression.ts'
+import { CODEC_NONE, codecNameOf, isCodecInstalled } from '../codec/compression.ts'
 import { assert } from '../errors.ts'
 import { kindNumbers } from '../log/batch-kinds.ts'
 import { blockCodecOf } from '../log/block-codec.ts'
@@ -90,6 +90,10 @@ export class RunCompaction {
   readonly #settled = new WeakMap<LogicalLog, readonly PartRef[]>()
   /** Parts when the log was first looked at. Indexes are read only of logs that changed since: others may be many, and nobody uses them. */
   readonly #first = new WeakMap<LogicalLog, readonly PartRef[]>()
+  /** Codecs that were asked for since `next` or `heldBack` began: looking for one that is missing takes time. */
+  readonly #isInstalled = new Map<number, boolean>()
+  /** Missing codecs of runs that were to be merged, by id of the log. */
+  readonly #held = new Map<number, number>()
   /** The log that got the last merge of its own. */
   #served = -1
 
@@ -101,6 +105,7 @@ export class RunCompaction {
 
   /** The next merge: at most one of its own file, and small ones; empty when there is nothing to do. It is to be begun in this turn. */
   next(): MergeGroup[] {
+    this.#isInstalled.clear()
     const candidates = this.#candidates()
     const pivot = candidates.findIndex(id => id > this.#served)
     const ordered = pivot <= 0 ? candidates : [...candidates.slice(pivot), ...candidates.slice(0, pivot)]
@@ -121,6 +126,12 @@ export class RunCompaction {
         this.#settled.set(log, log.parts)
         continue
       }
+      const missing = this.#missingCodec(log)
+      if (missing !== undefined) {
+        this.#held.set(id, missing)
+        continue
+      }
+      this.#held.delete(id)
       const isOwn = group.bytes >= this.#options.ownBytes
       if (isOwn ? hasOwn : groups.length >= sharedGroupsMax || sharedBytes + group.bytes > sharedBytesMax) continue
       if (isOwn) {
@@ -134,8 +145,32 @@ export class RunCompaction {
 
   /** False for a log whose codec is not installed: its runs stay as they are, and those of other logs are merged. */
   canRead(log: LogicalLog): boolean {
-    const codec = blockCodecOf(log.definition)
-    return codec === CODEC_NONE || isCodecInstalled(codec)
+    return this.#hasCodec(blockCodecOf(log.definition))
+  }
+
+  /** Logs that are not merged because a codec is not installed, with the codec. From definitions, and from indexes of what was to be merged. */
+  heldBack(): { readonly log: string; readonly codec: string }[] {
+    this.#isInstalled.clear()
+    const found: { log: string; codec: string }[] = []
+    for (const definition of this.#host.catalog.definitions()) {
+      if (definition.kind !== 'store') continue
+      const codec = this.#hasCodec(blockCodecOf(definition)) ? this.#held.get(definition.id) : blockCodecOf(definition)
+      if (codec !== undefined) found.push({ log: definition.name, codec: codecNameOf(codec) ?? String(codec) })
+    }
+    return found
+  }
+
+  /** A codec that is not installed, in which blocks of the log's runs are: from before its option was changed. */
+  #missingCodec(log: LogicalLog): number | undefined {
+    for (const run of runsOf(log)) for (const codec of indexOf(run).codecs) if (!this.#hasCodec(codec)) return codec
+    return undefined
+  }
+
+  #hasCodec(codec: number): boolean {
+    if (codec === CODEC_NONE) return true
+    let isInstalled = this.#isInstalled.get(codec)
+    if (isInstalled === undefined) this.#isInstalled.set(codec, (isInstalled = isCodecInstalled(codec)))
+    return isInstalled
   }
 
   /**

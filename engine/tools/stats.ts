@@ -6,6 +6,8 @@ import { Manifest } from '../catalog/manifest.ts'
 import { codecNameOf } from '../codec/compression.ts'
 import { corrupt } from '../errors.ts'
 import { blockCodecOf } from '../log/block-codec.ts'
+import type { PartRef } from '../log/parts.ts'
+import { isPiece, regionsOf } from '../maintenance/bottom-level.ts'
 import { PART_BODY } from '../segment/format.ts'
 import { namedByCaller, type StoredStoreOptions } from '../store/store-options.ts'
 import { type LevelStats, levelsOf, spaceAmplificationOf } from '../store/store-stats.ts'
@@ -59,7 +61,7 @@ export interface StoreFileStats {
   readonly bytes: number
   /** Ascending; level 0 is as flushed. */
   readonly levels: readonly LevelStats[]
-  /** Runs: places on disk in which a missing key is looked for, filters aside. */
+  /** Runs, the bottom level as one: places on disk in which a missing key is looked for, filters aside. */
   readonly readAmplification: number
   /** Bytes of all runs by those of the largest; see `StoreStats.spaceAmplification`. */
   readonly spaceAmplification: number
@@ -178,7 +180,7 @@ export function stats(path: string, options: ToolOptions = {}): Promise<StatsRep
               entriesEstimate: runs.reduce((sum, run) => sum + run.recordCount, 0) + (log?.endOffset ?? 0) - (log?.flushedEnd ?? 0),
               bytes: runs.reduce((sum, run) => sum + run.bytes, 0),
               levels: levelsOf(runs),
-              readAmplification: runs.length,
+              readAmplification: placesIn(runs),
               spaceAmplification: spaceAmplificationOf(runs),
             }
           }),
@@ -187,6 +189,14 @@ export function stats(path: string, options: ToolOptions = {}): Promise<StatsRep
       manifest.close()
     }
   })
+}
+
+/** Runs with records, where the pieces of the bottom level are one: a key lies in one of them at most. */
+function placesIn(runs: readonly PartRef[]): number {
+  const filled = runs.filter(({ recordCount }) => recordCount > 0)
+  const pieces = filled.filter(isPiece)
+  const isLevel = pieces.length > 0 && regionsOf(pieces) !== undefined
+  return filled.length - (isLevel ? pieces.length - 1 : 0)
 }
 
 function sum(files: readonly NumberedFile[]): FileStats {

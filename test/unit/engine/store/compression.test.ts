@@ -203,6 +203,16 @@ test('a codec that is not installed: CODEC_MISSING at the definition and at the 
       expect(db.stats().flush.failures).toBe(0)
       expect(db.stats().merge.failures).toBe(0)
       expect(other.stats().readAmplification).toBeLessThan(12)
+      // Who asks for a merge all the same is told, and the statistics say what does not go on.
+      await expect(db.compactLog('store/s')).rejects.toThrow(/needs the package lz4-napi/)
+      expect(db.stats().merge).toMatchObject({ heldBack: [{ log: 'store/s', codec: 'lz4' }], failures: 0 })
+      // The package is there: what waited goes on, in the same process.
+      vi.mocked(loadPackage).mockRestore()
+      expect(db.stats().merge.heldBack).toEqual([])
+      await db.compactLog('store/s')
+      const found = db.store<string, number>('s')
+      await found.ready()
+      expect([...found.entries()]).toEqual(expected(1))
       await db.close()
     })
   } finally {
