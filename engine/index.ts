@@ -21,7 +21,7 @@ export { RecordCursor } from './batch/record-cursor.ts'
 export { openStoreBatch } from './batch/store-batch.ts'
 export { StoreRecordCursor } from './batch/store-record.ts'
 export { damagedBytes } from './codec/damage.ts'
-export { loadChecksums, xxh64Low32 } from './codec/xxh64.ts'
+export { loadChecksums, xxh64Hex, xxh64Low32 } from './codec/xxh64.ts'
 export type { StallState, StallStats } from './commit-log/stall-clock.ts'
 export { Database, databaseOf, openDatabase, openDatabaseAs } from './database.ts'
 export type {

@@ -7,10 +7,13 @@
 import type { EndingThread } from '../../engine/index.ts'
 import type { ExchangeOutput } from '../shuffle/exchange.ts'
 import type { PortableSource } from '../source/source.ts'
-import type { Task, TaskPlace } from './task.ts'
+import type { JobPlan } from './job-data.ts'
+import type { Task } from './task.ts'
 
 export interface ExecutorJob {
-  readonly plan: TaskPlace['plan']
+  readonly plan: JobPlan
+  /** How many inputs the plan has. */
+  readonly inputs: number
   /** What a place needs to read the input of this number; asked once for each place. Undefined for exchanges. */
   share(input: number, thread: EndingThread | undefined): PortableSource | undefined
   /** A task has read so many bytes more. */

@@ -1,26 +1,30 @@
 /**
- * A staged plan as data for other threads. A plan of expressions alone crosses as it is; sources become names, since each thread opens them from what they share. A plan with users'
- * functions does not cross: those run where the flow was built.
+ * A staged plan as data for other threads. A plan of expressions alone crosses as it is; sources become names, since each thread opens them from what they share. Users' functions do
+ * not cross: a plan with some is built anew from the job's module, or runs where it was built.
  */
+import type { JobModuleData } from '../job/job-module.ts'
 import { inputsOf, type PlanNode } from '../plan/node.ts'
 import type { StagedPlan } from '../plan/stages.ts'
 import type { PortableSource } from '../source/source.ts'
 import type { TaskPlace } from './task.ts'
 
+/** A staged plan as data, or the module that builds it; structured-clonable. */
+export type JobPlan = { readonly data: TaskPlace['plan'] } | { readonly module: JobModuleData }
+
 /** What a thread is told of a job; structured-clonable. */
 export interface JobData {
-  readonly plan: TaskPlace['plan']
+  readonly plan: JobPlan
   /** By number of the input; undefined for exchanges. */
   readonly sources: readonly (PortableSource | undefined)[]
 }
 
 const functionOps: ReadonlySet<PlanNode['op']> = new Set(['filterBy', 'map', 'flatMap', 'mapBatch', 'mapAsync', 'keyBy', 'fold'])
 
-/** Whether a plan can be run by other threads: it has no functions, and all its sources can be read there. */
-export function isPortablePlan(plan: PlanNode): boolean {
-  if (functionOps.has(plan.op)) return false
+/** Whether a plan can be run by other threads: it has no functions, or a module that has them, and all its sources can be read there. */
+export function isPortablePlan(plan: PlanNode, hasModule: boolean): boolean {
+  if (functionOps.has(plan.op) && !hasModule) return false
   if (plan.op === 'source') return plan.source.isPortable
-  return inputsOf(plan).every(isPortablePlan)
+  return inputsOf(plan).every(input => isPortablePlan(input, hasModule))
 }
 
 /** The plan without sources, which do not cross. */

@@ -1,6 +1,7 @@
 /** How a flow is run: in the calling thread, or by worker threads where all of it can go there and there is enough to do. */
 import { availableParallelism } from 'node:os'
 import { nodeClock, nodeFiles, nodeRandom, nodeTimers } from '../../engine/index.ts'
+import type { JobModule } from '../job/job-module.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import type { PlanNode } from '../plan/node.ts'
 import type { Executor } from './executor.ts'
@@ -20,7 +21,7 @@ export interface RunOptions {
 
   /**
    * Worker threads. 0: the calling thread, which gives other work a turn every few ms. Default 'auto': as many as there are processors, for flows of 8 MiB and more without
-   * users' functions over sources that other threads can read; else 0. TypeError for a number that is not 0 where the flow cannot go to other threads.
+   * users' functions (jobs may have some) over sources that other threads can read; else 0. TypeError for a number that is not 0 where the flow cannot go to other threads.
    */
   readonly workers?: number | 'auto' | undefined
   /** Memory for groups, joins, sorts and what goes between tasks, all together, bytes; beyond it they use files. Default 256 MiB. */
@@ -47,15 +48,16 @@ function executorOf(slots: number): Executor {
   return executor
 }
 
-export async function runFlow(name: string, plan: PlanNode, end: Receiver, options: RunOptions): Promise<void> {
+export async function runFlow(name: string, plan: PlanNode, end: Receiver, options: RunOptions, module?: JobModule): Promise<void> {
   const { signal, onProgress, workers = 'auto', memoryBytesMax = memoryBytesDefault, attemptsMax = 2 } = options
   if (workers !== 'auto') checkWhole(workers, 'workers', 0)
   checkWhole(memoryBytesMax, 'memoryBytesMax', 1 << 20)
   checkWhole(attemptsMax, 'attemptsMax', 1)
-  const slots = slotsFor(plan, workers)
+  const slots = slotsFor(plan, workers, module !== undefined)
   if (slots === 0) return await runInline(plan, end, place, memoryBytesMax, signal)
   await runStaged(plan, end, {
     name,
+    module,
     executor: executorOf(slots),
     files: nodeFiles,
     random: nodeRandom,
@@ -66,9 +68,9 @@ export async function runFlow(name: string, plan: PlanNode, end: Receiver, optio
   })
 }
 
-function slotsFor(plan: PlanNode, workers: number | 'auto'): number {
+function slotsFor(plan: PlanNode, workers: number | 'auto', hasModule: boolean): number {
   if (workers === 0) return 0
-  const isPortable = isPortablePlan(plan)
+  const isPortable = isPortablePlan(plan, hasModule)
   if (workers === 'auto') return isPortable && (inputBytes(plan) ?? 0) >= inlineBytesMax ? availableParallelism() : 0
   if (!isPortable) throw new TypeError('workers must be 0 or auto: the flow has functions, or a source that other threads cannot read')
   return workers

@@ -5,6 +5,7 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Files, isVarveError, loadChecksums, type Random, VarveError } from '../../engine/index.ts'
+import { describeModule, type JobModule } from '../job/job-module.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import type { PlanNode } from '../plan/node.ts'
 import { inputsOf } from '../plan/node.ts'
@@ -13,12 +14,14 @@ import { BUCKETS, type ExchangeOutput } from '../shuffle/exchange.ts'
 import { allBuckets, type BucketRange, ExchangeReader } from '../shuffle/exchange-reader.ts'
 import type { SplitSet } from '../source/source.ts'
 import type { Executor, ExecutorSession } from './executor.ts'
-import { planData } from './job-data.ts'
+import { type JobPlan, planData } from './job-data.ts'
 import type { BucketWork, SplitWork, Task } from './task.ts'
 import { TaskFailure } from './task-failure.ts'
 
 export interface StagedRun {
   readonly name: string
+  /** The module that builds the plan in other threads; undefined: the plan crosses as data. */
+  readonly module: JobModule | undefined
   readonly executor: Executor
   readonly files: Files
   readonly random: Random
@@ -36,8 +39,11 @@ const splitsPerSlot = 4
 
 export async function runStaged(plan: PlanNode, end: Receiver, run: StagedRun): Promise<void> {
   run.signal?.throwIfAborted()
+  await loadChecksums()
   const staged = cutStages(plan)
-  const job = new StagedJob(staged, run)
+  const jobPlan: JobPlan =
+    run.module === undefined ? { data: planData(staged) } : { module: await describeModule(run.module, plan, run.files) }
+  const job = new StagedJob(staged, jobPlan, run)
   try {
     const outputs = await job.run()
     await deliver(outputs, staged, end, run)
@@ -70,6 +76,7 @@ async function deliver(
 
 class StagedJob {
   readonly #plan: StagedPlan
+  readonly #jobPlan: JobPlan
   readonly #run: StagedRun
   readonly #folder: string
   readonly #sets = new Map<number, SplitSet>()
@@ -81,15 +88,15 @@ class StagedJob {
   #read = 0
   #total = 0
 
-  constructor(plan: StagedPlan, run: StagedRun) {
+  constructor(plan: StagedPlan, jobPlan: JobPlan, run: StagedRun) {
     this.#plan = plan
+    this.#jobPlan = jobPlan
     this.#run = run
     this.#folder = join(tmpdir(), `varve-job-${run.random.uint32().toString(36)}${run.random.uint32().toString(36)}`)
   }
 
   async run(): Promise<ExchangeOutput[]> {
     const { executor, files } = this.#run
-    await loadChecksums()
     await files.makeDirectory(this.#folder)
     this.#hasFolder = true
     for (const [index, input] of this.#plan.inputs.entries()) {
@@ -99,7 +106,8 @@ class StagedJob {
       for (const split of set.splits) this.#total += split.bytes
     }
     this.#session = executor.open({
-      plan: planData(this.#plan),
+      plan: this.#jobPlan,
+      inputs: this.#plan.inputs.length,
       share: (input, thread) => this.#sets.get(input)?.share?.(thread),
       progress: bytes => {
         this.#read += bytes

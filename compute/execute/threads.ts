@@ -130,7 +130,7 @@ export class ThreadExecutor implements Executor {
       thread.worker.ref()
       if (!thread.jobs.has(number)) {
         thread.jobs.add(number)
-        const sources = job.plan.inputs.map((_, input) => job.share(input, thread.worker))
+        const sources = Array.from({ length: job.inputs }, (_, input) => job.share(input, thread.worker))
         const data: JobData = { plan: job.plan, sources }
         thread.send({ type: 'job', job: number, data, cells })
       }

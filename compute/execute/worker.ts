@@ -1,10 +1,12 @@
 /** Entry file of a thread that runs tasks of jobs, one after the other. */
 import { parentPort } from 'node:worker_threads'
 import { assert, loadChecksums, nodeFiles } from '../../engine/index.ts'
+import { loadPlan } from '../job/job-module.ts'
+import { cutStages } from '../plan/stages.ts'
 import type { ExchangeOutput } from '../shuffle/exchange.ts'
 import { readers } from '../source/readers.ts'
 import type { SplitOpener } from '../source/source.ts'
-import type { JobData } from './job-data.ts'
+import { type JobData, type JobPlan, planData } from './job-data.ts'
 import { runTask, type Task, type TaskPlace } from './task.ts'
 import { TaskFailure } from './task-failure.ts'
 import { CELL_KIB, CELL_STOP, type FromThread, packFailure, type ToThread } from './thread-messages.ts'
@@ -13,6 +15,7 @@ import { CELL_KIB, CELL_STOP, type FromThread, packFailure, type ToThread } from
 class Job {
   readonly #data: JobData
   readonly #cells: Int32Array
+  #plan: Promise<TaskPlace['plan']> | undefined
   readonly #openers = new Map<number, Promise<SplitOpener>>()
 
   constructor(data: JobData, cells: Int32Array) {
@@ -20,9 +23,11 @@ class Job {
     this.#cells = cells
   }
 
-  run(task: Task): Promise<ExchangeOutput> {
+  async run(task: Task): Promise<ExchangeOutput> {
+    this.#plan ??= planOf(this.#data.plan)
+    const plan = await this.#plan
     const place: TaskPlace = {
-      plan: this.#data.plan,
+      plan,
       files: nodeFiles,
       open: async (input, split, needs) => (await this.#opener(input)).open(split, needs),
       progress: bytes => {
@@ -30,7 +35,7 @@ class Job {
         if (Atomics.load(this.#cells, CELL_STOP) !== 0) throw new Error('the job was stopped')
       },
     }
-    return runTask(task, place)
+    return await runTask(task, place)
   }
 
   async close(): Promise<void> {
@@ -50,6 +55,10 @@ class Job {
     }
     return opener
   }
+}
+
+async function planOf(plan: JobPlan): Promise<TaskPlace['plan']> {
+  return 'data' in plan ? plan.data : planData(cutStages(await loadPlan(plan.module, nodeFiles)))
 }
 
 const jobs = new Map<number, Job>()

@@ -11,6 +11,9 @@ export interface FoldFunctions {
   /** Undefined: the first row is the first state. */
   readonly initial: (() => unknown) | undefined
   readonly fold: (state: unknown, row: unknown) => unknown
+  readonly merge: ((a: unknown, b: unknown) => unknown) | undefined
+  /** Rows have states of parts as `value`. */
+  readonly isMerge?: boolean
 }
 
 export class FoldRows implements Receiver {
@@ -31,17 +34,12 @@ export class FoldRows implements Receiver {
 
   receive(chunk: Chunk): void {
     const { data, rows, count } = chunk
-    const { initial, fold } = this.#functions
-    if (this.#groups.length < count) this.#groups = new Int32Array(count)
-    const groups = this.#groups
-    if (this.#table === undefined) groups.fill(0, 0, count)
-    else
-      this.#table.assign(
-        this.#keys.map(({ expression }) => evaluate(expression, chunk)),
-        rows,
-        count,
-        groups,
-      )
+    const { initial, fold, merge, isMerge } = this.#functions
+    if (isMerge === true && merge !== undefined) {
+      this.#join(chunk, merge)
+      return
+    }
+    const groups = this.#groupsOf(chunk)
     const states = this.#states
     for (let k = 0; k < count; k++) {
       const group = groups[k] as number
@@ -49,6 +47,31 @@ export class FoldRows implements Receiver {
       if (group < states.length) states[group] = fold(states[group], value)
       else states.push(initial === undefined ? value : fold(initial(), value))
     }
+  }
+
+  #join(chunk: Chunk, merge: (a: unknown, b: unknown) => unknown): void {
+    const groups = this.#groupsOf(chunk)
+    const parts = chunk.field('value')
+    const states = this.#states
+    for (let k = 0; k < chunk.count; k++) {
+      const group = groups[k] as number
+      const part = parts.get(chunk.rows[k] as number)
+      if (group < states.length) states[group] = merge(states[group], part)
+      else states.push(part)
+    }
+  }
+
+  #groupsOf(chunk: Chunk): Int32Array {
+    const { rows, count } = chunk
+    if (this.#groups.length < count) this.#groups = new Int32Array(count)
+    if (this.#table === undefined) return this.#groups.fill(0, 0, count)
+    this.#table.assign(
+      this.#keys.map(({ expression }) => evaluate(expression, chunk)),
+      rows,
+      count,
+      this.#groups,
+    )
+    return this.#groups
   }
 
   finish(): void | Promise<void> {

@@ -28,6 +28,7 @@ export function inputNeeds(node: Exclude<PlanNode, { op: 'source' | 'input' }>, 
       return fieldsOnly(read)
     }
     case 'fold':
+      if (node.isMerge === true) return { paths: [...node.keys.map(key => key.name), 'value'], values: false }
       return also(wholeRows, readBy(node.keys.map(key => key.expression)))
     case 'distinct':
       return node.by.length === 0 ? also(needs, new Set([''])) : also(needs, readBy(node.by))

@@ -76,6 +76,8 @@ export type PlanNode =
       readonly fold: (state: unknown, row: unknown) => unknown
       /** Joins the states of two parts; undefined: rows of a key are folded in one place. */
       readonly merge: ((a: unknown, b: unknown) => unknown) | undefined
+      /** In a plan that was cut into stages: states of parts, in the field `value`, are joined by `merge`. */
+      readonly isMerge?: boolean
     }
   | { readonly op: 'distinct'; readonly input: PlanNode; readonly by: readonly ExpressionNode[] }
   | { readonly op: 'sort'; readonly input: PlanNode; readonly by: readonly SortCriterion[] }

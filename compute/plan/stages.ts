@@ -63,7 +63,7 @@ class Cut {
       case 'aggregate':
         return this.#aggregate(node, this.node(node.input, below))
       case 'fold':
-        return { ...node, input: this.#ship(this.node(node.input, below), node.keys.map(expressionOf), below) }
+        return this.#fold(node, this.node(node.input, below), below)
       case 'distinct': {
         const by = node.by.length === 0 ? [{ kind: 'field', path: '' } as const] : node.by
         return { ...node, input: this.#ship({ ...node, input: this.node(node.input, below) }, by, below) }
@@ -77,6 +77,14 @@ class Cut {
       default:
         return { ...node, input: this.node(node.input, below) }
     }
+  }
+
+  #fold(node: Extract<PlanNode, { op: 'fold' }>, input: PlanNode, needs: Needs): PlanNode {
+    if (node.merge === undefined || node.keys.length === 0) return { ...node, input: this.#ship(input, node.keys.map(expressionOf), needs) }
+    const columns = [...node.keys.map(key => key.name), 'value']
+    this.stages.push({ plan: { ...node, input }, output: { columns, keyWidth: node.keys.length } })
+    const keys = node.keys.map(({ name }): NamedExpression => ({ name, expression: { kind: 'field', path: name } }))
+    return { ...node, keys, input: this.#exchange(columns, keys.length), isMerge: true }
   }
 
   #aggregate(node: Extract<PlanNode, { op: 'aggregate' }>, input: PlanNode): PlanNode {

@@ -62,6 +62,12 @@ export function xxh64Equals(source: Uint8Array, start: number, end: number, targ
   return true
 }
 
+/** The checksum of all of `source` as 16 hexadecimal digits. */
+export function xxh64Hex(source: Uint8Array): string {
+  hash(source, 0, source.length)
+  return Buffer.from(digest).toString('hex')
+}
+
 /** The low 32 bits as an unsigned integer: enough to place a key in a table, not to protect bytes. */
 export function xxh64Low32(source: Uint8Array, start: number, end: number): number {
   hash(source, start, end)

@@ -178,7 +178,7 @@ class LocalExecutor implements Executor {
         const opened = new Map<number, { close(): void }>()
         try {
           return await runTask(task, {
-            plan: job.plan,
+            plan: 'data' in job.plan ? job.plan.data : expect.fail('a plan without functions crosses as data'),
             files: nodeFiles,
             progress: job.progress,
             open: async (input, split, needs) => {
@@ -205,7 +205,16 @@ class LocalExecutor implements Executor {
 
 async function runWith(executor: Executor, built: AnyFlow, signal?: AbortSignal): Promise<unknown[]> {
   const end = new Collect()
-  const run = { executor, files: nodeFiles, random: nodeRandom, signal, attemptsMax: 2, memoryBytesMax: 1 << 20, onProgress: undefined }
+  const run = {
+    executor,
+    files: nodeFiles,
+    random: nodeRandom,
+    signal,
+    attemptsMax: 2,
+    module: undefined,
+    memoryBytesMax: 1 << 20,
+    onProgress: undefined,
+  }
   await runStaged(built.plan, end, { ...run, name: 'mine' })
   return end.values
 }
