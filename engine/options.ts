@@ -51,7 +51,7 @@ export interface OpenOptions {
    * Default 256 MiB, or half of `memoryBytesMax` if that is less.
    */
   readonly tailBytesMax?: number | undefined
-  /** Logs with more bytes than this in one flush get a segment file of their own. Default 1 MiB. */
+  /** Logs of stores with more bytes than this in one flush get a segment file of their own, those of topics from 16 times as many on. Default 1 MiB. */
   readonly ownSegmentBytes?: number | undefined
   /** `close()` flushes the tail to segments when it is larger, bytes; smaller tails are read back at the next opening. Default 4 MiB. */
   readonly closeTailBytesMax?: number | undefined

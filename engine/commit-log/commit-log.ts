@@ -280,7 +280,7 @@ export class CommitLog {
     frame.tail.arena.used = frame.end
     frame.tail.endLsn = frame.tail.arena.baseLsn + alignFrame(frame.end)
     this.#endLsn = frame.tail.endLsn
-    this.#prepareAhead(frame.tail.arena)
+    this.#prepareAhead(frame.tail)
     this.counters.commits++
     if (durability === 'sync') frame.sync = true
     if (durability !== 'none') {
@@ -510,6 +510,7 @@ export class CommitLog {
       endLsn: this.#endLsn,
       lastChecksum: this.#lastChecksum,
       lastSequence: this.#sequence,
+      openedMs: this.#clock.monotonic(),
       sealed: false,
     }
     tail.ready.then(
@@ -523,9 +524,14 @@ export class CommitLog {
     return tail
   }
 
-  /** The next file is prepared when half of this one is used: its zeros cost the writes beside them time, and a small database may never need it. */
-  #prepareAhead(arena: Arena): void {
-    if (arena.used * 2 > arena.capacity && this.#pool.preparationFailure === undefined) this.#pool.prepare()
+  /**
+   * The next file is prepared when half of this one is used, or when at the pace so far it would come too late. Not earlier: its zeros cost the writes beside
+   * them time, and a small database may never need it.
+   */
+  #prepareAhead({ arena: { used, capacity }, openedMs }: TailFile): void {
+    if (used * 8 < capacity || this.#pool.preparationMs === 0 || this.#pool.preparationFailure !== undefined) return
+    const elapsedMs = this.#clock.monotonic() - openedMs
+    if (used * 2 > capacity || (capacity - used) * elapsedMs < used * this.#pool.preparationMs) this.#pool.prepare()
   }
 
   #sealTail(tail: TailFile): void {

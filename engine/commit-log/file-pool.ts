@@ -1,9 +1,9 @@
 /**
  * The files of the commit log: prepared ahead, taken in order of their numbers, recycled.
  *
- * A file is prepared by writing zeros over its whole length and syncing it, because a write to blocks that exist needs no metadata and one
+ * A file is prepared by writing zeros over its whole length, durably, because a write to blocks that exist needs no metadata and one
  * disk flush (`ftruncate` alone gains nothing: measured). Preparing happens off the opening path, in asynchronous pieces, one file ahead of
- * the writer. Sizes grow from small to large, so that a small database stays small. A recycled file keeps its old bytes: frames of the past
+ * the writer. Each piece reaches the disk before the next begins: writers beside it wait for one piece, where a sync of the whole file would let them wait 30 ms. Sizes grow from small to large, so that a small database stays small. A recycled file keeps its old bytes: frames of the past
  * have smaller LSNs and another chain of checksums, so recovery cannot take them for new ones.
  *
  * Invariant: a file is given out under its final name `commit-<number>.log`, with that name durable, before the first frame goes into it;
@@ -13,8 +13,12 @@ import type { Environment, File } from '../env/environment.ts'
 import { assert, ioError, type VarveError } from '../errors.ts'
 import { commitFileName, FRAME_ALIGNMENT, parseCommitLogName, spareFileName, temporaryFileName } from './format.ts'
 
-const zeroPieceBytes = 1 << 18
+const zeroPieceBytes = 1 << 20
+/** What a slow disk does, so that a file is ready in time: bytes of zeros a millisecond. */
+const zeroBytesPerMs = 128 * 1024
 const sparesMax = 8
+/** Of all preparations: nobody writes it. */
+const zeros: Uint8Array = new Uint8Array(zeroPieceBytes)
 
 /** A commit-log file that is open for writing. */
 export interface LogFile {
@@ -65,6 +69,11 @@ export class FilePool {
     const size = Math.max(this.#nextBytes, Math.ceil(bytesMin / FRAME_ALIGNMENT) * FRAME_ALIGNMENT)
     this.#nextBytes = Math.min(this.#fileBytesMax, this.#nextBytes * 4)
     return size
+  }
+
+  /** How long the preparation of the next file may take, ms; 0 when it is under way or done. */
+  get preparationMs(): number {
+    return this.#ahead === undefined ? this.#nextBytes / zeroBytesPerMs : 0
   }
 
   /** Starts to prepare the file that the next `take` will want. */
@@ -154,13 +163,13 @@ export class FilePool {
     }
     const temporary = temporaryFileName(path)
     try {
-      const file = await files.open(temporary, 'create')
+      await (await files.open(temporary, 'create')).close()
+      const file = await files.open(temporary, 'write-dsync')
       try {
-        const zeros = new Uint8Array(Math.min(zeroPieceBytes, sizeMin))
-        for (let at = 0; at < sizeMin; at += zeros.byteLength) {
-          await file.write(at + zeros.byteLength <= sizeMin ? zeros : zeros.subarray(0, sizeMin - at), at)
+        for (let at = 0; at < sizeMin; at += zeroPieceBytes) {
+          await file.write(zeros.subarray(0, Math.min(zeroPieceBytes, sizeMin - at)), at)
+          if (!file.dsync) await file.sync()
         }
-        await file.sync()
       } finally {
         await file.close()
       }

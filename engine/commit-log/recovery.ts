@@ -399,6 +399,7 @@ async function openTail(
     endLsn,
     lastChecksum: last.checksum,
     lastSequence: last.sequence,
+    openedMs: environment.clock.monotonic(),
     sealed: false,
   }
 }

@@ -33,6 +33,8 @@ export interface TailFile {
   /** Checksum of, and commit sequence after, the last frame that was sealed here; what a flush point records. */
   lastChecksum: Uint8Array
   lastSequence: number
+  /** When it began to take frames, monotonic ms: how fast it fills. */
+  readonly openedMs: number
   sealed: boolean
 }
 

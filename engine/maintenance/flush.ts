@@ -2,7 +2,7 @@
  * Flush: writes what lies in full arenas into sealed segments. Runs in the worker; inline in simulation.
  *
  * The arenas' index rows are grouped by log and sorted by offset. A log's batches become one part: verbatim for a topic; sorted by key into a run
- * for a store, and verbatim as well when the log keeps a body. Logs with more than `ownSegmentBytes` get a segment of their own (so that dropping
+ * for a store, and verbatim as well when the log keeps a body. Large logs (`planOutputs`) get a segment of their own (so that dropping
  * old data deletes a file); all others share one, with a directory: ten thousand small tails cost one file and one sync.
  *
  * Checksums of batches born here are filled now. Input is shared memory that the owner no longer changes, except for batches that it truncates,
@@ -110,12 +110,19 @@ export async function flush(input: FlushInput, place: TaskPlace): Promise<FlushO
 }
 
 /**
+ * A topic's log gets a segment of its own from so many times `ownSegmentBytes` on. Eight partitions that fill an arena together would make eight files of 4 MB
+ * each time, with a sync each, and so many files of that size that consolidation writes every byte twice more.
+ */
+const topicFactor = 16
+
+/**
  * A segment for each large log, one for all others. A few crumbs (the system log's edits, mostly) ride with the smallest large log instead of
  * costing a file and a sync, unless that is a run: merges replace runs, and a file whose run is gone must go at once, not when somebody has moved the crumbs.
  */
 function planOutputs(groups: readonly LogBatches[], ownSegmentBytes: number): LogBatches[][] {
-  const own = groups.filter(group => group.bytes >= ownSegmentBytes).sort((a, b) => a.bytes - b.bytes)
-  const shared = groups.filter(group => group.bytes < ownSegmentBytes)
+  const isOwn = ({ log, bytes }: LogBatches): boolean => bytes >= (log.kind === 1 ? ownSegmentBytes * topicFactor : ownSegmentBytes)
+  const own = groups.filter(isOwn).sort((a, b) => a.bytes - b.bytes)
+  const shared = groups.filter(group => !isOwn(group))
   const sharedBytes = shared.reduce((sum, group) => sum + group.bytes, 0)
   const outputs = own.map(group => [group])
   const lasting = outputs.find(([group]) => group?.log.kind === 1)
@@ -175,7 +182,7 @@ function writeSegment(
 ): SegmentSummary {
   const file = files.openSync(path, 'create')
   try {
-    const writer = new SegmentWriter(file, { segmentId, databaseId: input.databaseId, editId: input.editId, createdMs })
+    const writer = new SegmentWriter(file, { segmentId, databaseId: input.databaseId, editId: input.editId, createdMs }, { durable: true })
     for (const group of groups) {
       if (group.log.kind === 1) {
         const state = writeTopicPart(writer, group, producerStateOf(files, producersBefore.get(group.log.id)), createdMs)
@@ -185,7 +192,7 @@ function writeSegment(
         writeRunPart(writer, group)
       }
     }
-    return writer.finish({ ...place, sync: true })
+    return writer.finish(place)
   } finally {
     file.closeSync()
   }

@@ -18,6 +18,7 @@ import { packRow, type RowChange, rowKeys } from '../catalog/rows.ts'
 import { INDEX_BYTES, INDEX_COLUMNS, INDEX_LOG_ID } from '../commit-log/arena.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import type { TailFile } from '../commit-log/tail-file.ts'
+import { Deferred } from '../commit-log/ticket.ts'
 import { flushChannel } from '../diagnostics.ts'
 import type { Environment, Executor } from '../env/environment.ts'
 import { assert, typedError, VarveError } from '../errors.ts'
@@ -75,6 +76,8 @@ function asTaskFailure(error: unknown): VarveError {
 export class Flusher {
   readonly #host: FlusherHost
   #running: Promise<void> | undefined
+  /** Resolves when the flush under way has ended well; made when somebody waits for it. */
+  #flushed: Deferred | undefined
   #view: Promise<void> = Promise.resolve()
   #cancelRetry: (() => void) | undefined
   /** Arenas up to this number are flushed even if most of their bytes have to be carried. */
@@ -121,7 +124,9 @@ export class Flusher {
       this.#cancelRetry = undefined
       this.#lastError = undefined
       this.wake()
-      await this.#running
+      // Under steady writes there is always something more to flush: the loop may never end.
+      this.#flushed ??= new Deferred()
+      await Promise.race([this.#running, this.#flushed.promise])
       const error = this.#lastError as VarveError | undefined
       if (error !== undefined) throw error
       if (this.#host.commitLog.poison !== undefined) throw this.#host.commitLog.poison
@@ -150,6 +155,8 @@ export class Flusher {
       try {
         await this.#flush(batch)
         this.#lastError = undefined
+        this.#flushed?.resolve()
+        this.#flushed = undefined
       } catch (error) {
         this.counters.failures++
         this.#lastError = asTaskFailure(typedError(error, this.#host.folder, 'flushing'))

@@ -168,7 +168,8 @@ class Outputs {
     this.#begun++
     const file = this.#place.files.openSync(paths[index] as string, 'create')
     const createdMs = this.#place.clock.now()
-    const writer = new SegmentWriter(file, { segmentId: segmentIds[index] as number, databaseId, editId, createdMs })
+    const meta = { segmentId: segmentIds[index] as number, databaseId, editId, createdMs }
+    const writer = new SegmentWriter(file, meta, { durable: true })
     this.#waiting.push({ writer, file, groups })
   }
 
@@ -184,7 +185,7 @@ class Outputs {
       const replaced: ReplacedPart[] = groups.flatMap(group =>
         (group.replaced ?? group.parts).map(({ segmentId, part }) => ({ segmentId, part })),
       )
-      this.#summaries.push(writer.finish({ outputIndex: this.#summaries.length, outputCount, replaced, sync: true }))
+      this.#summaries.push(writer.finish({ outputIndex: this.#summaries.length, outputCount, replaced }))
       this.#waiting.shift()
       file.closeSync()
     }

@@ -26,8 +26,6 @@ export interface FinishOptions {
   /** Parts that the edit replaced. */
   readonly replaced?: readonly ReplacedPart[]
   readonly extensions?: readonly Extension[]
-  /** Make the file's bytes durable. Default false: the caller does. */
-  readonly sync?: boolean
 }
 
 export interface SegmentSummary {
@@ -55,6 +53,7 @@ export class SegmentWriter {
   readonly #file: File
   readonly #meta: SegmentMeta
   readonly #output: SegmentOutput
+  readonly #durable: boolean
   /** Index sections of the parts that ended, back to back. */
   readonly #indexes: ByteBuilder = new ByteBuilder(64 * 1024)
   readonly #ended: EndedPart[] = []
@@ -65,10 +64,12 @@ export class SegmentWriter {
   #run: RunPartWriter | undefined
   #finished = false
 
-  constructor(file: File, meta: SegmentMeta, options: { readonly bufferBytes?: number } = {}) {
+  /** `durable`: `finish` leaves the file's bytes on the disk, and they go there as they come. Default false: the caller syncs. */
+  constructor(file: File, meta: SegmentMeta, options: { readonly bufferBytes?: number; readonly durable?: boolean } = {}) {
     this.#file = file
     this.#meta = meta
-    this.#output = new SegmentOutput(file, options.bufferBytes)
+    this.#durable = options.durable === true
+    this.#output = new SegmentOutput(file, options.bufferBytes, this.#durable)
     this.#output.append(encodeHeader(meta))
   }
 
@@ -182,7 +183,7 @@ export class SegmentWriter {
     output.append(footer)
     output.append(trailer)
     output.finish()
-    if (options.sync === true) this.#sync()
+    if (this.#durable) this.#sync()
     return {
       segmentId: this.#meta.segmentId,
       bytes: output.position,

@@ -86,12 +86,12 @@ export function writeSegment(
   files: MemoryFiles,
   path: string,
   write: (writer: SegmentWriter) => void,
-  options: FinishOptions & { readonly segmentId?: number; readonly bufferBytes?: number } = {},
+  options: FinishOptions & { readonly segmentId?: number; readonly bufferBytes?: number; readonly durable?: boolean } = {},
 ): SegmentSummary {
   const file = files.openSync(path, 'create')
-  const { segmentId = 7, bufferBytes } = options
+  const { segmentId = 7, bufferBytes, durable = false } = options
   const meta = { segmentId, databaseId, editId: 9, createdMs: 1_700_000_000_000 }
-  const writer = new SegmentWriter(file, meta, bufferBytes === undefined ? {} : { bufferBytes })
+  const writer = new SegmentWriter(file, meta, bufferBytes === undefined ? { durable } : { bufferBytes, durable })
   write(writer)
   const summary = writer.finish(options)
   file.closeSync()

@@ -137,7 +137,7 @@ describe('parts', () => {
       { segmentId: 5, part: 0 },
     ]
     const extensions = [{ tag: 2, bytes: utf8('later') }]
-    const summary = writeSegment(files, 's', tiny, { outputIndex: 1, outputCount: 3, replaced, extensions, sync: true })
+    const summary = writeSegment(files, 's', tiny, { outputIndex: 1, outputCount: 3, replaced, extensions, durable: true })
     expect(files.syncs).toBe(1)
     withReader(files, 's', reader => {
       expect([reader.segmentId, reader.editId, reader.outputIndex, reader.outputCount]).toEqual([7, 9, 1, 3])
@@ -152,6 +152,24 @@ describe('parts', () => {
       expect(reader.directory.level(0)).toBe(1)
     })
     expect(files.openCount).toBe(0)
+  })
+
+  test('a durable segment goes to the disk megabyte by megabyte, any other is left to its owner', () => {
+    const files = new MemoryFiles()
+    const batch = (number: number): Uint8Array => topicBatch(number, [{ value: new Uint8Array(100_000).fill(number) }])
+    for (const durable of [true, false]) {
+      const before = files.syncs
+      const write = (writer: SegmentWriter): void => {
+        writer.beginPart(topicStart)
+        for (let i = 0; i < 50; i++) writer.addBatches(batch(i), 0, batch(i).length)
+        writer.endPart()
+      }
+      writeSegment(files, `s${durable}`, write, { durable })
+      const syncs = files.syncs - before
+      if (durable) expect(syncs).toBeGreaterThanOrEqual(5)
+      else expect(syncs).toBe(0)
+    }
+    expect(Buffer.compare(files.contents.get('strue')!, files.contents.get('sfalse')!)).toBe(0)
   })
 
   test('a segment of 10,000 tails opens and is looked up without reading it all', () => {
