@@ -67,7 +67,6 @@ const optionNames: ReadonlySet<string> = new Set([
 /** Reads partitions of topics; see `Topic`. */
 export class Consumer<V = unknown, K = unknown> implements AsyncIterable<ConsumedBatch<V, K>> {
   readonly #session: FetchSession
-  readonly #timers: Topics['host']['environment']['timers']
   readonly #options: ConsumeOptions
   readonly #ended = new AbortController()
   /** By fetcher: where `until: 'end'` stops. */
@@ -77,10 +76,10 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
   /** For `Topic` and `Database`. */
   constructor(topics: Topics, cores: readonly TopicCore<V, K>[], options: ConsumeOptions) {
     checkConsumeOptions(options)
-    this.#timers = topics.host.environment.timers
     this.#options = options
     // Where it ends with what is there, more is not waited for.
-    this.#session = new FetchSession(options.until === 'end' ? undefined : gatheringOf(options, topics.host.environment.clock))
+    const { environment } = topics.host
+    this.#session = new FetchSession(environment, options.until === 'end' ? undefined : gatheringOf(options, environment.clock))
     const clock = options.expired === 'include' ? undefined : topics.host.environment.clock
     for (const core of cores) {
       const partitions = options.partitions ?? Array.from({ length: core.partitionCount }, (_, partition) => partition)
@@ -139,8 +138,9 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
           const batch = this.#batch(polled)
           if (batch !== undefined) yield { batch, fetcher: polled.fetcher }
         } else if (this.#isAtEnd()) return
-        else await this.#session.wait(signal, this.#timers)
+        else await this.#session.wait(signal)
         this.#dropEnded()
+        await this.#session.breath()
       }
     } finally {
       this.#isReading = false
@@ -180,8 +180,9 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
           const { topic, partition } = fetcher.source
           if (slice !== undefined) yield { topic, partition, ...slice }
         } else if (this.#isAtEnd()) return
-        else await this.#session.wait(signal, this.#timers)
+        else await this.#session.wait(signal)
         this.#dropEnded()
+        await this.#session.breath()
       }
     } finally {
       this.#isReading = false

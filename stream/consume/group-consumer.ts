@@ -100,7 +100,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
   constructor(place: ConsumerPlace, topics: readonly string[] | RegExp, options: ResolvedGroupConsume) {
     this.#place = place
     this.#options = options
-    this.#session = new FetchSession(gatheringOf(options, place.environment.clock))
+    this.#session = new FetchSession(place.environment, gatheringOf(options, place.environment.clock))
     const { partitions } = options
     this.#membership =
       partitions === undefined
@@ -347,6 +347,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     this.#join()
     this.#membership.polled(true)
     try {
+      await this.#session.breath()
       while (!signal.aborted) {
         if (this.#membership.isPending) await this.#followGroup()
         if (this.#options.autoCommitMs !== undefined) this.#commitWhenDue(this.#options.autoCommitMs)
@@ -355,7 +356,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
         const taken = await this.#tolerate(take)
         if (taken !== undefined) return taken
         if (isLate) return undefined
-        if (!this.#membership.isPending && !signal.aborted) await this.#tolerate(() => this.#session.wait(signal, environment.timers))
+        if (!this.#membership.isPending && !signal.aborted) await this.#tolerate(() => this.#session.wait(signal))
       }
       return undefined
     } finally {

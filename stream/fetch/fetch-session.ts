@@ -11,6 +11,8 @@ import type { Fetcher } from './partition-fetcher.ts'
 
 /** Longer than any loop waits, ms. */
 const holdMs = 0x7fff_ffff
+/** A loop that finds records without waiting lets the rest of the process have a turn so often, ms: nothing else in it would. */
+const breathMs = 4
 
 export interface PollOptions {
   readonly recordsMax: number
@@ -23,7 +25,11 @@ export interface Polled {
   readonly records: ConsumedRecord[]
 }
 
+/** What a session needs of an environment. */
+export type FetchPlace = Pick<Environment, 'clock' | 'timers'>
+
 export class FetchSession {
+  readonly #place: FetchPlace
   readonly #fetchers: Fetcher[] = []
   /** Fetchers with a waiter under way, with what ends it. */
   readonly #waiting = new Map<Fetcher, AbortController>()
@@ -32,10 +38,13 @@ export class FetchSession {
   #wake: (() => void) | undefined
   /** What a waiter ended with; thrown by the next poll. */
   #failed: unknown
+  /** When the loop last gave way, monotonic ms. */
+  #breathedAt = 0
   readonly #gathering: Gathering | undefined
 
   /** `gathering`: hands out nothing before it says so. */
-  constructor(gathering?: Gathering) {
+  constructor(place: FetchPlace, gathering?: Gathering) {
+    this.#place = place
     this.#gathering = gathering
   }
 
@@ -73,6 +82,18 @@ export class FetchSession {
     return this.#gathering?.look(this.#fetchers)
   }
 
+  /** Between two batches: undefined, or once in a while what to await, so that timers and I/O of the process come in between. */
+  breath(): Promise<void> | undefined {
+    const { clock, timers } = this.#place
+    if (clock.monotonic() - this.#breathedAt < breathMs) return undefined
+    return new Promise(resolve => {
+      timers.soon(() => {
+        this.#breathedAt = clock.monotonic()
+        resolve()
+      })
+    })
+  }
+
   /** The fetcher whose turn it is among those that have something; undefined when none has. */
   ready(): Fetcher | undefined {
     const count = this.#fetchers.length
@@ -97,10 +118,10 @@ export class FetchSession {
   }
 
   /** Resolves, having kept the process alive so long, when a partition may have something, `wake` was called, or the signal fired. Rejects with the error of a log. */
-  async wait(signal: AbortSignal, timers: Environment['timers']): Promise<void> {
+  async wait(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
     // A loop that waits for records is what the process lives for, as a server's socket would be.
-    const letGo = timers.after(holdMs, () => undefined, true)
+    const letGo = this.#place.timers.after(holdMs, () => undefined, true)
     const woken = new Promise<void>(resolve => {
       this.#wake = resolve
     })
@@ -111,11 +132,12 @@ export class FetchSession {
       else this.#watch(fetcher)
     }
     const dueMs = this.#gathering?.dueMs
-    const notDue = dueMs === undefined ? undefined : timers.after(dueMs, () => this.wake(), true)
+    const notDue = dueMs === undefined ? undefined : this.#place.timers.after(dueMs, () => this.wake(), true)
     await woken
     notDue?.()
     letGo()
     this.#wake = undefined
+    this.#breathedAt = this.#place.clock.monotonic()
     signal.removeEventListener('abort', this.#onAbort)
     const failed = this.#failed
     this.#failed = undefined

@@ -55,7 +55,7 @@ export class Table<V = unknown, K = string> {
   readonly #core: TopicCore<V, K>
   readonly #entries: Store<Uint8Array, Uint8Array>
   readonly #offsets: Store<number, [number, number]>
-  readonly #session = new FetchSession()
+  readonly #session: FetchSession
   /** By partition: all below is in the table. */
   readonly #positions: number[] = []
   readonly #ended = new AbortController()
@@ -67,6 +67,9 @@ export class Table<V = unknown, K = string> {
   constructor(host: StreamHost, core: TopicCore<V, K>, onClosed: () => void) {
     this.#host = host
     this.#core = core
+    const { timers, clock } = host.environment
+    // Unlike a loop of the user's, a table does not keep the process alive.
+    this.#session = new FetchSession({ clock, timers: { soon: run => timers.soon(run), after: (ms, run) => timers.after(ms, run) } })
     this.#entries = host.store(tableStoreName(core.id), { keys: 'bytes', value: 'bytes' })
     this.#offsets = host.store(offsetsStore)
     this.#addPartitions()
@@ -179,13 +182,11 @@ export class Table<V = unknown, K = string> {
 
   async #run(): Promise<void> {
     const { signal } = this.#ended
-    const { timers } = this.#host.environment
-    // Unlike a loop of the user's, a table does not keep the process alive.
-    const quiet: typeof timers = { soon: run => timers.soon(run), after: (ms, run) => timers.after(ms, run) }
     try {
       while (!signal.aborted) {
-        if (!(await this.#step())) await this.#session.wait(signal, quiet)
+        if (!(await this.#step())) await this.#session.wait(signal)
         this.#addPartitions()
+        await this.#session.breath()
       }
     } catch (error) {
       this.#failed = error

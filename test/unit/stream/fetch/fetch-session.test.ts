@@ -1,0 +1,51 @@
+/** Goal: a loop that always finds records leaves turns to the rest of the process, every few milliseconds and not at every batch. */
+import { expect, test } from 'vitest'
+import { open } from '../../../../index.ts'
+import { FetchSession } from '../../../../stream/fetch/fetch-session.ts'
+
+test('a session breathes after 4 ms without a turn, through the environment', async () => {
+  let now = 100
+  const turns: (() => void)[] = []
+  const session = new FetchSession({
+    clock: { now: () => 0, monotonic: () => now },
+    timers: { after: () => () => undefined, soon: run => void turns.push(run) },
+  })
+  const first = session.breath()
+  expect(first).toBeInstanceOf(Promise)
+  turns.pop()?.()
+  await first
+  expect(session.breath()).toBeUndefined()
+  now += 3.9
+  expect(session.breath()).toBeUndefined()
+  now += 0.1
+  expect(session.breath()).toBeInstanceOf(Promise)
+  expect(turns.length).toBe(1)
+})
+
+test('consumers and groups give way while there is always more', async () => {
+  const db = await open('breath', { storage: 'memory' })
+  const topic = db.topic<string>('t', { partitions: 2, value: 'string' })
+  await topic.sendBatch(Array.from({ length: 400 }, (_, i) => ({ key: `${i}`, value: 'v' })))
+  /** Turns of the event loop while batches of 10 records are worked on for 5 ms each. */
+  const turnsOf = async (batches: AsyncIterable<unknown>, stop: number): Promise<number> => {
+    let turns = 0
+    let isDone = false
+    const turn = (): void => {
+      turns++
+      if (!isDone) setImmediate(turn)
+    }
+    setImmediate(turn)
+    let count = 0
+    for await (const _ of batches) {
+      const until = performance.now() + 5
+      while (performance.now() < until);
+      if (++count === stop) break
+    }
+    isDone = true
+    return turns
+  }
+  expect(await turnsOf(topic.consume({ until: 'end', maxRecords: 10 }), 40)).toBeGreaterThanOrEqual(20)
+  expect(await turnsOf(topic.consume({ until: 'end', maxBytes: 1 }).raw(), 2)).toBeGreaterThanOrEqual(1)
+  expect(await turnsOf(topic.consume({ group: 'g', maxRecords: 10 }), 40)).toBeGreaterThanOrEqual(20)
+  await db.close()
+})
