@@ -20,6 +20,7 @@ export {
 export { RecordCursor } from './batch/record-cursor.ts'
 export { openStoreBatch } from './batch/store-batch.ts'
 export { StoreRecordCursor } from './batch/store-record.ts'
+export { TopicBatch } from './batch/topic-batch.ts'
 export { damagedBytes } from './codec/damage.ts'
 export { loadChecksums, xxh64Hex, xxh64Low32 } from './codec/xxh64.ts'
 export type { StallState, StallStats } from './commit-log/stall-clock.ts'

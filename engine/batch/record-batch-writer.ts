@@ -21,7 +21,8 @@
  * shared buffer is therefore encoded in memory of the writer, aligned as its target, and copied as a whole by `end`.
  *
  * Use: `begin`, `producer` if there is one, `add` until it returns false (no room: nothing was written) or the input ends, `end`. A writer may be used
- * again after `end`. It holds the buffer only between `begin` and `end`. `add` does not allocate for byte keys and values.
+ * again after `end`. It holds the buffer only between `begin` and `end`. `add` does not allocate for byte keys and values. Where the batch will lie need not be
+ * known before it is full: `beginAhead`, `add`, then `place` as often as it must be tried, `abandon` (`topic-batch.ts`).
  */
 
 import { write32BE, writeI64BE, writeU16BE } from '../codec/fixed-width.ts'
@@ -61,9 +62,20 @@ export interface RecordHeaderInput {
 
 const noHeaders: readonly RecordHeaderInput[] = Object.freeze([])
 const noBytes: Uint8Array = new Uint8Array(0)
+const noHeaderBytes: Uint8Array = Uint8Array.of(0)
+/** Of all writers: text holds only until it is copied, within `add`. */
+const keyText: TextScratch = new TextScratch()
+const valueText: TextScratch = new TextScratch()
+const headerText: TextScratch = new TextScratch()
 const stageBytes = 64 * 1024
 /** A stage that grew beyond this for one batch is let go after it. */
 const stageBytesKept = 4 * 1024 * 1024
+/** Of a batch that is encoded ahead: most are small. */
+const aheadBytes = 1024
+/** Its header begins here at first: `place` moves it to the alignment of the target, down to 0. */
+const aheadStart = 8
+/** A position that no batch reaches: its length is an i32. */
+const aheadLimit = 2 ** 31 - 1
 
 export class RecordBatchWriter {
   /** Records added since `begin`. */
@@ -87,10 +99,7 @@ export class RecordBatchWriter {
   #maxTimestamp: number = NONE
   /** Offset of the next record less the base offset. */
   #nextDelta: number = 0
-  readonly #keyText: TextScratch = new TextScratch()
-  readonly #valueText: TextScratch = new TextScratch()
-  readonly #headerText: TextScratch = new TextScratch()
-  #headerBytes: Uint8Array = Uint8Array.of(0)
+  #headerBytes: Uint8Array = noHeaderBytes
 
   /**
    * Starts a batch at `target[position]` that must end at or before `limit`. `attributes` has no codec bits: what is to be compressed is encoded first
@@ -135,6 +144,40 @@ export class RecordBatchWriter {
     this.producer(NONE, NONE, NONE)
   }
 
+  /** Starts a batch with the base offset 0 in memory of the writer, which grows; `place` says where it goes. */
+  beginAhead(): void {
+    if (this.#stage.length === 0) this.#stage = new Uint8Array(aheadBytes)
+    this.begin(this.#stage, aheadStart, this.#stage.length, 0)
+    this.#limit = aheadLimit
+  }
+
+  /** Bytes of the batch so far. */
+  get size(): number {
+    return this.#at - this.#start
+  }
+
+  /**
+   * Completes the header as `end` does and copies the batch, which was begun by `beginAhead` and has a record, to `target[position]`; returns the position after it. The writer keeps
+   * the batch: it may be placed again, or go on. Bytes move in private memory, which is fast, to the alignment of the target, so that the copy is.
+   */
+  place(target: Uint8Array, position: number, baseOffset: number, epoch: number, attributes: number): number {
+    assert(this.#target === this.#stage && this.#nextDelta > 0, 'a batch was begun ahead', this.#start, this.#nextDelta)
+    const { size } = this
+    const start = (target.byteOffset + position) & 7
+    const buffer = this.#buffer
+    if (start !== this.#start) {
+      buffer.copyWithin(start, this.#start, this.#at)
+      this.#start = start
+      this.#at = start + size
+    }
+    writeI64BE(buffer, start + BASE_OFFSET_AT, baseOffset)
+    write32BE(buffer, start + EPOCH_AT, epoch)
+    writeU16BE(buffer, start + ATTRIBUTES_AT, attributes)
+    this.#completeHeader(this.#nextDelta - 1)
+    target.set(buffer.subarray(start, start + size), position)
+    return position + size
+  }
+
   /** Position in the target after the last record. */
   get position(): number {
     return this.#targetStart + this.#at - this.#start
@@ -164,8 +207,8 @@ export class RecordBatchWriter {
     let keyBytes = noBytes
     let keySize = -1
     if (typeof key === 'string') {
-      keySize = this.#keyText.encode(key)
-      keyBytes = this.#keyText.bytes
+      keySize = keyText.encode(key)
+      keyBytes = keyText.bytes
     } else if (key !== null) {
       keyBytes = key
       keySize = key.length
@@ -173,8 +216,8 @@ export class RecordBatchWriter {
     let valueBytes = noBytes
     let valueSize = -1
     if (typeof value === 'string') {
-      valueSize = this.#valueText.encode(value)
-      valueBytes = this.#valueText.bytes
+      valueSize = valueText.encode(value)
+      valueBytes = valueText.bytes
     } else if (value !== null) {
       valueBytes = value
       valueSize = value.length
@@ -234,13 +277,14 @@ export class RecordBatchWriter {
   #growStage(sizeMin: number): void {
     const grown = new Uint8Array(sizeMin * 2)
     grown.set(this.#stage.subarray(0, this.#at))
+    if (this.#target === this.#stage) this.#target = grown
     this.#stage = grown
     this.#buffer = grown
   }
 
   /** Encodes count and headers into `#headerBytes`; returns their size. */
   #encodeHeaders(headers: readonly RecordHeaderInput[]): number {
-    const text = this.#headerText
+    const text = headerText
     let at = writeZigzag32(this.#headerRoom(0, 5), 0, headers.length)
     for (const header of headers) {
       const keySize = text.encode(header.key)
@@ -277,16 +321,22 @@ export class RecordBatchWriter {
     const lastDelta = lastOffset === undefined ? this.#nextDelta - 1 : lastOffset - this.#baseOffset
     assert(lastDelta >= 0 && lastDelta >= this.#nextDelta - 1 && lastDelta < SEQUENCE_LIMIT, 'a batch spans an offset', lastDelta)
     const buffer = this.#buffer
-    const size = this.#at - start
-    write32BE(buffer, start + LENGTH_AT, size - RECORD_BATCH_LENGTH_EXCLUDES)
-    write32BE(buffer, start + LAST_OFFSET_DELTA_AT, lastDelta)
-    writeI64BE(buffer, start + BASE_TIMESTAMP_AT, this.#hasBaseTimestamp ? this.#baseTimestamp : NONE)
-    writeI64BE(buffer, start + MAX_TIMESTAMP_AT, this.#maxTimestamp)
-    write32BE(buffer, start + RECORD_COUNT_AT, this.count)
+    const { size } = this
+    this.#completeHeader(lastDelta)
     const end = this.#targetStart + size
     if (buffer !== this.#target) this.#target.set(buffer.subarray(start, start + size), this.#targetStart)
     this.abandon()
     return end
+  }
+
+  #completeHeader(lastDelta: number): void {
+    const buffer = this.#buffer
+    const start = this.#start
+    write32BE(buffer, start + LENGTH_AT, this.size - RECORD_BATCH_LENGTH_EXCLUDES)
+    write32BE(buffer, start + LAST_OFFSET_DELTA_AT, lastDelta)
+    writeI64BE(buffer, start + BASE_TIMESTAMP_AT, this.#hasBaseTimestamp ? this.#baseTimestamp : NONE)
+    writeI64BE(buffer, start + MAX_TIMESTAMP_AT, this.#maxTimestamp)
+    write32BE(buffer, start + RECORD_COUNT_AT, this.count)
   }
 
   /** Drops a batch that was begun; its bytes in the target are whatever they are. */

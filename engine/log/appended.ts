@@ -6,27 +6,38 @@ import type { FrameTicket } from '../commit-log/ticket.ts'
 import { assert } from '../errors.ts'
 import type { Appended, Committed, Durability, Log } from './log.ts'
 
-/** One append of a commit, as the committer placed it. */
+/** One append of a commit, as the committer placed it; several batches of one call answer as one, of which the first names the last. */
 interface PlacedAppend {
   readonly log: Log
   readonly baseOffset: number
   readonly endOffset: number
   readonly duplicate: boolean
+  readonly last: PlacedAppend | undefined
 }
 
 export class CommitAnswer implements Committed {
   readonly sequence: number
-  readonly appends: readonly PlacedAppend[]
+  readonly #placed: readonly PlacedAppend[]
   readonly #ticket: FrameTicket
   readonly #durability: Durability
+  #appends: Committed['appends'] | undefined
 
-  constructor(sequence: number, appends: readonly PlacedAppend[], ticket: FrameTicket, durability: Durability) {
+  constructor(sequence: number, placed: readonly PlacedAppend[], ticket: FrameTicket, durability: Durability) {
     this.sequence = sequence
-    this.appends = appends
+    this.#placed = placed
     this.#ticket = ticket
     this.#durability = durability
   }
 
+  get appends(): Committed['appends'] {
+    this.#appends ??= this.#placed.map(({ log, baseOffset, endOffset, duplicate, last }) => ({
+      log,
+      baseOffset,
+      endOffset: last?.endOffset ?? endOffset,
+      duplicate: duplicate && (last?.duplicate ?? true),
+    }))
+    return this.#appends
+  }
   get written(): Promise<void> {
     return this.#ticket.written
   }

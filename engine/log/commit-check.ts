@@ -75,6 +75,7 @@ export class CommitChecker {
     const keep = options.keepOffsets === true
     const bytes = operation.bytes
     const count =
+      operation.topicBatch?.count ??
       operation.topicRecords?.length ??
       operation.storeRecords?.length ??
       operation.storeWrites?.count ??

@@ -5,7 +5,7 @@
 
 import { ATTRIBUTE_TRANSACTIONAL } from '../batch/format.ts'
 import { batchBaseOffset, setBatchBaseOffset, setBatchEpoch } from '../batch/record-batch.ts'
-import { encodeRecordBatch } from '../batch/record-batch-codec.ts'
+import { compressRecordBatch, encodeRecordBatch } from '../batch/record-batch-codec.ts'
 import { RecordBatchWriter } from '../batch/record-batch-writer.ts'
 import {
   isStoreBatchChecksumFilled,
@@ -17,6 +17,7 @@ import {
 import { STORE_DELETE, STORE_PUT, STORE_RANGE_DELETE } from '../batch/store-format.ts'
 import { rebaseStoreBatch } from '../batch/store-rewrite.ts'
 import type { StoreWrites } from '../batch/store-writes.ts'
+import type { TopicBatch } from '../batch/topic-batch.ts'
 import { CODEC_NONE, codecIdOf } from '../codec/compression.ts'
 import { STATE_CHECKSUM_OPEN, STATE_STORE, STATE_WORD_SHIFT } from '../commit-log/arena.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
@@ -87,7 +88,8 @@ export class CommitEncoder {
 
   append(operation: AppendOperation): void {
     if (operation.duplicate) return
-    if (operation.topicRecords !== undefined) this.#topicRecords(operation, operation.topicRecords)
+    if (operation.topicBatch !== undefined) this.#topicBatch(operation, operation.topicBatch)
+    else if (operation.topicRecords !== undefined) this.#topicRecords(operation, operation.topicRecords)
     else if (operation.storeRecords !== undefined) this.#storeRecords(operation, operation.storeRecords)
     else if (operation.storeWrites !== undefined) this.#storeWrites(operation, operation.storeWrites)
     else this.#readyBatch(operation, operation.bytes as Uint8Array)
@@ -154,6 +156,22 @@ export class CommitEncoder {
       assert(added, 'the estimated size of a batch is an upper bound', operation.bytesMax)
     }
     this.#admitted(log, this.#batch(log, topicWriter.end(), operation, true))
+  }
+
+  /** Records that were encoded ahead. */
+  #topicBatch(operation: AppendOperation, batch: TopicBatch): void {
+    const { log, options, baseOffset, epoch } = operation
+    const { producer, transactional } = options
+    const place = { baseOffset, epoch, producer, transactional }
+    const codec = codecIdOf(options.compression ?? 'none')
+    if (codec === CODEC_NONE) {
+      const end = batch.place(this.#space.arena.bytes, this.#at + ENTRY_HEADER_BYTES, place)
+      this.#admitted(log, this.#batch(log, end, operation, true))
+      return
+    }
+    const plain = new Uint8Array(batch.size)
+    batch.place(plain, 0, place)
+    this.#admitted(log, this.#ready(log, compressRecordBatch(plain, 0, codec)))
   }
 
   #storeRecords(operation: AppendOperation, records: readonly StoreRecord[]): void {

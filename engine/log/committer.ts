@@ -2,6 +2,7 @@ import { validateRecordBatch } from '../batch/record-batch.ts'
 import { estimateRecordBatchSize } from '../batch/record-batch-codec.ts'
 import { checkStoreBatch, storeBatchCount } from '../batch/store-batch.ts'
 import type { StoreWrites } from '../batch/store-writes.ts'
+import { TopicBatch } from '../batch/topic-batch.ts'
 import type { CommitLog } from '../commit-log/commit-log.ts'
 import { ENTRY_HEADER_BYTES } from '../commit-log/format.ts'
 import type { FrameTicket } from '../commit-log/ticket.ts'
@@ -19,7 +20,10 @@ import {
   type CatalogRowChange,
   checkOptions,
   checkRecords,
+  compressedBytesMax,
+  forgetRecords,
   newAppend,
+  noAppendOptions,
   type Operation,
   storeBytesMax,
   topicBytesMax,
@@ -59,8 +63,8 @@ export class LocalCommit implements Commit {
   readonly #host: CommitterHost
   readonly #operations: Operation[] = []
   readonly #rows: CatalogRowChange[] = []
-  /** First and last batch of each append. */
-  readonly #appends: { readonly first: AppendOperation; last: AppendOperation }[] = []
+  /** The first batch of each append. */
+  readonly #appends: AppendOperation[] = []
   #trims: Map<LogicalLog, number> | undefined
   #closed = false
   readonly #internal: boolean
@@ -72,27 +76,42 @@ export class LocalCommit implements Commit {
 
   // --- collect -----------------------------------------------------------------------------------------------------------------------
 
-  appendRecords(log: Log, records: readonly TopicRecord[] | readonly StoreRecord[], options: AppendOptions = {}): void {
+  appendRecords(
+    log: Log,
+    records: readonly TopicRecord[] | readonly StoreRecord[] | TopicBatch,
+    options: AppendOptions = noAppendOptions,
+  ): void {
     const local = this.#own(log)
     checkRecords(records)
     checkOptions(options)
-    const operation: AppendOperation =
-      local.kind === 'topic'
-        ? newAppend(local, options, { topicRecords: records as readonly TopicRecord[] })
-        : newAppend(local, options, { storeRecords: records as readonly StoreRecord[] })
-    operation.bytesMax = ENTRY_HEADER_BYTES + (local.kind === 'topic' ? topicBytesMax(operation) : storeBytesMax(operation))
+    const operation = newAppend(local, options)
+    if (records instanceof TopicBatch) {
+      if (local.kind !== 'topic') throw new TypeError(`records must be an array: log ${local.name} is a store's`)
+      operation.topicBatch = records
+      operation.bytesMax = ENTRY_HEADER_BYTES + compressedBytesMax(operation, records.size)
+    } else if (local.kind === 'topic') {
+      operation.topicRecords = records as readonly TopicRecord[]
+      operation.bytesMax = ENTRY_HEADER_BYTES + topicBytesMax(operation)
+    } else {
+      operation.storeRecords = records as readonly StoreRecord[]
+      operation.bytesMax = ENTRY_HEADER_BYTES + storeBytesMax(operation)
+    }
+    this.#append(operation)
+  }
+
+  #append(operation: AppendOperation): void {
     this.#operations.push(operation)
-    this.#appends.push({ first: operation, last: operation })
+    this.#appends.push(operation)
   }
 
   /** Not part of `Commit`: what a store has collected. The writes must not change until `run` has returned. */
   appendWrites(log: Log, writes: StoreWrites): void {
     const local = this.#own(log)
     assert(local.kind === 'store' && writes.count > 0, 'writes are of a store log', writes.count)
-    const operation = newAppend(local, {}, { storeWrites: writes })
+    const operation = newAppend(local, noAppendOptions)
+    operation.storeWrites = writes
     operation.bytesMax = ENTRY_HEADER_BYTES + writes.bytesMax
-    this.#operations.push(operation)
-    this.#appends.push({ first: operation, last: operation })
+    this.#append(operation)
   }
 
   appendBatches(log: Log, bytes: Uint8Array, options: AppendOptions & { readonly keepOffsets?: boolean } = {}): void {
@@ -102,19 +121,18 @@ export class LocalCommit implements Commit {
     checkOptions(options)
     // One operation a batch, so that each gets its own entry; together they answer as one append.
     let expectedOffset = options.expectedOffset
-    let append: { readonly first: AppendOperation; last: AppendOperation } | undefined
+    let first: AppendOperation | undefined
     for (let at = 0; at < bytes.byteLength; ) {
       const size =
         local.kind === 'topic' ? validateRecordBatch(bytes, at, bytes.byteLength, true) : checkStoreBatch(bytes, at, bytes.byteLength) - at
       const { expectedOffset: _none, ...rest } = options
-      const operation = newAppend(local, expectedOffset === undefined ? rest : { ...rest, expectedOffset }, {
-        bytes: bytes.subarray(at, at + size),
-      })
+      const operation = newAppend(local, expectedOffset === undefined ? rest : { ...rest, expectedOffset })
+      operation.bytes = bytes.subarray(at, at + size)
       expectedOffset = undefined
       operation.bytesMax = ENTRY_HEADER_BYTES + size + (local.kind === 'store' ? storeBatchCount(bytes, at) * 8 : 0)
       this.#operations.push(operation)
-      if (append === undefined) this.#appends.push((append = { first: operation, last: operation }))
-      else append.last = operation
+      if (first === undefined) this.#appends.push((first = operation))
+      else first.last = operation
       at += size
     }
   }
@@ -205,11 +223,7 @@ export class LocalCommit implements Commit {
     }
     for (const { log, row, endOffset, epoch } of encoder.encoded) log.accept(space.arena, row, endOffset, epoch)
     if (this.#rows.length > 0) this.#host.applyRows(this.#rows)
-    const committed = this.#committed(ticket, durability)
-    // A commit that is remembered must not keep the records.
-    this.#operations.length = 0
-    this.#appends.length = 0
-    return committed
+    return this.#committed(ticket, durability)
   }
 
   /**
@@ -262,13 +276,7 @@ export class LocalCommit implements Commit {
   }
 
   #committed(ticket: FrameTicket, durability: Durability): Committed {
-    // Not the operations themselves: an answer that is kept must not keep the records.
-    const appends = this.#appends.map(({ first, last }) => ({
-      log: first.log,
-      baseOffset: first.baseOffset,
-      endOffset: last.endOffset,
-      duplicate: first.duplicate && last.duplicate,
-    }))
-    return new CommitAnswer(this.#host.commitLog.sequence, appends, ticket, durability)
+    for (const operation of this.#operations) if (operation.type === 'append') forgetRecords(operation)
+    return new CommitAnswer(this.#host.commitLog.sequence, this.#appends, ticket, durability)
   }
 }

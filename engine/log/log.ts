@@ -14,6 +14,7 @@
  *   'buffered'  the bytes survive the process       (resolves when the operating system has them)
  *   'none'      nothing; the next sync takes them   (resolves at once)
  */
+import type { TopicBatch } from '../batch/topic-batch.ts'
 
 /** Embedded implementations return the value, replicated ones a promise; `await` works on both. */
 export type Awaitable<T> = T | Promise<T>
@@ -295,8 +296,12 @@ export interface LocalLog extends Log {
 
 /** Collects writes to several logs; given to the callback of `Committer.commit` and dead after it. */
 export interface Commit {
-  /** Appends records as one batch; see `LocalLog.appendRecords`. */
-  appendRecords(log: Log, records: readonly TopicRecord[] | readonly StoreRecord[], options?: Omit<AppendOptions, 'durability'>): void
+  /** Appends records as one batch; see `LocalLog.appendRecords`. Records of a topic may be encoded already; the batch must not change before the commit ends. */
+  appendRecords(
+    log: Log,
+    records: readonly TopicRecord[] | readonly StoreRecord[] | TopicBatch,
+    options?: Omit<AppendOptions, 'durability'>,
+  ): void
   /** Appends ready record batches byte for byte; see `LocalLog.appendBatches`. */
   appendBatches(log: Log, bytes: Uint8Array, options?: Omit<AppendOptions, 'durability'> & { readonly keepOffsets?: boolean }): void
   /** Drops an unconfirmed suffix; see `LocalLog.truncateSuffix`. */

@@ -2,6 +2,7 @@ import { estimateRecordBatchSize } from '../batch/record-batch-codec.ts'
 import { storeBatchHeaderSize } from '../batch/store-batch.ts'
 import { storeRecordSize } from '../batch/store-record.ts'
 import type { StoreWrites } from '../batch/store-writes.ts'
+import { TopicBatch } from '../batch/topic-batch.ts'
 import { codecIdOf } from '../codec/compression.ts'
 import { VarveError } from '../errors.ts'
 import { checkBoolean, checkNames, checkObject, checkOffset } from './check-arguments.ts'
@@ -21,17 +22,20 @@ export interface AppendOperation {
   readonly type: 'append'
   readonly log: LogicalLog
   readonly options: AppendOptions & { readonly keepOffsets?: boolean }
-  /** One of the four. */
-  readonly topicRecords?: readonly TopicRecord[]
-  readonly storeRecords?: readonly StoreRecord[]
-  readonly storeWrites?: StoreWrites
-  readonly bytes?: Uint8Array
+  /** One of the five, until the commit was made: an answer that is kept must not keep the records. */
+  topicRecords: readonly TopicRecord[] | undefined
+  topicBatch: TopicBatch | undefined
+  storeRecords: readonly StoreRecord[] | undefined
+  storeWrites: StoreWrites | undefined
+  bytes: Uint8Array | undefined
   bytesMax: number
   /** Filled by check. */
   baseOffset: number
   endOffset: number
   epoch: number
   duplicate: boolean
+  /** Of several batches that were appended by one call, the last one, told by the first. */
+  last: AppendOperation | undefined
 }
 
 export interface TruncateOperation {
@@ -60,18 +64,40 @@ export function resolveDurability(durability: unknown, fallback: Durability): Du
 }
 
 export function checkRecords(records: unknown): void {
-  if (!Array.isArray(records) || records.length === 0) throw new TypeError('records must be a non-empty array')
-  if (records.length > recordsMax) {
-    throw new VarveError('TOO_LARGE', `a batch of ${records.length} records exceeds ${recordsMax}`, { details: { limit: 'records' } })
+  const count = records instanceof TopicBatch ? records.count : Array.isArray(records) ? records.length : 0
+  if (count === 0) throw new TypeError('records must be a non-empty array, or a batch that has records')
+  if (count > recordsMax) {
+    throw new VarveError('TOO_LARGE', `a batch of ${count} records exceeds ${recordsMax}`, { details: { limit: 'records' } })
   }
 }
 
-export function newAppend(
-  log: LogicalLog,
-  options: AppendOperation['options'],
-  what: Pick<AppendOperation, 'topicRecords' | 'storeRecords' | 'storeWrites' | 'bytes'>,
-): AppendOperation {
-  return { type: 'append', log, options, ...what, bytesMax: 0, baseOffset: 0, endOffset: 0, epoch: 0, duplicate: false }
+/** Without what is appended: the caller sets that. One shape and no spreading: a transaction makes one for each partition that it sends to. */
+export function newAppend(log: LogicalLog, options: AppendOperation['options']): AppendOperation {
+  return {
+    type: 'append',
+    log,
+    options,
+    topicRecords: undefined,
+    topicBatch: undefined,
+    storeRecords: undefined,
+    storeWrites: undefined,
+    bytes: undefined,
+    bytesMax: 0,
+    baseOffset: 0,
+    endOffset: 0,
+    epoch: 0,
+    duplicate: false,
+    last: undefined,
+  }
+}
+
+/** The commit was made: its records are not needed any more. */
+export function forgetRecords(operation: AppendOperation): void {
+  operation.topicRecords = undefined
+  operation.topicBatch = undefined
+  operation.storeRecords = undefined
+  operation.storeWrites = undefined
+  operation.bytes = undefined
 }
 
 export function topicBytesMax(operation: AppendOperation): number {
@@ -87,9 +113,12 @@ export function topicBytesMax(operation: AppendOperation): number {
       throw new RangeError(`timestamp must be a non-negative integer of milliseconds, got ${timestamp}`)
     }
   }
-  const plain = estimateRecordBatchSize(records)
-  // An incompressible block grows a little in every codec.
-  return operation.options.compression === undefined || operation.options.compression === 'none' ? plain : plain + (plain >>> 5) + 1024
+  return compressedBytesMax(operation, estimateRecordBatchSize(records))
+}
+
+/** An incompressible block grows a little in every codec. */
+export function compressedBytesMax({ options: { compression } }: AppendOperation, plain: number): number {
+  return compression === undefined || compression === 'none' ? plain : plain + (plain >>> 5) + 1024
 }
 
 export function storeBytesMax(operation: AppendOperation): number {
@@ -152,7 +181,11 @@ const appendOptionNames: ReadonlySet<string> = new Set([
   'keepOffsets',
 ])
 
+/** What an append without options has. */
+export const noAppendOptions: AppendOptions = Object.freeze({})
+
 export function checkOptions(options: AppendOptions & { readonly keepOffsets?: boolean }): void {
+  if (options === noAppendOptions) return
   checkObject(options, 'options')
   checkNames(options, appendOptionNames)
   const { epoch, producer, expectedOffset } = options

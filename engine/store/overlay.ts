@@ -130,8 +130,15 @@ export function coveringRange(ranges: readonly OverlayRange[], text: string): Ov
   return range === undefined || (range.end !== undefined && range.end <= text) ? undefined : range
 }
 
+/** A view made for each short key would cost more than the text. */
+const scratch = Buffer.alloc(64)
+
 /** Bytes as characters 0 to 255. */
 export function textOfBytes(bytes: Uint8Array, start: number, size: number): string {
+  if (size <= scratch.length) {
+    for (let i = 0; i < size; i++) scratch[i] = bytes[start + i] as number
+    return scratch.toString('latin1', 0, size)
+  }
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, size).toString('latin1')
 }
 

@@ -11,6 +11,7 @@
  * verb of it throws CLOSED.
  */
 import { StoreWrites } from '../batch/store-writes.ts'
+import { TopicBatch } from '../batch/topic-batch.ts'
 import { VarveError } from '../errors.ts'
 import { checkNames, checkObject } from '../log/check-arguments.ts'
 import type { AppendOptions, Committed, Durability, Log, TopicRecord } from '../log/log.ts'
@@ -36,8 +37,8 @@ export interface TransactionOptions {
 
 /** A topic log within a transaction. */
 export interface TransactionLog {
-  /** Appends when the transaction commits; the records' offsets are known only then. */
-  appendRecords(records: readonly TopicRecord[], options?: Omit<AppendOptions, 'durability'>): void
+  /** Appends when the transaction commits; the records' offsets are known only then. A batch that is encoded already must not change before. */
+  appendRecords(records: readonly TopicRecord[] | TopicBatch, options?: Omit<AppendOptions, 'durability'>): void
   /** As `appendRecords`, for batches that are encoded already: markers of transactions, and what a client sent. */
   appendBatches(bytes: Uint8Array): void
 }
@@ -62,7 +63,7 @@ export interface Transaction {
 interface PendingAppend {
   readonly log: Log
   /** Records to encode, or batches that are. */
-  readonly records: readonly TopicRecord[] | Uint8Array
+  readonly records: readonly TopicRecord[] | TopicBatch | Uint8Array
   readonly options: Omit<AppendOptions, 'durability'>
 }
 
@@ -139,7 +140,7 @@ class ActiveTransaction implements Transaction, PartOwner {
         checkOptions(options)
         if ((options as AppendOptions).durability !== undefined)
           throw new TypeError('durability is an option of the transaction, not of its writes')
-        this.#appends.push({ log, records: [...records], options: { ...options } })
+        this.#appends.push({ log, records: records instanceof TopicBatch ? records : [...records], options: { ...options } })
       },
     }
   }

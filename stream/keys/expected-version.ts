@@ -1,7 +1,6 @@
 /** Appends that are made only if a key's newest record is the one that the writer has seen: optimistic concurrency of event-sourced aggregates. */
-import { type TopicRecord, VarveError } from '../../engine/index.ts'
-import type { PartitionBatch } from '../produce/send-batch.ts'
-import type { TopicCore } from '../topic/topic-core.ts'
+import { VarveError } from '../../engine/index.ts'
+import type { PreparedRecord, TopicCore } from '../topic/topic-core.ts'
 import type { KeyIndex } from './key-index.ts'
 
 /** Of `Topic.send`, `Topic.sendBatch` and their likes within a transaction. */
@@ -16,6 +15,8 @@ export interface AppendCondition {
 /** What is checked in the turn of the commit. */
 export interface VersionCheck {
   readonly index: KeyIndex
+  /** Told of each record that is appended. TypeError when they are not all of one key. */
+  take(record: PreparedRecord): void
   /** Throws CONFLICT unless the version is the expected one, NOT_READY while the index is built. */
   check(): void
 }
@@ -33,33 +34,28 @@ export function keyBytesOf(key: string | Uint8Array): Uint8Array {
   return typeof key === 'string' ? encoder.encode(key) : key
 }
 
-/** What `condition` asks of these batches; undefined for nothing. TypeError, RangeError. */
-export function versionCheck<V, K>(
-  core: TopicCore<V, K>,
-  batches: readonly PartitionBatch[],
-  condition: AppendCondition | undefined,
-): VersionCheck | undefined {
+/** What `condition` asks of the records that will be appended; undefined for nothing. TypeError, RangeError. */
+export function versionCheck<V, K>(core: TopicCore<V, K>, condition: AppendCondition | undefined): VersionCheck | undefined {
   if (condition === undefined) return undefined
   if (typeof condition !== 'object' || condition === null) throw new TypeError(`options must be an object, got ${String(condition)}`)
   for (const name of Object.keys(condition)) if (name !== 'expectedVersion') throw new TypeError(`unknown option of send: ${name}`)
   const { expectedVersion: expected } = condition
-  if (expected === undefined || batches.length === 0) return undefined
+  if (expected === undefined) return undefined
   if (!Number.isSafeInteger(expected) || expected < -1)
     throw new RangeError(`expectedVersion must be an offset, or -1 for a key without records, got ${String(expected)}`)
   const index = keyIndexOf(core)
-  const [{ partition, records }] = batches as [PartitionBatch]
-  const { key } = records[0] as TopicRecord
-  if (key === undefined || key === null) throw new TypeError('expectedVersion needs records with a key')
-  const bytes = keyBytesOf(key)
-  for (const batch of batches) {
-    if (batch.partition !== partition) throw new TypeError('expectedVersion needs records of one partition')
-    for (const { key: other } of batch.records)
-      if (other !== key && (other === undefined || other === null || Buffer.compare(keyBytesOf(other), bytes) !== 0))
-        throw new TypeError('expectedVersion needs records of one key')
-  }
+  let of: { readonly partition: number; readonly bytes: Uint8Array } | undefined
   return {
     index,
+    take({ partition, key }) {
+      if (key === null) throw new TypeError('expectedVersion needs records with a key')
+      if (of === undefined) of = { partition, bytes: keyBytesOf(key).slice() }
+      else if (of.partition !== partition) throw new TypeError('expectedVersion needs records of one partition')
+      else if (Buffer.compare(keyBytesOf(key), of.bytes) !== 0) throw new TypeError('expectedVersion needs records of one key')
+    },
     check() {
+      if (of === undefined) return
+      const { partition, bytes } = of
       const actual = index.version(partition, bytes)
       if (actual === expected) return
       const decoded = core.keys.decode(bytes, 0, bytes.length)

@@ -7,8 +7,10 @@
  *
  * Invariant: records of one partition are appended in the order of `add`.
  */
-import { type CompressionName, isVarveError, type LocalLog, type TopicRecord, VarveError } from '../../engine/index.ts'
+import { type CompressionName, isVarveError, type LocalLog, type TopicBatch, VarveError } from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
+import type { PreparedRecord } from '../topic/topic-core.ts'
+import { giveBack, takeBatch } from './batch-pool.ts'
 import type { Sent } from './outgoing.ts'
 
 /** Bytes of keys and values that may wait for room in the engine. */
@@ -26,7 +28,7 @@ interface Gathered {
   readonly log: LocalLog
   readonly partition: number
   readonly compression: CompressionName | undefined
-  readonly records: TopicRecord[]
+  readonly batch: TopicBatch
   readonly waiters: Waiter[]
   bytes: number
 }
@@ -46,25 +48,28 @@ export class Accumulator {
     this.#host = host
   }
 
-  /** Adds a record; resolves when the durability word holds. */
-  add(log: LocalLog, partition: number, record: TopicRecord, compression: CompressionName | undefined): Promise<Sent> {
-    const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0)
-    if (this.#bytes + bytes > bufferedBytesMax) {
+  /** Adds a record, whose bytes are encoded now; resolves when the durability word holds. */
+  add(
+    log: LocalLog,
+    { partition, key, value, timestamp, headers, size }: PreparedRecord,
+    compression: CompressionName | undefined,
+  ): Promise<Sent> {
+    if (this.#bytes + size > bufferedBytesMax) {
       const message = `${this.#bytes} bytes wait for room in the commit log, and no more than ${bufferedBytesMax} may: await what was sent`
       return Promise.reject(new VarveError('BUSY', message, { details: { limit: 'bufferedBytesMax' } }))
     }
     let gathered = this.#open.get(log)
-    if (gathered === undefined || gathered.bytes + bytes > batchBytesMax) {
-      gathered = { log, partition, compression, records: [], waiters: [], bytes: 0 }
+    if (gathered === undefined || gathered.bytes + size > batchBytesMax) {
+      gathered = { log, partition, compression, batch: takeBatch(), waiters: [], bytes: 0 }
       this.#open.set(log, gathered)
       this.#queue.push(gathered)
     }
-    gathered.records.push(record)
-    gathered.bytes += bytes
-    this.#bytes += bytes
+    gathered.batch.add(key, value, timestamp, headers)
+    gathered.bytes += size
+    this.#bytes += size
     const { waiters } = gathered
     const promise = new Promise<Sent>((resolve, reject) => {
-      waiters.push({ timestamp: record.timestamp as number, resolve, reject })
+      waiters.push({ timestamp, resolve, reject })
     })
     if (!this.#scheduled) {
       this.#scheduled = true
@@ -122,8 +127,7 @@ export class Accumulator {
 
   #append(batches: readonly Gathered[]): void {
     const committed = this.#host.commit(commit => {
-      for (const { log, records, compression } of batches)
-        commit.appendRecords(log, records, compression === undefined ? {} : { compression })
+      for (const { log, batch, compression } of batches) commit.appendRecords(log, batch, compression === undefined ? {} : { compression })
     })
     const settle = (): void => {
       for (const [index, { partition, waiters }] of batches.entries()) {
@@ -137,8 +141,12 @@ export class Accumulator {
     committed.acknowledged.then(settle, refuse)
   }
 
+  /** They are committed or refused. */
   #release(batches: readonly Gathered[]): void {
-    for (const { bytes } of batches) this.#bytes -= bytes
+    for (const { bytes, batch } of batches) {
+      this.#bytes -= bytes
+      giveBack(batch)
+    }
   }
 
   #waitForRoom(batches: readonly Gathered[]): void {

@@ -108,10 +108,11 @@ export class Producer {
       const core = coreOfTopic(topic) as unknown as TopicCore
       const sticky = this.#stickyOf(core)
       const { chosen } = sticky
-      const { partition, record: outgoing } = core.outgoing(record, sticky, this.#now())
+      const prepared = core.prepare(record, sticky, this.#now())
+      const outgoing = ownedRecord(prepared)
       const sequence = this.#sequenceOf(core, options.sequence, sticky.chosen > chosen)
       this.#assertRoom(core, bytesOf(outgoing), options.sequence)
-      return this.#queue.add(core, partition, ownedRecord(outgoing), sequence)
+      return this.#queue.add(core, prepared.partition, outgoing, sequence)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -143,7 +144,7 @@ export class Producer {
     const core = coreOfTopic(topic) as unknown as TopicCore
     const log = core.partition(partition)
     const now = this.#now()
-    const outgoing = records.map(record => ownedRecord(core.outgoing(record, this.#stickyOf(core), now).record))
+    const outgoing = records.map(record => ownedRecord(core.prepare(record, this.#stickyOf(core), now)))
     await this.#queue.flush()
     this.#assertOpen()
     const sequence = options.sequence ?? identity.next.get(log) ?? 0

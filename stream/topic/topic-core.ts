@@ -3,15 +3,7 @@
  *
  * Made by `topics.ts`, one a topic. Invariant: partitions are numbered from 0 without gaps and never fewer than the definition says.
  */
-import {
-  type DefinedLog,
-  type LocalLog,
-  parseFieldPath,
-  type RecordHeader,
-  type TopicRecord,
-  VarveError,
-  valueAtPath,
-} from '../../engine/index.ts'
+import { type DefinedLog, type LocalLog, parseFieldPath, type RecordHeader, VarveError, valueAtPath } from '../../engine/index.ts'
 import { type TopicCodec, topicCodecOf } from '../codec/topic-codec.ts'
 import { expiryHeader } from '../fetch/expiry.ts'
 import type { StreamHost } from '../host.ts'
@@ -34,6 +26,18 @@ function invalidRecord(topic: string, message: string): VarveError {
   return new VarveError('INVALID_RECORD', `topic ${topic}: ${message}`, { details: { topic } })
 }
 
+/** A record as `TopicCore.prepare` tells it. */
+export interface PreparedRecord {
+  partition: number
+  /** Bytes may be the caller's, who may write them again. */
+  key: string | Uint8Array | null
+  value: string | Uint8Array | null
+  timestamp: number
+  headers: readonly RecordHeader[] | undefined
+  /** Bytes of key, value and headers, or as many as the text has characters. */
+  size: number
+}
+
 export class TopicCore<V = unknown, K = unknown> {
   readonly host: StreamHost
   /** Unique within the database, never reused; offsets of groups are kept by it. */
@@ -50,6 +54,7 @@ export class TopicCore<V = unknown, K = unknown> {
   #keys: TopicCodec<K>
   #values: TopicCodec<V>
   #options: StoredTopicOptions
+  readonly #prepared: PreparedRecord = { partition: 0, key: null, value: null, timestamp: 0, headers: undefined, size: 0 }
   #dropped = false
 
   constructor(host: StreamHost, definition: DefinedLog, given: TopicOptions<V, K> | undefined) {
@@ -128,19 +133,22 @@ export class TopicCore<V = unknown, K = unknown> {
 
   // --- from what is sent to a record ---------------------------------------------------------------------------------------------------
 
-  /** Encodes what a user sends, and says where it goes. TypeError, RangeError, INVALID_RECORD, TOO_LARGE. */
-  outgoing(item: V | Outgoing<V, K>, sticky: StickyPartition, now: number): { readonly partition: number; readonly record: TopicRecord } {
+  /**
+   * Encodes what a user sends, and says where it goes. The answer is one object a topic, overwritten by the next call: whoever asks takes what it says before any
+   * code of the user's runs again. TypeError, RangeError, INVALID_RECORD, TOO_LARGE.
+   */
+  prepare(item: V | Outgoing<V, K>, sticky: StickyPartition, now: number): PreparedRecord {
     this.assertUsable()
     if (this.isInternal) throw new TypeError(`internal topics are written by the database alone, got ${this.name}`)
     let value: V | null
     let key: K | null | undefined
-    let partition: number | undefined
+    let asked: number | undefined
     let timestamp = now
     let headers: readonly RecordHeader[] | undefined
     if (isOutgoing<V, K>(item)) {
       value = item.value
       key = item.key
-      partition = item.partition
+      asked = item.partition
       headers = item.headers === undefined ? undefined : headersOf(item.headers)
       const delivery = deliveryHeader(item, now)
       if (delivery !== undefined) headers = headers === undefined ? [delivery] : [...headers, delivery]
@@ -155,11 +163,15 @@ export class TopicCore<V = unknown, K = unknown> {
     if (keyBytes === null && isCompacted(this.#options)) throw invalidRecord(this.name, 'a record of a compacted topic must have a key')
     if (this.keyIndex !== undefined && keyBytes !== null) this.#checkIndexedKey(keyBytes)
     const size = this.#checkSize(keyBytes, valueBytes, headers)
-    return {
-      partition: this.#partitionOf(partition, key ?? null, keyBytes, value, sticky, size),
-      record:
-        headers === undefined ? { key: keyBytes, value: valueBytes, timestamp } : { key: keyBytes, value: valueBytes, timestamp, headers },
-    }
+    const partition = this.#partitionOf(asked, key ?? null, keyBytes, value, sticky, size)
+    const prepared = this.#prepared
+    prepared.partition = partition
+    prepared.key = keyBytes
+    prepared.value = valueBytes
+    prepared.timestamp = timestamp
+    prepared.headers = headers
+    prepared.size = size
+    return prepared
   }
 
   /** The partition of a key, as `send` would choose it; undefined with a partitioner of the user's, which may want the value. */
@@ -237,22 +249,26 @@ function byteLength(bytes: string | Uint8Array | null): number {
   return typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.length
 }
 
-const outgoingNames: ReadonlySet<string> = new Set([
-  'key',
-  'value',
-  'headers',
-  'timestamp',
-  'partition',
-  'delayMs',
-  'deliverAt',
-  'ttlMs',
-  'expiresAt',
-])
-
 /** An object with a `value` and nothing but what an outgoing record has. */
 function isOutgoing<V, K>(item: V | Outgoing<V, K>): item is Outgoing<V, K> {
   if (typeof item !== 'object' || item === null || !('value' in item)) return false
-  for (const name in item) if (!outgoingNames.has(name)) return false
+  for (const name in item) {
+    // A switch compares pointers, where a set computes with hashes: this runs for each record.
+    switch (name) {
+      case 'key':
+      case 'value':
+      case 'headers':
+      case 'timestamp':
+      case 'partition':
+      case 'delayMs':
+      case 'deliverAt':
+      case 'ttlMs':
+      case 'expiresAt':
+        continue
+      default:
+        return false
+    }
+  }
   return true
 }
 

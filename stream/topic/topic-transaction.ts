@@ -9,8 +9,8 @@ import { type Transaction, VarveError } from '../../engine/index.ts'
 import type { CommitOptions } from '../consume/consumed-batch.ts'
 import { type AppendCondition, type VersionCheck, versionCheck } from '../keys/expected-version.ts'
 import { StickyPartition } from '../partition/partitioner.ts'
+import { GatheredRecords } from '../produce/gathered-records.ts'
 import type { Outgoing } from '../produce/outgoing.ts'
-import { gatherByPartition, type PartitionBatch } from '../produce/send-batch.ts'
 import { coreOfTopic, type Topic } from './topic.ts'
 import type { TopicCore } from './topic-core.ts'
 import type { Topics } from './topics.ts'
@@ -43,35 +43,62 @@ export interface OffsetSource {
   commitWith(tx: Transaction, options?: CommitOptions): void
 }
 
+/** What is sent to one topic, and the verbs that the body has for it. */
+interface Sends {
+  readonly gathered: GatheredRecords
+  readonly verbs: TransactionTopic
+}
+
 class ExtendedTransaction implements TopicTransaction {
   readonly #tx: Transaction
   readonly #topics: Topics
-  readonly #batches: { readonly core: TopicCore; readonly batch: PartitionBatch }[] = []
   readonly #checks: VersionCheck[] = []
-  readonly #sticky: StickyPartition
+  /** What was sent, and the verbs that the body was given, by topic. */
+  #sends: Map<TopicCore, Sends> | undefined
 
   constructor(tx: Transaction, topics: Topics) {
     this.#tx = tx
     this.#topics = topics
-    this.#sticky = new StickyPartition(topics.host.environment.random)
-    tx.beforeCommit(() => this.#append())
   }
 
   topic<V, K>(topic: Topic<V, K>): TransactionTopic<V, K> {
-    const core = coreOfTopic(topic)
+    const core = coreOfTopic(topic) as unknown as TopicCore
     core.assertUsable()
-    const sendBatch = (records: readonly (V | Outgoing<V, K>)[], condition?: AppendCondition): void => {
-      const batches = gatherByPartition(core, records, this.#sticky, this.#topics.host.environment.clock.now())
-      const check = versionCheck(core, batches, condition)
-      if (check !== undefined) this.#checks.push(check)
-      for (const batch of batches) this.#batches.push({ core: core as unknown as TopicCore, batch })
+    let sends = this.#sends
+    if (sends === undefined) {
+      const begun = new Map<TopicCore, Sends>()
+      sends = this.#sends = begun
+      this.#tx.beforeCommit(() => this.#append(begun))
     }
-    return { send: (record, condition) => sendBatch([record], condition), sendBatch }
+    let known = sends.get(core)
+    if (known === undefined) {
+      const { random, clock } = this.#topics.host.environment
+      const gathered = new GatheredRecords(core, new StickyPartition(random), clock.now())
+      const verbs: TransactionTopic = {
+        send: (record, condition) => {
+          const check = versionCheck(core, condition)
+          gathered.add(record, check, clock.now())
+          if (check !== undefined) this.#checks.push(check)
+        },
+        sendBatch: (records, condition) => {
+          if (!Array.isArray(records)) throw new TypeError(`records must be an array, got ${String(records)}`)
+          const check = versionCheck(core, condition)
+          const now = clock.now()
+          for (const record of records) gathered.add(record, check, now)
+          if (check !== undefined && records.length > 0) this.#checks.push(check)
+        },
+      }
+      known = { gathered, verbs }
+      sends.set(core, known)
+    }
+    return known.verbs as TransactionTopic<V, K>
   }
 
   /** In the turn of the commit. */
-  #append(): void {
-    if (this.#batches.length === 0) return
+  #append(sends: ReadonlyMap<TopicCore, Sends>): void {
+    let isEmpty = true
+    for (const { gathered } of sends.values()) if (!gathered.isEmpty) isEmpty = false
+    if (isEmpty) return
     const { accumulator } = this.#topics
     accumulator.flush()
     if (accumulator.isBlocked) {
@@ -80,18 +107,11 @@ class ExtendedTransaction implements TopicTransaction {
         details: { limit: 'tailBytesMax' },
       })
     }
-    for (const { check } of this.#checks) check()
-    const byLog = new Map<PartitionBatch['log'], { readonly core: TopicCore; readonly batch: PartitionBatch }>()
-    for (const { core, batch } of this.#batches) {
-      const known = byLog.get(batch.log)
-      if (known === undefined) byLog.set(batch.log, { core, batch })
-      else known.batch.records.push(...batch.records)
-    }
-    for (const [log, { core, batch }] of byLog) {
-      const { compression } = core.options
-      this.#tx.log(log).appendRecords(batch.records, compression === undefined ? {} : { compression })
-    }
-    this.#batches.length = 0
+    for (const check of this.#checks) check.check()
+    for (const { gathered } of sends.values()) gathered.appendWithin(this.#tx)
+    this.#tx.afterCommit(() => {
+      for (const { gathered } of sends.values()) gathered.release()
+    })
   }
 
   offsets(consumed: OffsetSource, options: CommitOptions = {}): void {

@@ -75,12 +75,8 @@ export class Topic<V = unknown, K = string> {
     if (condition !== undefined) return this.sendBatch([record], condition).then(([sent]) => sent as Sent)
     try {
       const core = this.#opened()
-      const { partition, record: outgoing } = core.outgoing(record, this.#sticky, this.#topics.host.environment.clock.now())
-      // Bytes may be the caller's, who may write them again before the turn ends.
-      const { key, value } = outgoing
-      const isShared = (typeof value === 'object' && value !== null) || (typeof key === 'object' && key !== null)
-      const kept = isShared ? { ...outgoing, key: copied(key ?? null), value: copied(value) } : outgoing
-      return this.#topics.accumulator.add(core.partition(partition), partition, kept, core.options.compression)
+      const prepared = core.prepare(record, this.#sticky, this.#topics.host.environment.clock.now())
+      return this.#topics.accumulator.add(core.partition(prepared.partition), prepared, core.options.compression)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -211,10 +207,6 @@ export class Topic<V = unknown, K = string> {
     core.assertUsable()
     return core
   }
-}
-
-function copied<T extends string | Uint8Array | null>(bytes: T): T {
-  return (typeof bytes === 'object' && bytes !== null ? (bytes as Uint8Array).slice() : bytes) as T
 }
 
 function isGroupOptions(options: ConsumeOptions | GroupConsumeOptions): options is GroupConsumeOptions {

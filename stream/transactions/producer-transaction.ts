@@ -68,9 +68,10 @@ export class ProducerTransaction {
     try {
       this.#assertOpen()
       const core = coreOfTopic(topic) as unknown as TopicCore
-      const { partition, record: outgoing } = core.outgoing(record, this.#sticky, this.#producers.host.environment.clock.now())
+      const prepared = core.prepare(record, this.#sticky, this.#producers.host.environment.clock.now())
+      const outgoing = ownedRecord(prepared)
       this.#queue.assertRoom((outgoing.key?.length ?? 0) + (outgoing.value?.length ?? 0))
-      sent = this.#queue.add(core, partition, ownedRecord(outgoing), undefined)
+      sent = this.#queue.add(core, prepared.partition, outgoing, undefined)
     } catch (error) {
       sent = Promise.reject(error)
     }

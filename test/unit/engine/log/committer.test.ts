@@ -3,7 +3,9 @@
  * place as it was, and a restart finds nothing of it. Within a commit later calls see what earlier ones did.
  */
 import { describe, expect, test } from 'vitest'
-import { encodeRecordBatch } from '../../../../engine/batch/record-batch-codec.ts'
+import { validateRecordBatch } from '../../../../engine/batch/record-batch.ts'
+import { decodeRecords, encodeRecordBatch } from '../../../../engine/batch/record-batch-codec.ts'
+import { TopicBatch } from '../../../../engine/batch/topic-batch.ts'
 import type { Database } from '../../../../engine/database.ts'
 import { batchEnd } from '../../../../engine/log/batch-kinds.ts'
 import type { Commit, LocalLog, StateMachine } from '../../../../engine/log/log.ts'
@@ -254,3 +256,42 @@ describe('within a commit', () => {
     })
   })
 })
+
+test('records that are encoded already: as given, with producer and compression, and again after a commit was refused', () =>
+  withLogs(12, async (db, { a, b, s }) => {
+    const batch = new TopicBatch()
+    batch.add('k', 'v', 5)
+    batch.add(null, bytesOf('w'), 6, [{ key: 'h', value: bytesOf('x') }])
+    const refused = (): unknown =>
+      db.commit(commit => {
+        commit.appendRecords(a, batch)
+        commit.appendRecords(b, [{ value: 'x' }], { expectedOffset: 9 })
+      })
+    expect(refused).toThrow(code('OFFSET_MISMATCH'))
+    const producer = { id: 3, epoch: 0, sequence: 0 }
+    const { appends } = db.commit(commit => {
+      commit.appendRecords(a, batch, { producer })
+      commit.appendRecords(b, batch, { compression: 'gzip' })
+      commit.appendRecords(b, batch)
+    })
+    expect(appends.map(({ log, baseOffset, endOffset, duplicate }) => [log.name, baseOffset, endOffset, duplicate])).toEqual([
+      ['a', 0, 2, false],
+      ['b', 0, 2, false],
+      ['b', 2, 4, false],
+    ])
+    expect(db.commit(commit => commit.appendRecords(a, batch, { producer })).appends[0]).toMatchObject({ baseOffset: 0, duplicate: true })
+    const read = (log: LocalLog) => {
+      const { bytes, positions } = log.read(0, { bound: 'end', fillChecksums: true })
+      for (const position of positions) validateRecordBatch(bytes, position, bytes.length, true)
+      return positions
+        .flatMap(position => decodeRecords(bytes, position))
+        .map(({ offset, timestamp, key, value, headers }) => [offset, timestamp, textOf(key), textOf(value), headers.length])
+    }
+    expect(read(a)).toEqual([
+      [0, 5, 'k', 'v', 0],
+      [1, 6, undefined, 'w', 1],
+    ])
+    expect(read(b).map(([offset]) => offset)).toEqual([0, 1, 2, 3])
+    expect(() => db.commit(commit => commit.appendRecords(s, batch))).toThrow(TypeError)
+    expect(() => db.commit(commit => commit.appendRecords(a, new TopicBatch()))).toThrow(TypeError)
+  }))

@@ -1,0 +1,55 @@
+/**
+ * Records of one topic partition, encoded before it is known where they will lie: what `Commit.appendRecords` takes instead of an array. A record costs
+ * no object, and its bytes are copied at `add`, so they may be the caller's.
+ *
+ * Made, filled and cleared by whoever sends; a commit copies the bytes into the commit log and changes nothing here, so a batch whose commit was refused can be
+ * committed again. Must not change between `appendRecords` and the end of the commit.
+ */
+import { assert } from '../errors.ts'
+import { ATTRIBUTE_TRANSACTIONAL } from './format.ts'
+import { RecordBatchWriter, type RecordBytes, type RecordHeaderInput } from './record-batch-writer.ts'
+
+/** Who appends, and how; see `AppendOptions`. */
+export interface TopicBatchPlace {
+  readonly baseOffset: number
+  readonly epoch: number
+  readonly producer?: { readonly id: number; readonly epoch: number; readonly sequence: number } | undefined
+  readonly transactional?: boolean | undefined
+}
+
+/** Records of one partition, encoded ahead of their commit. */
+export class TopicBatch {
+  readonly #writer: RecordBatchWriter = new RecordBatchWriter()
+
+  constructor() {
+    this.#writer.beginAhead()
+  }
+
+  /** Records. */
+  get count(): number {
+    return this.#writer.count
+  }
+  /** Bytes, header included, before compression. */
+  get size(): number {
+    return this.#writer.size
+  }
+
+  /** Adds a record. Text is stored as UTF-8; the first timestamp is the batch's base. */
+  add(key: RecordBytes, value: RecordBytes, timestamp: number, headers?: readonly RecordHeaderInput[]): void {
+    const added = this.#writer.add(key, value, timestamp, headers)
+    assert(added, 'a batch is below 2 GiB', this.size)
+  }
+
+  /** Forgets all records. */
+  clear(): void {
+    this.#writer.abandon()
+    this.#writer.beginAhead()
+  }
+
+  /** Not for users: writes the batch, without its checksum, to `target[position]` and returns the position after it. */
+  place(target: Uint8Array, position: number, { baseOffset, epoch, producer, transactional }: TopicBatchPlace): number {
+    const writer = this.#writer
+    writer.producer(producer?.id ?? -1, producer?.epoch ?? -1, producer?.sequence ?? -1)
+    return writer.place(target, position, baseOffset, epoch, transactional === true ? ATTRIBUTE_TRANSACTIONAL : 0)
+  }
+}

@@ -1,0 +1,62 @@
+/** Goal: records that are encoded ahead become the bytes that encoding them in place gives, wherever they are placed, as often as they are, and they keep none of the caller's memory. */
+import { expect, test } from 'vitest'
+import { ATTRIBUTE_TRANSACTIONAL } from '../../../../engine/batch/format.ts'
+import { batchAttributes, fillCrc } from '../../../../engine/batch/record-batch.ts'
+import { decodeRecords, encodeRecordBatch, type RecordInput } from '../../../../engine/batch/record-batch-codec.ts'
+import { TopicBatch } from '../../../../engine/batch/topic-batch.ts'
+import { hex, seeded } from '../codec/random.ts'
+
+test('random records, placed at every alignment of private and shared memory, are the batch that is encoded at once', () =>
+  seeded(random => {
+    const batch = new TopicBatch()
+    for (let round = 0; round < 30; round++) {
+      const records: RecordInput[] = Array.from({ length: 1 + random.below(40) }, () => ({
+        key: random.pick([null, 'key', 'é', random.bytes(random.below(30))]),
+        value: random.pick([null, '', 'value'.repeat(random.below(30)), random.bytes(random.below(3000))]),
+        timestamp: 1_700_000_000_000 + random.below(1000) - 500,
+        ...(random.below(4) === 0 ? { headers: [{ key: 'h', value: random.bytes(random.below(20)) }] } : {}),
+      }))
+      batch.clear()
+      expect(batch.count).toBe(0)
+      for (const { key = null, value = null, timestamp = 0, headers } of records) batch.add(key, value, timestamp, headers)
+      expect(batch.count).toBe(records.length)
+      const options = { baseOffset: random.below(2 ** 40), epoch: random.below(100) }
+      const identity = { id: random.below(1000), epoch: random.below(100), sequence: random.below(2 ** 31) }
+      const producer = random.below(2) === 0 ? undefined : identity
+      const expected = encodeRecordBatch(records, {
+        ...options,
+        ...(producer === undefined
+          ? {}
+          : { producerId: producer.id, producerEpoch: producer.epoch, baseSequence: producer.sequence, transactional: true }),
+      })
+      expect(batch.size).toBe(expected.length)
+      for (let position = 0; position < 9; position++) {
+        const target = new Uint8Array(position % 2 === 0 ? new SharedArrayBuffer(batch.size + 20) : new ArrayBuffer(batch.size + 20)).fill(
+          0xee,
+        )
+        const end = batch.place(target, position, { ...options, producer, transactional: producer !== undefined })
+        expect(end).toBe(position + batch.size)
+        fillCrc(target, position)
+        expect(hex(target.slice(position, end)) === hex(expected)).toBe(true)
+        expect([target[end], target[position - 1] ?? 0xee]).toEqual([0xee, 0xee])
+        expect((batchAttributes(target, position) & ATTRIBUTE_TRANSACTIONAL) !== 0).toBe(producer !== undefined)
+      }
+    }
+  }))
+
+test('a batch that was placed goes on, and what it was given may be written again', () => {
+  const batch = new TopicBatch()
+  const bytes = Uint8Array.of(1, 2, 3)
+  batch.add(bytes, bytes, 5)
+  bytes.fill(9)
+  const target = new Uint8Array(1000)
+  batch.place(target, 3, { baseOffset: 0, epoch: 0 })
+  batch.add(null, bytes, 6)
+  const end = batch.place(target, 8, { baseOffset: 7, epoch: 0 })
+  expect(decodeRecords(target, 8, end).map(({ offset, timestamp, key, value }) => [offset, timestamp, key, value])).toEqual([
+    [7, 5, Uint8Array.of(1, 2, 3), Uint8Array.of(1, 2, 3)],
+    [8, 6, null, Uint8Array.of(9, 9, 9)],
+  ])
+  batch.clear()
+  expect(() => batch.place(target, 0, { baseOffset: 0, epoch: 0 })).toThrow('begun ahead')
+})
