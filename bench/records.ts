@@ -19,9 +19,12 @@ export class RecordSource {
   readonly records: readonly BenchRecord[]
   readonly #bytes: Uint8Array
   readonly #recordBytes: number
+  readonly #keys: number
   #counter = 0
 
-  constructor(count: number, valueSize: number = valueBytes) {
+  /** With `keys` above 0, so many different keys come again and again, in the order of a multiplicative hash. */
+  constructor(count: number, valueSize: number = valueBytes, keys: number = 0) {
+    this.#keys = keys
     const recordBytes = keyBytes + valueSize
     this.#recordBytes = recordBytes
     this.#bytes = new Uint8Array(count * recordBytes)
@@ -32,6 +35,7 @@ export class RecordSource {
     }
     this.records = Array.from({ length: count }, (_, i) => {
       const at = i * recordBytes
+      if (keys > 0) this.#bytes.fill(0, at, at + keyBytes)
       return { key: this.#bytes.subarray(at, at + keyBytes), value: this.#bytes.subarray(at + keyBytes, at + recordBytes) }
     })
   }
@@ -41,10 +45,10 @@ export class RecordSource {
     const bytes = this.#bytes
     for (let at = 0; at < bytes.length; at += this.#recordBytes) {
       const number = this.#counter++
+      const key = this.#keys === 0 ? number : (Math.imul(number, 0x9e3779b1) >>> 0) % this.#keys
       for (let i = 0; i < 4; i++) {
-        const byte = (number >>> (8 * i)) & 0xff
-        bytes[at + i] = byte
-        bytes[at + keyBytes + i] = byte
+        bytes[at + i] = (key >>> (8 * i)) & 0xff
+        bytes[at + keyBytes + i] = (number >>> (8 * i)) & 0xff
       }
     }
     return this.records

@@ -55,7 +55,7 @@ export async function runOnce(name: string, size: Size, folder: string): Promise
 
 /** The workloads named, with those that their targets and ratios compare them with, in the order of the table. */
 export function selectWorkloads(all: readonly Workload[], names: readonly string[]): Workload[] {
-  if (names.length === 0) return [...all]
+  if (names.length === 0) return all.filter(workload => workload.onlyByName !== true)
   const wanted = new Set<string>()
   const want = (name: string): void => {
     if (wanted.has(name)) return

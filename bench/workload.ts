@@ -13,7 +13,7 @@ export type Size = 'small' | 'large'
 export type DurabilityWord = 'sync' | 'buffered' | 'none' | '–'
 
 /** Numbers that a `Sample` or a `Summary` has or implies; see `report/metrics.ts`. */
-export type Metric = 'rate' | 'megabytesPerSecond' | 'elapsedMs' | 'p50Us' | 'loopP999Ms'
+export type Metric = 'rate' | 'megabytesPerSecond' | 'elapsedMs' | 'p50Us' | 'p99Us' | 'loopP999Ms' | 'rssBytes'
 
 /** A metric of this workload, divided by the same metric of workload `of` in the same round where that is given. */
 export interface Quantity {
@@ -40,6 +40,8 @@ export interface WorkloadFacts {
   /** How it compares with what the bare disk does in the same round. */
   readonly raw?: Quantity
   readonly targets: readonly Target[]
+  /** Runs only when it is named: it takes minutes, or fills the disk. */
+  readonly onlyByName?: boolean
 }
 
 export interface Workload extends WorkloadFacts {

@@ -49,7 +49,9 @@ const metricWords: { readonly [metric in Metric]: string } = {
   megabytesPerSecond: 'MB/s',
   elapsedMs: 'time',
   p50Us: 'p50',
+  p99Us: 'p99',
   loopP999Ms: 'loop p99.9',
+  rssBytes: 'RSS MB',
 }
 
 function targetWords(target: Target): string {
@@ -65,7 +67,10 @@ function amount({ metric, of }: Target, value: number | undefined): string {
     case 'megabytesPerSecond':
       return fixed(value, 0)
     case 'p50Us':
+    case 'p99Us':
       return micros(value)
+    case 'rssBytes':
+      return fixed(value === undefined ? undefined : value / 1e6, 0)
     case 'elapsedMs':
     case 'loopP999Ms':
       return `${fixed(value, 1)} ms`

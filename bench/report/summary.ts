@@ -53,8 +53,12 @@ export function metricOf(sample: Sample, metric: Metric): number | undefined {
       return sample.elapsedMs
     case 'p50Us':
       return sample.p50Us
+    case 'p99Us':
+      return sample.p99Us
     case 'loopP999Ms':
       return sample.loopP999Ms
+    case 'rssBytes':
+      return sample.rssBytes
   }
 }
 

@@ -9,23 +9,37 @@ import { Window } from './database.ts'
 
 export type BytesTopic = Topic<Uint8Array, Uint8Array>
 
-export async function openTopic(folder: string, partitions: number): Promise<{ readonly db: Database; readonly topic: BytesTopic }> {
+/** The topic of most workloads; compacted when it has so many `keys`. */
+export async function openTopic(
+  folder: string,
+  partitions: number,
+  keys: number = 0,
+): Promise<{ readonly db: Database; readonly topic: BytesTopic }> {
   const db = await open(folder)
-  const topic = db.topic<Uint8Array, Uint8Array>('events', { partitions, keyCodec: 'bytes', value: 'bytes' })
+  const cleanup = keys > 0 ? 'compact' : 'delete'
+  const topic = db.topic<Uint8Array, Uint8Array>('events', { partitions, keyCodec: 'bytes', value: 'bytes', cleanup })
   await topic.ready()
   return { db, topic }
 }
 
-/** Sends in batches, at most `limit` of them under way. */
+export interface FillOptions {
+  readonly valueBytes: number
+  /** Batches under way. */
+  readonly limit: number
+  /** Different keys; 0: all. */
+  readonly keys?: number
+  /** Called when a batch begins; what it returns when that is durable. */
+  readonly onBatch?: () => () => void
+}
+
+/** Sends in batches. */
 export async function fillTopic(
   topic: BytesTopic,
   records: number,
   batch: number,
-  valueBytes: number,
-  limit: number,
-  onBatch?: () => () => void,
+  { valueBytes, limit, keys = 0, onBatch }: FillOptions,
 ): Promise<void> {
-  const source = new RecordSource(batch, valueBytes)
+  const source = new RecordSource(batch, valueBytes, keys)
   const window = new Window(limit)
   for (let i = 0; i * batch < records; i++) {
     await window.room()
@@ -35,7 +49,19 @@ export async function fillTopic(
   await window.all()
 }
 
-function expectSent(topic: BytesTopic, records: number): void {
+/** The same in a process that ends before this one opens the topic. */
+export async function fillElsewhere(
+  folder: string,
+  records: number,
+  batch: number,
+  { valueBytes = 100, keys = 0 }: { readonly valueBytes?: number; readonly keys?: number } = {},
+): Promise<void> {
+  const filler = startScript('workloads/topic-filler', [folder, records, batch, valueBytes, keys].map(String))
+  await firstMessage(filler)
+  await ended(filler)
+}
+
+export function expectSent(topic: BytesTopic, records: number): void {
   const { partitions } = topic.describe()
   expectEqual(
     'records in the topic',
@@ -59,10 +85,11 @@ export async function sendBatches(
 ): Promise<void> {
   const { db, topic } = await openTopic(measurement.folder, partitions)
   await measurement.measure(async () => {
-    await fillTopic(topic, records, batch, valueBytes, window, () => {
+    const onBatch = (): (() => void) => {
       const begun = measurement.begin()
       return () => measurement.end(begun)
-    })
+    }
+    await fillTopic(topic, records, batch, { valueBytes, limit: window, onBatch })
     return { operations: records, payloadBytes: records * (keyBytes + valueBytes) }
   })
   expectSent(topic, records)
@@ -102,8 +129,8 @@ export interface ConsumeParameters {
 
 /** Everything of 8 partitions; key and value of each record are looked at. */
 export async function consumeDecoded(measurement: Measurement, { records, batch }: ConsumeParameters): Promise<void> {
+  await fillElsewhere(measurement.folder, records, batch)
   const { db, topic } = await openTopic(measurement.folder, 8)
-  await fillTopic(topic, records, batch, 100, 16)
   let count = 0
   let bytes = 0
   await measurement.measure(async () => {
@@ -122,8 +149,8 @@ export async function consumeDecoded(measurement: Measurement, { records, batch 
 
 /** As stored batches; records are counted by their headers. */
 export async function consumeRaw(measurement: Measurement, { records, batch }: ConsumeParameters): Promise<void> {
+  await fillElsewhere(measurement.folder, records, batch)
   const { db, topic } = await openTopic(measurement.folder, 8)
-  await fillTopic(topic, records, batch, 100, 16)
   let count = 0
   await measurement.measure(async () => {
     for await (const { bytes, positions } of topic.consume({ until: 'end' }).raw()) {
@@ -170,59 +197,26 @@ export async function endToEnd(measurement: Measurement, { appends, perSecond }:
       }
     } else {
       const start = measurement.begin()
-      const sent: Promise<unknown>[] = []
+      // Promises that were kept would measure the garbage collector of the benchmark.
+      let failure: unknown
+      const failed = (error: unknown): void => {
+        failure = error
+      }
       while (begun.length < appends) {
         const due = Math.min(appends, Math.floor(((performance.now() - start) / 1000) * perSecond))
         while (begun.length < due) {
           begun.push(measurement.begin())
-          sent.push(topic.send(source.next()[0] as BenchRecord))
+          topic.send(source.next()[0] as BenchRecord).catch(failed)
         }
         await new Promise(resolve => setTimeout(resolve, 1))
+        if (failure !== undefined) throw failure
       }
-      await Promise.all(sent)
     }
     await loop
     return { operations: appends, payloadBytes: appends * (keyBytes + 100) }
   })
   expectEqual('records seen', seen, appends)
   await consumer.close()
-  await db.close()
-}
-
-export interface TransactionParameters {
-  readonly [name: string]: number
-  readonly transactions: number
-  readonly callers: number
-}
-
-/** Ten records over two topics and one write to a store, as one commit. */
-export async function transactions(measurement: Measurement, { transactions: count, callers }: TransactionParameters): Promise<void> {
-  const db = await open(measurement.folder)
-  const left = db.topic<Uint8Array, Uint8Array>('left', { partitions: 4, keyCodec: 'bytes', value: 'bytes' })
-  const right = db.topic<Uint8Array, Uint8Array>('right', { partitions: 4, keyCodec: 'bytes', value: 'bytes' })
-  const store = db.store<number, string>('progress')
-  await Promise.all([left.ready(), right.ready(), store.ready()])
-  let done = 0
-  const caller = async (_: unknown, number: number): Promise<void> => {
-    const source = new RecordSource(10, 100)
-    for (let i = 0; i < count / callers; i++) {
-      const begun = measurement.begin()
-      await db.transaction(tx => {
-        const records = source.next()
-        tx.topic(left).sendBatch(records.slice(0, 5))
-        tx.topic(right).sendBatch(records.slice(5))
-        tx.store(store).put(`caller-${number}`, i)
-      })
-      done++
-      measurement.end(begun)
-    }
-  }
-  await measurement.measure(async () => {
-    await Promise.all(Array.from({ length: callers }, caller))
-    return { operations: count, payloadBytes: count * 10 * (keyBytes + 100) }
-  })
-  expectEqual('transactions', done, count)
-  expectSent(left, count * 5)
   await db.close()
 }
 

@@ -93,7 +93,10 @@ describe('the table of workloads', () => {
 
   test('a selection brings along what it is compared with', () => {
     const all = workloads.map(workload => ({ ...workload }))
-    expect(selectWorkloads(all, []).map(workload => workload.name)).toEqual(all.map(workload => workload.name))
+    const usual = all.filter(({ onlyByName }) => onlyByName !== true).map(({ name }) => name)
+    expect(usual.length).toBeLessThan(all.length)
+    expect(selectWorkloads(all, []).map(workload => workload.name)).toEqual(usual)
+    expect(selectWorkloads(all, ['topic-open-10gb']).map(workload => workload.name)).toEqual(['topic-open-10gb'])
     const compared = {
       ...(all[0] as (typeof all)[number]),
       name: 'compared',
