@@ -23,6 +23,12 @@ export function compareKeys(
   return leftBytes - rightBytes
 }
 
+/** Whether keys of the same size are the same. */
+export function sameKey(left: Uint8Array, leftStart: number, right: Uint8Array, rightStart: number, size: number): boolean {
+  for (let i = 0; i < size; i++) if (left[leftStart + i] !== right[rightStart + i]) return false
+  return true
+}
+
 /** The two lanes of the key hash, as signed 32-bit integers; index 0 picks a filter's block, index 1 the bits in it. */
 export type KeyHash = Int32Array
 

@@ -53,8 +53,8 @@ export interface File {
   readonly dsync: boolean
   /** Fills `target` from `position` on; how many bytes it got. */
   read(target: Uint8Array, position: number): Promise<number>
-  /** As `read`, blocking the thread. */
-  readSync(target: Uint8Array, position: number): number
+  /** As `read`, blocking the thread; into `target[start, end)`, by default all of it. */
+  readSync(target: Uint8Array, position: number, start?: number, end?: number): number
   /** Writes all of `source`. */
   write(source: Uint8Array, position: number): Promise<void>
   /** As `write`, blocking the thread. */

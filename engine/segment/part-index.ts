@@ -443,6 +443,11 @@ export class RunIndex implements BlockIndex {
     return this.bytes.subarray(this.keyStart(0), this.keyStart(0) + this.keyBytes(0))
   }
 
+  /** Whether the block's first key is this one. */
+  beginsWith(block: number, key: Uint8Array, start: number, size: number): boolean {
+    return compareKeys(this.bytes, this.keyStart(block), this.keyBytes(block), key, start, size) === 0
+  }
+
   /** First block whose first key is >= the key; `blockCount` when all are smaller. The key may also stand at the end of the block before. */
   findFence(key: Uint8Array, start: number, size: number): number {
     this.#fences ??= makeFences(this)

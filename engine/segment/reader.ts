@@ -7,6 +7,7 @@
  */
 
 import type { Extension } from '../batch/extension.ts'
+import { CODEC_NONE } from '../codec/compression.ts'
 import { placeDamage } from '../codec/damage.ts'
 import { xxh64Equals } from '../codec/xxh64.ts'
 import type { File, Files } from '../env/environment.ts'
@@ -189,6 +190,32 @@ export class SegmentReader {
     const bytes = readRange(this.#file, filePosition, size, target)
     if (options.verify !== false) this.#verify(index, from, end, bytes, filePosition)
     return { bytes: index.isCompressed ? this.#contents(index, from, end, bytes, filePosition, into) : bytes, first: from, end }
+  }
+
+  /** Reads one block, checked and not compressed, into `target` from `at` on, where it has room: what a miss of a cache costs, without an object. */
+  readBlockInto(part: number, block: number, target: Uint8Array, at: number): void {
+    const index = this.index(part)
+    const size = index.byteCount(block)
+    const filePosition = this.directory.position(part) + index.position(block)
+    if (index.codec(block) !== CODEC_NONE) {
+      const bytes = readRange(this.#file, filePosition, size)
+      this.#verify(index, block, block + 1, bytes, filePosition)
+      target.set(
+        placed(this.path, filePosition, () => blockContent(index, block, bytes)),
+        at,
+      )
+      return
+    }
+    let count: number
+    try {
+      count = this.#file.readSync(target, filePosition, at, at + size)
+    } catch (error) {
+      throw error instanceof VarveError ? error : ioError(error, this.path, 'read')
+    }
+    if (count !== size) throw corrupt('file ends early', this.path, filePosition + count, { expected: size, actual: count })
+    if (!xxh64Equals(target, at, at + size, index.bytes, index.checksumAt(block))) {
+      throw corrupt('block checksum differs', this.path, filePosition, { block })
+    }
   }
 
   /** As `readBlocks`, without blocking the thread while the disk is read. */

@@ -1,143 +1,261 @@
 /**
- * Blocks of runs in memory, bounded in bytes, shared by all stores of a database. CLOCK: a hit sets a bit, the hand clears bits until it finds
- * a block that was not used since it last came by. A hit is two array accesses and allocates nothing.
+ * Blocks of runs in memory, bounded in bytes, shared by all stores of a database. They lie one behind the other in *slabs*, which are used again: what a
+ * miss costs is the read, not memory from the system and its return by the garbage collector.
  *
- * Owned by the database's stores; each run has its own `CachedBlocks`. Invariant: `bytes` is the sum of the cached blocks' sizes, and at most
- * `bytesMax` between calls (numbers of keys may exceed it a little until the next block comes).
+ *   slab  := frame*                                     each at a multiple of 64 bytes
+ *   frame := contentBytes:u32 buckets:u32 state:u32 recordsEnd:u32 bucket:u32{buckets} block       see `block-frame.ts`
+ *
+ * 1. A block that was read goes behind the last one of the newest slab. When that is full, and no more memory may be had, the oldest slab becomes the newest.
+ * 2. Of its blocks those stay that were used since they came or were last looked at; they move to its beginning (CLOCK, a slab at a time). At most half
+ *    of it stays, so that a turn is short and always gives room.
+ * 3. A slab of which a view was given out is not used again: what the view shows stays as it is for ever, and the memory goes when the view goes.
+ *
+ * Owned by the database's stores; each run has its own `CachedBlocks`, which knows where its blocks lie. Invariants: the slabs' sizes are at most `bytesMax`
+ * together, once the next block has come; frames of one slab ascend, and one whose run says that its block lies elsewhere is dead.
  */
-import { BlockKeys } from '../segment/block-keys.ts'
-import { runBlockTable } from '../segment/run-blocks.ts'
+import { assert } from '../errors.ts'
+import { takeUse } from './block-frame.ts'
+import type { CachedBlocks } from './cached-blocks.ts'
 
-/** The blocks of one run that are in the cache. */
-export class CachedBlocks {
-  readonly #cache: BlockCache
-  readonly #blocks: (Uint8Array | undefined)[]
-  /** By block: 1 when it was used since the hand came by. */
-  readonly #used: Uint8Array
-  readonly #keys: (BlockKeys | undefined)[]
+/** Frames begin at multiples of it: a place is the number of a slab and that of such a unit in it. */
+const frameUnitBytes = 64
+const slabUnitsBits = 12
+const slabUnits = 1 << slabUnitsBits
+const slabBytesMax = slabUnits * frameUnitBytes
+/** Some blocks of usual size, so that one of them may stay when it turns. */
+const slabBytesMin = 16 * 1024
+/** A cache has about so many slabs while they are smaller than the largest. */
+const slabsAimed = 64
+/** A block may take this part of the cache. */
+const blockShare = 8
 
-  constructor(cache: BlockCache, blockCount: number) {
-    this.#cache = cache
-    this.#blocks = new Array<Uint8Array | undefined>(blockCount).fill(undefined)
-    this.#used = new Uint8Array(blockCount)
-    this.#keys = new Array<BlockKeys | undefined>(blockCount).fill(undefined)
-  }
-
-  /** Numbers of the block's keys, made when it is used a second time; undefined for a block that is not in the cache. */
-  keys(block: number): BlockKeys | undefined {
-    const known = this.#keys[block]
-    if (known !== undefined || this.#used[block] === 0) return known
-    const bytes = this.#blocks[block]
-    if (bytes === undefined) return undefined
-    const keys = new BlockKeys(bytes, runBlockTable(bytes, 0, bytes.length))
-    this.#keys[block] = keys
-    this.#cache.bytes += keys.byteLength
-    return keys
-  }
-
-  /** Counts as a use. */
-  get(block: number): Uint8Array | undefined {
-    const bytes = this.#blocks[block]
-    if (bytes === undefined) {
-      this.#cache.misses++
-      return undefined
-    }
-    this.#cache.hits++
-    this.#used[block] = 1
-    return bytes
-  }
-
-  /** Without counting as a use: a scan must not keep what it passes. */
-  peek(block: number): Uint8Array | undefined {
-    return this.#blocks[block]
-  }
-
-  put(block: number, bytes: Uint8Array): void {
-    if (this.#blocks[block] !== undefined || !this.#cache.admit(this, block, bytes.byteLength)) return
-    this.#blocks[block] = bytes
-    // Not used yet: what is read once goes first.
-    this.#used[block] = 0
-  }
-
-  /**
-   * As `put` of a block that a scan passes: only where there is room, in the place of nothing. It is copied, since it would keep the memory of all
-   * that was read with it.
-   */
-  offer(block: number, bytes: Uint8Array): void {
-    if (this.#blocks[block] === undefined && this.#cache.hasRoom(bytes.byteLength)) this.put(block, bytes.slice())
-  }
-
-  /** The run is gone. */
-  clear(): void {
-    for (let block = 0; block < this.#blocks.length; block++) this.drop(block)
-  }
-
-  /** For the hand: true when the block was not used since, and is dropped. Gone blocks count as dropped. */
-  sweep(block: number): boolean {
-    if (this.#used[block] === 1) {
-      this.#used[block] = 0
-      return false
-    }
-    this.drop(block)
-    return true
-  }
-
-  drop(block: number): void {
-    const bytes = this.#blocks[block]
-    if (bytes === undefined) return
-    this.#blocks[block] = undefined
-    this.#cache.bytes -= bytes.byteLength + (this.#keys[block]?.byteLength ?? 0)
-    this.#keys[block] = undefined
-  }
+/** Memory for frames. */
+export interface Slab {
+  readonly bytes: Uint8Array
+  /** The same memory. */
+  readonly words: Int32Array
+  /** By which places name it; 0: it is in no cache. */
+  readonly number: number
+  /** Where the next frame goes. */
+  end: number
+  /** Frames that are not dead. */
+  live: number
+  /** Views of it were given out. */
+  isShared: boolean
+  /** By frame, in their order. */
+  readonly runs: CachedBlocks[]
+  readonly blocks: number[]
+  readonly offsets: number[]
 }
 
 export class BlockCache {
   /** May be lowered and raised; takes effect with the next block. */
   bytesMax: number
-  /** Of all blocks in the cache. */
+  /** Of all blocks in the cache, with what helps to find keys in them. */
   bytes = 0
   hits = 0
   misses = 0
-  /** The clock's ring: run and block by place; a place whose block is gone is taken again when the hand comes by. */
-  readonly #runs: (CachedBlocks | undefined)[] = []
-  readonly #blocks: number[] = []
+  /** By number; 0 is none. */
+  readonly slabs: (Slab | undefined)[] = [undefined]
   readonly #free: number[] = []
-  #hand = 0
+  /** Oldest first. */
+  readonly #queue: Slab[] = []
+  #newest: Slab | undefined
+  /** Sizes of all slabs. */
+  #slabBytes = 0
+  /** Memory of `BlockKeys`, which lies beside the slabs. */
+  #keysBytes = 0
+  /** Since a slab turned none was given back: what comes takes the place of something. */
+  #isFull = false
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax
   }
 
-  blocksOf(blockCount: number): CachedBlocks {
-    return new CachedBlocks(this, blockCount)
-  }
-
+  /** Whether a frame of this size would take the place of nothing. */
   hasRoom(size: number): boolean {
-    return this.bytes + size <= this.bytesMax
+    const newest = this.#newest
+    if (newest !== undefined && !this.#isFull && newest.end + size <= newest.bytes.length) return true
+    return size <= this.bytesMax / blockShare && this.#taken + Math.max(size, this.#sizeOfNext()) <= this.bytesMax
   }
 
-  /** Makes room for a block and gives it a place in the ring; false when it alone is larger than an eighth of the cache. */
-  admit(run: CachedBlocks, block: number, size: number): boolean {
-    if (size > this.bytesMax / 8) return false
-    while (this.bytes + size > this.bytesMax && this.#sweep());
-    const place = this.#free.pop() ?? this.#runs.length
-    this.#runs[place] = run
-    this.#blocks[place] = block
-    this.bytes += size
-    return true
+  /**
+   * A slab with room for a frame of this size at its `end`; `keep` makes it count. A frame larger than an eighth of the cache gets a slab of its own,
+   * which is not kept.
+   */
+  slabFor(size: number): Slab {
+    const newest = this.#newest
+    if (newest !== undefined && newest.end + size <= newest.bytes.length) return newest
+    if (size > this.bytesMax / blockShare) return looseSlab(size)
+    const slab = this.#nextSlab(alignedUp(Math.max(size, this.#sizeOfNext())))
+    // One that turned may have kept too much for a frame that needs all of it.
+    if (slab.end + size > slab.bytes.length) this.#clear(slab)
+    return slab
   }
 
-  /** Moves the hand until a block is dropped; false when the ring is empty. */
-  #sweep(): boolean {
-    for (let steps = this.#runs.length * 2; steps > 0; steps--) {
-      if (this.#hand >= this.#runs.length) this.#hand = 0
-      const place = this.#hand++
-      const run = this.#runs[place]
-      if (run === undefined || !run.sweep(this.#blocks[place] as number)) continue
-      this.#runs[place] = undefined
-      this.#free.push(place)
-      return true
+  /** Makes the frame of this size at the slab's `end` the block's; its place. */
+  keep(slab: Slab, size: number, run: CachedBlocks, block: number): number {
+    assert(slab.number > 0 && slab.end + size <= slab.bytes.length, 'a frame lies in its slab', slab.end, size)
+    const offset = slab.end
+    slab.runs.push(run)
+    slab.blocks.push(block)
+    slab.offsets.push(offset)
+    slab.end = alignedUp(offset + size)
+    slab.live++
+    this.bytes += alignedUp(size)
+    return placeOf(slab, offset)
+  }
+
+  /** The frame of this size at a place is dead from now on. */
+  drop(place: number, size: number): void {
+    const slab = slabAt(this, place)
+    slab.live--
+    this.bytes -= alignedUp(size)
+    if (slab.live > 0) return
+    this.#queue.splice(this.#queue.indexOf(slab), 1)
+    this.#giveBack(slab)
+    this.#isFull = false
+  }
+
+  /** Memory for `BlockKeys` was taken, or given back. */
+  countKeys(bytes: number): void {
+    this.#keysBytes += bytes
+    this.bytes += bytes
+  }
+
+  get #taken(): number {
+    return this.#slabBytes + this.#keysBytes
+  }
+
+  #sizeOfNext(): number {
+    const { bytesMax } = this
+    const aimed = 2 ** Math.floor(Math.log2(Math.max(1, bytesMax / slabsAimed)))
+    const size = Math.min(slabBytesMax, Math.max(slabBytesMin, aimed))
+    return size <= bytesMax ? size : Math.floor(bytesMax / frameUnitBytes) * frameUnitBytes
+  }
+
+  /** A slab of this size, or the next one that turns, becomes the newest. */
+  #nextSlab(size: number): Slab {
+    while (this.#taken + size > this.bytesMax) {
+      const oldest = this.#queue.shift()
+      if (oldest === undefined) break
+      this.#isFull = true
+      if (oldest.bytes.length === size && this.#taken <= this.bytesMax) return this.#turn(oldest)
+      this.#clear(oldest)
+      this.#giveBack(oldest)
     }
-    return false
+    return this.#begin(this.#take(size))
   }
+
+  #take(size: number): Slab {
+    const number = this.#free.pop() ?? this.slabs.length
+    const slab = makeSlab(size, number)
+    this.slabs[number] = slab
+    this.#slabBytes += size
+    return slab
+  }
+
+  #giveBack(slab: Slab): void {
+    this.slabs[slab.number] = undefined
+    this.#free.push(slab.number)
+    this.#slabBytes -= slab.bytes.length
+    if (slab === this.#newest) this.#newest = undefined
+  }
+
+  #begin(slab: Slab): Slab {
+    this.#queue.push(slab)
+    this.#newest = slab
+    return slab
+  }
+
+  /** The oldest slab, which has left the queue, becomes the newest, with those of its blocks that were used. */
+  #turn(old: Slab): Slab {
+    let slab = old
+    if (old.isShared) {
+      this.#giveBack(old)
+      slab = this.#take(old.bytes.length)
+    }
+    const { runs, blocks, offsets } = old
+    const half = old.bytes.length / 2
+    let kept = 0
+    let end = 0
+    for (let i = 0; i < runs.length; i++) {
+      const run = runs[i] as CachedBlocks
+      const block = blocks[i] as number
+      const offset = offsets[i] as number
+      if (run.placeOf(block) !== placeOf(old, offset)) continue
+      const size = run.frameBytes(block)
+      if (end + size > half || !takeUse(old, offset)) {
+        run.forgetPlace(block)
+        this.bytes -= alignedUp(size)
+        continue
+      }
+      if (slab === old) slab.bytes.copyWithin(end, offset, offset + size)
+      else slab.bytes.set(old.bytes.subarray(offset, offset + size), end)
+      run.move(block, placeOf(slab, end))
+      slab.runs[kept] = run
+      slab.blocks[kept] = block
+      slab.offsets[kept++] = end
+      end += alignedUp(size)
+    }
+    slab.runs.length = kept
+    slab.blocks.length = kept
+    slab.offsets.length = kept
+    slab.live = kept
+    slab.end = end
+    return this.#begin(slab)
+  }
+
+  /** Drops all blocks of a slab. */
+  #clear(slab: Slab): void {
+    for (let i = 0; i < slab.runs.length; i++) {
+      const run = slab.runs[i] as CachedBlocks
+      const block = slab.blocks[i] as number
+      if (run.placeOf(block) !== placeOf(slab, slab.offsets[i] as number)) continue
+      this.bytes -= alignedUp(run.frameBytes(block))
+      run.forgetPlace(block)
+    }
+    slab.runs.length = 0
+    slab.blocks.length = 0
+    slab.offsets.length = 0
+    slab.live = 0
+    slab.end = 0
+  }
+}
+
+function makeSlab(size: number, number: number): Slab {
+  const memory = new ArrayBuffer(size)
+  return {
+    bytes: new Uint8Array(memory),
+    words: new Int32Array(memory),
+    number,
+    end: 0,
+    live: 0,
+    isShared: false,
+    runs: [],
+    blocks: [],
+    offsets: [],
+  }
+}
+
+/** For one block that no cache keeps. */
+export function looseSlab(size: number): Slab {
+  return makeSlab(alignedUp(size), 0)
+}
+
+/** Where the frame lies; never 0. */
+function placeOf(slab: Slab, offset: number): number {
+  return slab.number * slabUnits + offset / frameUnitBytes
+}
+
+export function slabAt(cache: BlockCache, place: number): Slab {
+  return cache.slabs[place >>> slabUnitsBits] as Slab
+}
+
+export function offsetAt(place: number): number {
+  return (place & (slabUnits - 1)) * frameUnitBytes
+}
+
+function alignedUp(size: number): number {
+  return Math.ceil(size / frameUnitBytes) * frameUnitBytes
 }

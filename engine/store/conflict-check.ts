@@ -70,7 +70,7 @@ function keyInMemtable(memtable: Memtable, key: Uint8Array, hash: Int32Array, se
 }
 
 function keyInRun(run: SortedRun, key: Uint8Array, hash: Int32Array, sequenceMax: number): boolean {
-  if (run.find(key, 0, key.length, hash, latest) && run.record.sequence > sequenceMax) return true
+  if (run.find(key, 0, key.length, hash, latest, found) && found.sequence > sequenceMax) return true
   return run.hasRangeDeletes && run.coveringRangeDelete(key, 0, key.length, latest) > sequenceMax
 }
 

@@ -33,7 +33,7 @@ export class KeyFinder {
     }
     for (const run of this.#table.runs) {
       if (run.hasRangeDeletes) covering = Math.max(covering, run.coveringRangeDelete(key, start, size, sequenceMax))
-      if (run.find(key, start, size, hash, sequenceMax)) return isPut(run.record) && run.record.sequence > covering ? run.record : undefined
+      if (run.find(key, start, size, hash, sequenceMax, record)) return isPut(record) && record.sequence > covering ? record : undefined
     }
     return undefined
   }
@@ -52,7 +52,7 @@ export class KeyFinder {
     }
     for (const run of this.#table.runs) {
       if (run.hasRangeDeletes) newest = Math.max(newest, run.coveringRangeDelete(key, start, size, Number.MAX_SAFE_INTEGER))
-      if (run.find(key, start, size, hash, Number.MAX_SAFE_INTEGER)) return Math.max(newest, run.record.sequence)
+      if (run.find(key, start, size, hash, Number.MAX_SAFE_INTEGER, record)) return Math.max(newest, record.sequence)
     }
     return newest
   }

@@ -15,7 +15,7 @@
  * entry number, position and sequence.
  */
 import { STORE_RANGE_DELETE } from '../batch/store-format.ts'
-import { createKeyHash, hashKey, type KeyHash } from '../batch/store-keys.ts'
+import { createKeyHash, hashKey, type KeyHash, sameKey } from '../batch/store-keys.ts'
 import { StoreRecordCursor } from '../batch/store-record.ts'
 import { assert } from '../errors.ts'
 import { type MemtableEntries, MemtableOrder, stepRecords } from './memtable-chunks.ts'
@@ -153,7 +153,7 @@ export class Memtable implements MemtableEntries {
       let reference = this.#withinMoment(newest)
       if (reference === 0) continue
       record.readAt(bytes, this.#positionOf(reference), limit)
-      if (record.keyBytes !== size || !sameBytes(bytes, record.keyStart, key, start, size)) continue
+      if (record.keyBytes !== size || !sameKey(bytes, record.keyStart, key, start, size)) continue
       const largest = sequenceMax < this.#lastSequence ? sequenceMax : this.#lastSequence
       while (record.sequence > largest) {
         reference = this.#before(reference)
@@ -225,7 +225,7 @@ export class Memtable implements MemtableEntries {
       }
       if (slots[slot * 2 + 1] !== lane) continue
       probe.readAt(bytes, this.#positionOf(newest), this.#limit)
-      if (probe.keyBytes !== record.keyBytes || !sameBytes(bytes, probe.keyStart, bytes, record.keyStart, record.keyBytes)) continue
+      if (probe.keyBytes !== record.keyBytes || !sameKey(bytes, probe.keyStart, bytes, record.keyStart, record.keyBytes)) continue
       this.#entries[entry * 2 + 1] = newest
       Atomics.store(slots, slot * 2, -1 - entry)
       return
@@ -255,11 +255,4 @@ export class Memtable implements MemtableEntries {
 
 function sharedNumbers(count: number): Int32Array {
   return new Int32Array(new SharedArrayBuffer(count * 4))
-}
-
-function sameBytes(left: Uint8Array, leftStart: number, right: Uint8Array, rightStart: number, size: number): boolean {
-  for (let i = 0; i < size; i++) {
-    if (left[leftStart + i] !== right[rightStart + i]) return false
-  }
-  return true
 }

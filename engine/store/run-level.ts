@@ -22,15 +22,12 @@ export class RunLevel implements SortedRun {
   readonly hasRangeDeletes: boolean
   readonly rangeDeletes: Uint8Array
   readonly indexBytes: number
-  /** What `find` looked into last. */
-  #found: Run
 
   /** At least one piece, in key order, with disjoint ranges. */
   constructor(pieces: readonly Run[]) {
     const [first] = pieces
     assert(first !== undefined, 'a level has pieces')
     this.pieces = pieces
-    this.#found = first
     this.smallestSequence = pieces.reduce((sequence, piece) => Math.min(sequence, piece.smallestSequence), first.smallestSequence)
     this.largestSequence = pieces.reduce((sequence, piece) => Math.max(sequence, piece.largestSequence), first.largestSequence)
     this.hasRangeDeletes = pieces.some(piece => piece.hasRangeDeletes)
@@ -38,15 +35,9 @@ export class RunLevel implements SortedRun {
     this.indexBytes = pieces.reduce((sum, piece) => sum + piece.indexBytes, 0)
   }
 
-  get record(): StoreRecordCursor {
-    return this.#found.record
-  }
-
-  find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number): boolean {
+  find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number, record: StoreRecordCursor): boolean {
     const piece = this.pieces[this.pieceNumber(key, start, size)]
-    if (piece === undefined) return false
-    this.#found = piece
-    return piece.find(key, start, size, hash, sequenceMax)
+    return piece?.find(key, start, size, hash, sequenceMax, record) === true
   }
 
   async warm(key: Uint8Array, start: number, size: number, hash: KeyHash): Promise<void> {

@@ -145,10 +145,11 @@ export class RunRows implements RowSource {
     const moment = this.#moment!
     this.#stand(key, 0, key.length, wanted)
     hashKey(key, 0, key.length, hash)
-    if (!this.#run.find(key, 0, key.length, hash, moment.sequenceMax)) return
-    const { record } = this.#run
+    if (!this.#run.find(key, 0, key.length, hash, moment.sequenceMax, probe)) return
+    // The cache may use the memory again.
+    const record = probe.buffer.slice(probe.start, probe.end)
     this.#last.size = -1
-    rows.fill(record.buffer, record.start, record.end, 1, moment, this.#sequences, this.#last)
+    rows.fill(record, 0, record.length, 1, moment, this.#sequences, this.#last)
     rows.text = undefined
   }
 

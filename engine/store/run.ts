@@ -10,8 +10,10 @@ import { StoreRecordCursor } from '../batch/store-record.ts'
 import type { PartRef } from '../log/parts.ts'
 import type { RunIndex } from '../segment/part-index.ts'
 import { type RunBlockSource, RunBlocks } from '../segment/run-blocks.ts'
-import { RunCursor, RunReader } from '../segment/run-reader.ts'
-import type { BlockCache, CachedBlocks } from './block-cache.ts'
+import { RunCursor } from '../segment/run-reader.ts'
+import type { BlockCache } from './block-cache.ts'
+import { FRAME_BEHIND, FRAME_FOUND } from './block-frame.ts'
+import { CachedBlocks } from './cached-blocks.ts'
 import { RangeDeletes } from './range-deletes.ts'
 
 /** What a store's reads go through: one run, or all pieces of the bottom level. */
@@ -22,14 +24,15 @@ export interface SortedRun {
   readonly hasRangeDeletes: boolean
   /** Range delete records, back to back. */
   readonly rangeDeletes: Uint8Array
-  /** What `find` found; holds until the next call. */
-  readonly record: StoreRecordCursor
   /** Memory of index sections and filters, bytes. */
   readonly indexBytes: number
   /** In key order. */
   readonly pieces: readonly Run[]
-  /** Newest put, delete or pointer of the key with a sequence <= `sequenceMax`: true, and `record` stands on it. */
-  find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number): boolean
+  /**
+   * Newest put, delete or pointer of the key with a sequence <= `sequenceMax`: true, and `record` stands on it, where its bytes hold until the next
+   * lookup in any run.
+   */
+  find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number, record: StoreRecordCursor): boolean
   /** Makes sure that the block that may hold the key is in the cache, without blocking the thread. */
   warm(key: Uint8Array, start: number, size: number, hash: KeyHash): Promise<void>
   /** Number of the last piece that begins at the key or before it; -1 when all begin behind it. */
@@ -57,13 +60,13 @@ export class Run implements SortedRun {
   readonly smallestSequence: number
   readonly largestSequence: number
   readonly hasRangeDeletes: boolean
-  /** Lookups of one key, and those that found a record. */
+  /** Lookups of one key, those that the filter answered, and those that found a record. */
   lookups = 0
+  filtered = 0
   found = 0
   readonly pieces: readonly Run[]
   readonly #blocks: CachedBlocks
   readonly #source: RunBlockSource
-  readonly #reader: RunReader
   #deletes: RangeDeletes | undefined
 
   constructor(part: PartRef, cache: BlockCache) {
@@ -74,31 +77,15 @@ export class Run implements SortedRun {
     this.largestSequence = reader.directory.maxSequence(part.part)
     this.hasRangeDeletes = this.index.rangeDeletes.length > 0
     this.pieces = [this]
-    const blocks = cache.blocksOf(this.index.blockCount)
+    const blocks = new CachedBlocks(cache, reader, part.part)
     this.#blocks = blocks
     this.#source = {
-      block: block => {
-        const cached = blocks.get(block)
-        if (cached !== undefined) return cached
-        const { bytes } = reader.readBlocks(part.part, block, 0)
-        blocks.put(block, bytes)
-        return bytes
-      },
+      block: block => blocks.block(block),
       peek: block => blocks.peek(block),
-      keep: (block, bytes) => blocks.put(block, bytes),
+      keep: (block, bytes) => blocks.keep(block, bytes),
       offer: (block, bytes) => blocks.offer(block, bytes),
       keys: block => blocks.keys(block),
     }
-    this.#reader = new RunReader(reader, part.part, this.#source)
-  }
-
-  get record(): StoreRecordCursor {
-    return this.#reader.record
-  }
-
-  /** Lookups that the filter answered. */
-  get filtered(): number {
-    return this.#reader.filtered
   }
 
   get rangeDeletes(): Uint8Array {
@@ -117,20 +104,33 @@ export class Run implements SortedRun {
     return this
   }
 
-  find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number): boolean {
+  find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number, record: StoreRecordCursor): boolean {
     this.lookups++
-    if (!this.#reader.get(key, start, size, hash, sequenceMax)) return false
-    this.found++
-    return true
+    const { index } = this
+    const { filter } = index
+    if (filter === undefined) return false
+    if (!filter.mayContain(hash)) {
+      this.filtered++
+      return false
+    }
+    const blocks = this.#blocks
+    for (let block = Math.max(0, index.findFence(key, start, size) - 1); ; block++) {
+      const found = blocks.find(block, key, start, size, hash, sequenceMax, record)
+      if (found === FRAME_FOUND) {
+        this.found++
+        return true
+      }
+      if (found !== FRAME_BEHIND || block + 1 === index.blockCount || !index.beginsWith(block + 1, key, start, size)) return false
+    }
   }
 
   async warm(key: Uint8Array, start: number, size: number, hash: KeyHash): Promise<void> {
     const { index, part } = this
     if (index.filter?.mayContain(hash) !== true) return
     const block = Math.max(0, index.findFence(key, start, size) - 1)
-    if (block >= index.blockCount || this.#blocks.peek(block) !== undefined) return
+    if (block >= index.blockCount || this.#blocks.has(block)) return
     const { bytes } = await part.reader.readBlocksAsync(part.part, block, 0)
-    this.#blocks.put(block, bytes)
+    this.#blocks.keep(block, bytes)
   }
 
   coveringRangeDelete(key: Uint8Array, start: number, size: number, sequenceMax: number): number {

@@ -41,6 +41,9 @@ export interface StoreHost {
   pin(segmentIds: readonly number[]): () => void
 }
 
+/** Commits before `sequence`, and what has not expired by `time`. */
+export type SnapshotMoment = Pick<Snapshot, 'sequence' | 'time'>
+
 export interface KeyBounds {
   /** Inclusive. */
   readonly start: Uint8Array | undefined
@@ -107,14 +110,18 @@ export class StoreCore {
     return this.encoder.bytes.slice(0, size)
   }
 
-  /** The entry of the key that was encoded last, as a moment sees it. The cursor holds until the next read. */
-  find(size: number, sequenceMax: number, now: number): StoreRecordCursor | undefined {
-    const record = this.table.find(this.encoder.bytes, 0, size, sequenceMax)
-    return record === undefined || (record.expiry > 0 && record.expiry <= now) ? undefined : record
+  /**
+   * The entry of the key that was encoded last, as a snapshot or now sees it. The cursor holds until the next read. The clock is asked only for entries
+   * that expire: asking it costs as much as hashing the key.
+   */
+  find(size: number, snapshot: SnapshotMoment | undefined): StoreRecordCursor | undefined {
+    const record = this.table.find(this.encoder.bytes, 0, size, this.sequenceMax(snapshot))
+    if (record === undefined || record.expiry === 0) return record
+    return record.expiry <= (snapshot?.time ?? this.host.now()) ? undefined : record
   }
 
   /** Largest sequence that a read may see now, or at the snapshot. */
-  sequenceMax(snapshot: Snapshot | undefined): number {
+  sequenceMax(snapshot: SnapshotMoment | undefined): number {
     return (snapshot?.sequence ?? this.host.visibleSequence) - 1
   }
 

@@ -90,9 +90,8 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     const core = this.#core
     core.assertUsable()
     if (options !== undefined) checkReadStoreOptions(options)
-    const snapshot = options?.snapshot
     const size = core.encodeKey(key)
-    const record = core.find(size, core.sequenceMax(snapshot), snapshot?.time ?? core.host.now())
+    const record = core.find(size, options?.snapshot)
     return record === undefined ? undefined : (core.decode(record) as V)
   }
 
@@ -113,9 +112,8 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
     const core = this.#core
     core.assertUsable()
     if (options !== undefined) checkReadStoreOptions(options)
-    const snapshot = options?.snapshot
     const size = core.encodeKey(key)
-    return core.find(size, core.sequenceMax(snapshot), snapshot?.time ?? core.host.now()) !== undefined
+    return core.find(size, options?.snapshot) !== undefined
   }
 
   /** As `has`, without blocking the thread while the disk is read. */
@@ -361,7 +359,7 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
       if (options !== undefined) checkPutOptions(options)
       const wanted = expected === undefined ? undefined : core.comparable(expected)
       const size = core.encodeKey(key)
-      const record = core.find(size, core.sequenceMax(undefined), core.host.now())
+      const record = core.find(size, undefined)
       isSame =
         record === undefined || wanted === undefined
           ? record === wanted

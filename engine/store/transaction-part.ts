@@ -98,8 +98,7 @@ export class TransactionPart {
   #findStored(text: string, size: number): ReturnType<StoreCore['find']> {
     if (coveringRange(this.overlay.ranges, text) !== undefined) return undefined
     this.reads.addKey(text)
-    const { moment } = this
-    return this.core.find(size, moment.sequence - 1, moment.time)
+    return this.core.find(size, this.moment)
   }
 
   /** Whether an own entry shows: a put that has not expired. */

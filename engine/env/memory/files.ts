@@ -91,8 +91,8 @@ class MemoryFile implements File {
     return this.#later(() => this.readSync(target, position))
   }
 
-  readSync(target: Uint8Array, position: number): number {
-    return this.#open().read(target, position)
+  readSync(target: Uint8Array, position: number, start: number = 0, end: number = target.length): number {
+    return this.#open().read(target.subarray(start, end), position)
   }
 
   write(source: Uint8Array, position: number): Promise<void> {

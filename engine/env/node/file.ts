@@ -47,11 +47,12 @@ export class NodeFile implements File {
     })
   }
 
-  readSync(target: Uint8Array, position: number): number {
+  readSync(target: Uint8Array, position: number, start: number = 0, end: number = target.length): number {
     const fd = this.#checkedFd()
+    const size = end - start
     let done = 0
-    while (done < target.length) {
-      const count = fs.readSync(fd, target, done, Math.min(target.length - done, transferBytesMax), position + done)
+    while (done < size) {
+      const count = fs.readSync(fd, target, start + done, Math.min(size - done, transferBytesMax), position + done)
       if (count === 0) break
       done += count
     }

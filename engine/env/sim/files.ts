@@ -177,8 +177,9 @@ class SimFile implements File {
     return this.#later(this.#reading(target, position), () => this.#state.read(target, position))
   }
 
-  readSync(target: Uint8Array, position: number): number {
-    return this.#now(this.#reading(target, position), () => this.#state.read(target, position))
+  readSync(target: Uint8Array, position: number, start: number = 0, end: number = target.length): number {
+    const part = target.subarray(start, end)
+    return this.#now(this.#reading(part, position), () => this.#state.read(part, position))
   }
 
   write(source: Uint8Array, position: number): Promise<void> {

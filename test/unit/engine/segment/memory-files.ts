@@ -72,13 +72,12 @@ class MemoryFile implements File {
     this.path = path
   }
 
-  readSync(target: Uint8Array, position: number): number {
+  readSync(target: Uint8Array, position: number, start: number = 0, end: number = target.length): number {
     const bytes = this.#bytes()
     this.#files.reads++
-    const end = Math.min(bytes.length, position + target.length)
-    if (position >= end) return 0
-    target.set(bytes.subarray(position, end))
-    return end - position
+    const size = Math.max(0, Math.min(bytes.length - position, end - start))
+    target.set(bytes.subarray(position, position + size), start)
+    return size
   }
 
   async read(target: Uint8Array, position: number): Promise<number> {

@@ -164,10 +164,17 @@ describe('an iterator', () => {
       const readers = new Set<SegmentReader>(coreOf(store).table.runs.flatMap(({ pieces }) => pieces.map(({ part }) => part.reader)))
       let reads = 0
       for (const reader of readers) {
-        const { readBlocks } = reader
-        vi.spyOn(reader, 'readBlocks').mockImplementation((...given) => {
+        const { readBlocks, readBlockInto } = reader
+        const count = (): void => {
           if (reads++ % 4 === 3) throw new Error('no such luck')
+        }
+        vi.spyOn(reader, 'readBlocks').mockImplementation((...given) => {
+          count()
           return readBlocks.apply(reader, given)
+        })
+        vi.spyOn(reader, 'readBlockInto').mockImplementation((...given) => {
+          count()
+          readBlockInto.apply(reader, given)
         })
       }
       const iterator = store.keys({ reverse })

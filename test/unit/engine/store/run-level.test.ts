@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { STORE_DELETE, STORE_PUT, STORE_RANGE_DELETE } from '../../../../engine/batch/store-format.ts'
 import { createKeyHash, hashKey } from '../../../../engine/batch/store-keys.ts'
+import { StoreRecordCursor } from '../../../../engine/batch/store-record.ts'
 import { loadChecksums } from '../../../../engine/codec/xxh64.ts'
 import { partRef } from '../../../../engine/log/parts.ts'
 import { LEVEL_BOTTOM, PART_RUN } from '../../../../engine/segment/format.ts'
@@ -90,9 +91,11 @@ describe('against one run with all records', () => {
       const size = n < 0 ? 1 : key.length
       hashKey(key, 0, size, hash)
       const sequenceMax = random.below(2) === 0 ? Number.MAX_SAFE_INTEGER : 1000 + random.below(keys * 4)
-      const found = whole.find(key, 0, size, hash, sequenceMax)
-      expect(level.find(key, 0, size, hash, sequenceMax)).toBe(found)
-      if (found) expect(plain(level.record)).toEqual(plain(whole.record))
+      const record = new StoreRecordCursor()
+      const other = new StoreRecordCursor()
+      const found = whole.find(key, 0, size, hash, sequenceMax, record)
+      expect(level.find(key, 0, size, hash, sequenceMax, other)).toBe(found)
+      if (found) expect(plain(other)).toEqual(plain(record))
       expect(level.coveringRangeDelete(key, 0, size, sequenceMax)).toBe(whole.coveringRangeDelete(key, 0, size, sequenceMax))
     }
   }
