@@ -9,7 +9,8 @@
  */
 import { entriesOfValue, keyText, primaryKeyOf } from './index-entries.ts'
 import type { Index } from './indexes.ts'
-import { coveringRange, Overlay, type OverlayEntry, type OverlayRange } from './overlay.ts'
+import { coveringRange, KeyRanges, type OverlayRange } from './key-ranges.ts'
+import { Overlay, type OverlayEntry } from './overlay.ts'
 
 export class IndexOverlay {
   readonly index: Index
@@ -25,6 +26,8 @@ export class IndexOverlay {
   readonly #made = new Map<string, readonly OverlayEntry[]>()
   /** Written since the last look. */
   readonly #dirty = new Set<string>()
+  /** Deleted since the last look. */
+  readonly #deleted = new KeyRanges()
 
   /** `store`: the own writes to the store, some of them made already. `decode`: the value of a put. */
   constructor(index: Index, store: Overlay, decode: (entry: OverlayEntry) => unknown) {
@@ -41,11 +44,15 @@ export class IndexOverlay {
 
   /** Keys from `start` (inclusive) to `end` (exclusive, undefined: to the end) were deleted. */
   deletedRange(start: string, end: string | undefined): void {
-    for (const text of this.#made.keys()) if (text >= start && (end === undefined || text < end)) this.#dirty.add(text)
+    if (this.#made.size > 0 && (end === undefined || start < end)) this.#deleted.add(start, end)
   }
 
   /** Takes in what was written. TOO_LARGE when a value and its key are too large for an entry: nothing of that key was taken in. */
   update(): void {
+    if (!this.#deleted.isEmpty) {
+      for (const text of this.#made.keys()) if (this.#deleted.covering(text) !== undefined) this.#dirty.add(text)
+      this.#deleted.clear()
+    }
     if (this.#dirty.size === 0) return
     this.version++
     for (const text of this.#dirty) {

@@ -12,7 +12,7 @@ import { IndexOverlay } from './index-overlay.ts'
 import { assertIndexReadable, assertIndexUsable, indexTuple } from './index-ranges.ts'
 import type { Index } from './indexes.ts'
 import type { StoreKey } from './key-codec.ts'
-import { coveringRange, Overlay, type OverlayEntry, textOfBytes } from './overlay.ts'
+import { Overlay, type OverlayEntry, textOfBytes } from './overlay.ts'
 import { ReadSet } from './read-set.ts'
 import type { Snapshot } from './snapshots.ts'
 import { type StoreCore, successor } from './store-core.ts'
@@ -96,7 +96,7 @@ export class TransactionPart {
 
   /** Of the store at the transaction's moment; remembered as read. What the transaction has deleted itself is not asked of the store. */
   #findStored(text: string, size: number): ReturnType<StoreCore['find']> {
-    if (coveringRange(this.overlay.ranges, text) !== undefined) return undefined
+    if (this.overlay.coveringRange(text) !== undefined) return undefined
     this.reads.addKey(text)
     return this.core.find(size, this.moment)
   }

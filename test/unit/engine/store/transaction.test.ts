@@ -64,6 +64,34 @@ describe('writing', () => {
       await db.transaction(tx => tx.store(store).delRange({}))
     }))
 
+  test('five thousand range deletes among ten thousand puts, with reads and an index in between', () =>
+    withStores(async ({ db }) => {
+      const store = db.store<{ n: number }, number>('many', { indexes: { n: 'n' } })
+      await store.ready()
+      const expected = new Map<number, number>()
+      await db.transaction(tx => {
+        const inside = tx.store(store)
+        for (let i = 0; i < 10_000; i++) {
+          inside.put(i, { n: i % 10 })
+          expected.set(i, i % 10)
+        }
+        expect(inside.index('n').count({ gte: 3, lte: 3 })).toBe(1000)
+        for (let i = 0; i < 5_000; i++) {
+          const from = (i * 7919) % 10_000
+          inside.delRange({ gte: from, lt: from + (i % 3) })
+          for (let key = from; key < from + (i % 3); key++) expected.delete(key)
+          if (i % 5 !== 0) continue
+          inside.put(from, { n: 11 })
+          expected.set(from, 11)
+          if (inside.get(from)?.n !== 11 || inside.has(from + 1) !== expected.has(from + 1)) throw new Error(`key ${from} is wrong`)
+        }
+        expect(inside.index('n').count({ gte: 11, lte: 11 })).toBe([...expected.values()].filter(n => n === 11).length)
+        expect([...inside.keys()]).toEqual([...expected.keys()].sort((a, b) => a - b))
+      })
+      expect([...store.entries()].map(([key, { n }]) => [key, n])).toEqual([...expected].sort(([a], [b]) => a - b))
+      expect(store.index('n').count()).toBe(expected.size)
+    }))
+
   test('keys, values and bounds are taken at the call', () =>
     withStores(async ({ db }) => {
       const objects = db.store<{ n: number }, (string | number)[]>('objects')
