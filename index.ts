@@ -12,6 +12,7 @@ import {
   type ProducerOptions,
   type ResetTo,
   type RetentionResult,
+  type Table,
   type Topic,
   type TopicOptions,
   Topics,
@@ -280,6 +281,12 @@ export class Database extends EngineDatabase {
     const id = this.get(`store/${name}`)?.id
     await super.dropStore(name)
     await this.#topics.storesChanged([name], id)
+  }
+
+  /** The table of a topic that is there: `topic.table()` by the topic's name. NOT_FOUND, CODEC_MISSING. */
+  table<V = unknown, K = string>(name: string): Table<V, K> {
+    this.assertOpen()
+    return this.#topics.tableOf<V, K>(name)
   }
 
   /** Names of all topics, sorted. */

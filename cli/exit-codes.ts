@@ -41,6 +41,9 @@ const byCode: { readonly [code in ErrorCode]?: number } = {
   POISONED: exitCodes.io,
   TOO_LARGE: exitCodes.badInput,
   UNIQUE: exitCodes.badInput,
+  CONFLICT: exitCodes.badInput,
+  INVALID_RECORD: exitCodes.badInput,
+  OFFSET_OUT_OF_RANGE: exitCodes.badInput,
   CORRUPT: exitCodes.damaged,
   NEWER_FORMAT: exitCodes.damaged,
 }

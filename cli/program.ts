@@ -62,9 +62,10 @@ export function createProgram(done: (exitCode: number) => void): Command {
   verb(program, 'compact', 'merge segments and drop what no longer counts, to give space back')
     .argument('<path>', 'folder of the database, which must not be open')
     .option('--logs <names...>', 'only these logs; default: stores, and topics with cleanup `compact`')
+    .option('--topics <names...>', 'only these topics, as their options say: `topic.compact()`')
     .addHelpText('after', '\nExample:\n  varve compact ./data --logs prices users')
-    .action(async (path: string, options: { json?: boolean; logs?: string[] }) =>
-      done(await runCompact(path, { json: options.json === true, logs: options.logs })),
+    .action(async (path: string, options: { json?: boolean; logs?: string[]; topics?: string[] }) =>
+      done(await runCompact(path, { json: options.json === true, logs: options.logs, topics: options.topics })),
     )
   addStoreVerbs(program, done)
   addTopicVerbs(program, done)

@@ -26,6 +26,7 @@ export function addTopicVerbs(program: Command, done: (exitCode: number) => void
     .addOption(new Option('--cleanup <policy>', 'of a new topic; default delete').choices(['delete', 'compact', 'compact,delete']))
     .option('--retention-ms <ms>', 'records older than this may be deleted', toCount)
     .option('--retention-bytes <bytes>', 'of a partition with more the oldest records may be deleted', toCount)
+    .addOption(new Option('--key-index <state>', 'keep an index of keys, or no more').choices(['on', 'off']))
     .addHelpText('after', '\nExample:\n  varve topics ./data orders --create --partitions 4 --key customer')
     .action(async (path: string, topic: string | undefined, options: Given<TopicsOptions>) =>
       done(await runTopics(path, topic, { ...options, json: options.json === true })),
@@ -36,7 +37,10 @@ export function addTopicVerbs(program: Command, done: (exitCode: number) => void
     .addOption(valuesAs())
     .option('--key <key>', 'key of all records; default: what the topic finds in the value')
     .option('--partition <number>', 'send to this partition', toCount)
-    .option('--records', 'lines are objects with value, key, headers, timestamp, partition')
+    .option('--records', 'lines are objects with value, key, headers, timestamp, partition and the like')
+    .option('--ttl-ms <ms>', 'readers leave the records out when this time is over', toCount)
+    .option('--delay-ms <ms>', 'queues deliver the records no earlier than this', toCount)
+    .option('--expected-version <offset>', 'only if this is the version of the key, -1: it has no records; one value', toInteger)
     .addHelpText('after', `\nExample:\n  varve produce ./data orders '{"customer":"ada","total":12}'`)
     .action(async (path: string, topic: string, value: string | undefined, options: Given<ProduceOptions>) =>
       done(await runProduce(path, topic, value, { ...options, json: options.json === true })),
@@ -45,9 +49,11 @@ export function addTopicVerbs(program: Command, done: (exitCode: number) => void
   topicVerb(program, 'consume', 'print the records of a topic, to where it ends now')
     .addOption(valuesAs())
     .option('--group <group>', 'begin where this group stands, and move it')
+    .option('--key <key>', 'only the records of this key, of a topic with an index of keys')
     .option('--partition <number>', 'only this partition', toCount)
     .option('--from-offset <offset>', 'begin here in each partition', toCount)
     .option('--from-time <time>', 'begin at the first record at or after: a date, or ms since 1970')
+    .option('--expired', 'also records whose time to live is over')
     .option('--limit <count>', 'print at most so many', toCount)
     .addHelpText(
       'after',
@@ -66,6 +72,7 @@ export function addTopicVerbs(program: Command, done: (exitCode: number) => void
     .option('--until-offset <offset>', 'end before this offset in each partition', toCount)
     .option('--until-time <time>', 'end at the first record at or after')
     .option('--key <key>', 'only records of this key')
+    .option('--expired', 'also records whose time to live is over')
     .option('--pace <factor>', '1: as far apart as they once were; 10: ten times faster; default: as fast as it goes', toFactor)
     .option('--resume <name>', 'keep progress under this name; the same command goes on')
     .option('--dry-run', 'only say how many there are')

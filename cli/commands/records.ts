@@ -17,20 +17,24 @@ export interface ProduceOptions {
   readonly key?: string
   readonly partition?: number
   readonly records?: boolean
+  readonly ttlMs?: number
+  readonly delayMs?: number
+  readonly expectedVersion?: number
 }
 
 /** `valueText` undefined: a value a line of stdin, or with `records` an object with key, value, headers, timestamp, partition. */
 export function runProduce(path: string, name: string, valueText: string | undefined, options: ProduceOptions): Promise<number> {
-  const { json, valuesAs, key, partition, records = false } = options
+  const { json, valuesAs, key, partition, records = false, ttlMs, delayMs, expectedVersion } = options
+  if (expectedVersion !== undefined && valueText === undefined) throw new RangeError('--expected-version is of one value')
   return withDatabase(path, { create: false }, async db => {
     const topic = findTopic(db, name)
-    const place = { ...(key === undefined ? {} : { key: topicKey(topic, key) }), ...(partition === undefined ? {} : { partition }) }
+    const place = { ...(key === undefined ? {} : { key: topicKey(topic, key) }), partition, ttlMs, delayMs }
     const outgoing = (text: string): Outgoing =>
       records ? { ...place, ...recordOf(text) } : { ...place, value: topicValue(topic, text, valuesAs) }
     let sent = 0
     const send = async (batch: readonly Outgoing[]): Promise<void> => {
       if (batch.length === 0) return
-      sent += (await topic.sendBatch(batch)).length
+      sent += (await topic.sendBatch(batch, expectedVersion === undefined ? undefined : { expectedVersion })).length
     }
     if (valueText !== undefined) await send([outgoing(valueText)])
     else {
@@ -71,17 +75,29 @@ export interface ConsumeArguments {
   readonly json: boolean
   readonly valuesAs: ValueNotation
   readonly group?: string
+  readonly key?: string
   readonly partition?: number
   readonly fromOffset?: number
   readonly fromTime?: string
+  readonly expired?: boolean
   readonly limit?: number
 }
 
 /** What is there, partition by partition; with a group from where it stands, and that is moved. */
 export function runConsume(path: string, name: string, options: ConsumeArguments): Promise<number> {
-  const { json, valuesAs, group, partition, limit = Number.POSITIVE_INFINITY } = options
+  const { json, valuesAs, group, key, partition, limit = Number.POSITIVE_INFINITY } = options
+  const expired = options.expired === true ? 'include' : 'skip'
+  if (key !== undefined && (group !== undefined || options.fromTime !== undefined))
+    throw new RangeError('--key goes with --partition, --from-offset and --limit alone')
   return withDatabase(path, { create: false }, async db => {
     const topic = findTopic(db, name)
+    if (key !== undefined) {
+      await topic.ready()
+      const from = options.fromOffset ?? 0
+      for (const record of topic.readKey(topicKey(topic, key), { partition, from, limit, expired }))
+        await print(line(record, json, valuesAs))
+      return exitCodes.ok
+    }
     const committed = new Map<number, number>()
     if (group !== undefined && db.groupNames().includes(group)) {
       for (const each of db.describeGroup(group).partitions) {
@@ -93,7 +109,7 @@ export function runConsume(path: string, name: string, options: ConsumeArguments
     for (const each of partitions) {
       if (left <= 0) break
       const from = placeOf(options) ?? (committed.has(each) ? { offset: committed.get(each) as number } : 'earliest')
-      const consumer = topic.consume({ partitions: [each], from, until: 'end', maxRecords: Math.min(left, batchRecords) })
+      const consumer = topic.consume({ partitions: [each], from, until: 'end', expired, maxRecords: Math.min(left, batchRecords) })
       let next: number | undefined
       for await (const { records, nextOffset } of consumer) {
         const shown = records.slice(0, left)
@@ -135,6 +151,7 @@ export interface ReplayArguments {
   readonly untilOffset?: number
   readonly untilTime?: string
   readonly key?: string
+  readonly expired?: boolean
   readonly pace?: number
   readonly resume?: string
   readonly dryRun?: boolean
@@ -166,6 +183,7 @@ export function runReplay(path: string, name: string, options: ReplayArguments):
         ...(from === undefined ? {} : { from }),
         ...(until === undefined ? {} : { until }),
         ...(key === undefined ? {} : { filter: keyFilter(topic, key) }),
+        ...(options.expired === true ? { expired: 'include' as const } : {}),
         ...(pace === undefined ? {} : { pace }),
         ...(resume === undefined ? {} : { resume }),
         ...(dryRun === undefined ? {} : { dryRun }),
@@ -189,8 +207,10 @@ function keyFilter(topic: AnyTopic, text: string): (record: ConsumedRecord) => b
 
 /** A new topic for a copy is as the one that is copied. */
 function copyOf(topic: AnyTopic): object {
-  const { partitions, keyCodec, value } = topic.describe().options
-  return { partitions, keyCodec, value } as object
+  const { partitions, keyCodec, value, key, timestamps, cleanup } = topic.describe().options
+  return Object.fromEntries(
+    Object.entries({ partitions, keyCodec, value, key, timestamps, cleanup }).filter(([, option]) => option !== undefined),
+  )
 }
 
 async function readyTopic(topic: AnyTopic): Promise<AnyTopic> {

@@ -17,6 +17,7 @@ export interface TopicsOptions {
   readonly cleanup?: TopicCleanup
   readonly retentionMs?: number
   readonly retentionBytes?: number
+  readonly keyIndex?: 'on' | 'off'
 }
 
 /** Without a name: a line a topic. With one: what is done, or its partitions. */
@@ -41,6 +42,10 @@ export async function runTopics(path: string, name: string | undefined, options:
       }
       const retention = retentionOf(options)
       if (retention !== undefined) await topic.alter({ retention })
+      if (options.keyIndex !== undefined) {
+        await topic.alter({ keyIndex: options.keyIndex === 'on' })
+        await topic.ready()
+      }
       if (options.partitions !== undefined) await topic.addPartitions(options.partitions)
     }
     const described = findTopic(db, shown).describe()
@@ -112,7 +117,8 @@ export function runRetention(path: string, name: string | undefined, options: { 
 
 function definitionOf(options: TopicsOptions): object {
   const { partitions, key, keyCodec, value, cleanup } = options
-  const given = { partitions, key, keyCodec, value, cleanup, retention: retentionOf(options) }
+  const keyIndex = options.keyIndex === undefined ? undefined : options.keyIndex === 'on'
+  const given = { partitions, key, keyCodec, value, cleanup, keyIndex, retention: retentionOf(options) }
   return Object.fromEntries(Object.entries(given).filter(([, option]) => option !== undefined))
 }
 

@@ -150,6 +150,13 @@ export class Topics {
     return table
   }
 
+  /** As `table`, by the topic's name. NOT_FOUND; TypeError for an internal topic. */
+  tableOf<V, K>(name: string): Table<V, K> {
+    const core = this.existing(name)
+    if (core.isInternal) throw new TypeError(`internal topics have no tables, got ${name}`)
+    return this.table(core as unknown as TopicCore<V, K>)
+  }
+
   /** Names of all topics, sorted; internal ones only when asked for. */
   names(options: { readonly internal?: boolean } = {}): string[] {
     const names: string[] = []

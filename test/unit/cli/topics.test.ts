@@ -47,6 +47,34 @@ test('a topic is made, filled from stdin, read by a group, replayed, and its gro
   await db.close()
 })
 
+test('a topic with an index of keys takes values by version, shows the records of a key, and is compacted by its name', async () => {
+  const db = await open(join(folder, 'data'))
+  const topic = db.topic<string>('t', { value: 'string', cleanup: 'compact', keyIndex: true })
+  await topic.sendBatch(['one', 'two'].map(value => ({ key: 'a', value })))
+  await db.store('s', { changes: true }).put('k', 1)
+  await db.resetGroup('g', 'store/s', 'earliest')
+  await db.close()
+  const produce = (...args: string[]) => varve(['produce', 'data', 't', 'gone', '--values-as', 'text', '--key', 'a', ...args])
+  expect(produce('--expected-version', '-1')).toMatchObject({
+    status: exitCodes.badInput,
+    stderr: expect.stringContaining('the version of key "a" is 1'),
+  })
+  expect(produce('--expected-version', '1', '--ttl-ms', '0').status).toBe(0)
+  const shown = (...args: string[]) => varve(['consume', 'data', 't', '--values-as', 'text', ...args]).stdout
+  expect(shown('--key', 'a')).toBe('0:0\ta\tone\n0:1\ta\ttwo\n')
+  const replayed = varve(['replay', 'data', 't', '--to-topic', 'copy', '--expired', '--json'])
+  expect(JSON.parse(replayed.stdout)).toMatchObject({ written: 3 })
+  const compacted = JSON.parse(varve(['compact', 'data', '--topics', 't', '--json']).stdout) as { topics: Record<string, number>[] }
+  expect(compacted.topics.map(({ topic, bytesBefore, bytesAfter }) => [topic, (bytesAfter as number) < (bytesBefore as number)])).toEqual([
+    ['t', true],
+  ])
+  expect(shown('--expired', '--key', 'a')).toBe('0:2\ta\tgone\n')
+  const off = varve(['topics', 'data', 't', '--key-index', 'off', '--json'])
+  expect(JSON.parse(off.stdout)).toMatchObject({ options: { keyIndex: false } })
+  const reset = varve(['groups', 'data', 'g', '--topic', 'store/s', '--to-latest', '--json'])
+  expect(JSON.parse(reset.stdout)).toMatchObject({ partitions: [{ topic: 'store/s', offset: 1 }], lag: 0 })
+})
+
 test('what cannot be done ends with its exit code and one line', () => {
   varve(['topics', 'data', 't', '--create', '--value', 'string'])
   const cases: [readonly string[], number, RegExp, string?][] = [
@@ -57,6 +85,10 @@ test('what cannot be done ends with its exit code and one line', () => {
     [['replay', 'data', 't', '--pace', '-1'], exitCodes.usage, /number above 0/],
     [['groups', 'data', 'g', '--to-latest'], exitCodes.usage, /a reset needs a group and --topic/],
     [['groups', 'data', 'g', '--topic', 't', '--to-latest', '--shift', '-1'], exitCodes.usage, /exclude each other/],
+    [['produce', 'data', 't', '--expected-version', '0'], exitCodes.usage, /of one value/, ''],
+    [['consume', 'data', 't', '--key', 'a', '--group', 'g'], exitCodes.usage, /--key goes with/],
+    [['compact', 'data', '--topics', 't'], exitCodes.usage, /cleanup: 'compact'/],
+    [['compact', 'data', '--topics', 't', '--logs', 'x'], exitCodes.usage, /exclude each other/],
     [['topics', 'nowhere'], exitCodes.io, /nowhere/],
   ]
   for (const [args, status, message, input] of cases) {

@@ -8,6 +8,9 @@ test('newest values, tombstones, ranges, offsets, reading own writes', () =>
     const topic = db.topic<{ n: number }>('t', { partitions: 3 })
     const table = topic.table()
     expect(topic.table()).toBe(table)
+    expect(db.table('t')).toBe(table)
+    expect(() => db.table('nobody')).toThrow(expect.objectContaining({ code: 'NOT_FOUND' }))
+    expect(db.topicNames()).toEqual(['t'])
     await topic.sendBatch(['a', 'b', 'c', 'd'].map((key, n) => ({ key, value: { n } })))
     await table.caughtUp()
     expect([...table]).toEqual([
