@@ -94,7 +94,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
     }
     const { signal } = options
     if (signal?.aborted === true) this.#ended.abort()
-    else signal?.addEventListener('abort', () => this.#ended.abort(), { once: true })
+    else signal?.addEventListener('abort', () => this.#ended.abort(), { once: true, signal: this.#ended.signal })
   }
 
   /** Offset of the next record of a partition. RangeError for one that is not read. */
@@ -144,6 +144,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
       }
     } finally {
       this.#isReading = false
+      this.#session.rest()
     }
   }
 
@@ -186,6 +187,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
       }
     } finally {
       this.#isReading = false
+      this.#session.rest()
     }
   }
 
@@ -224,7 +226,9 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
   #isAtEnd(): boolean {
     if (this.#options.until !== 'end') return false
     this.#dropEnded()
-    return this.#ends.size === 0
+    if (this.#ends.size > 0) return false
+    this.#ended.abort() // nothing comes any more
+    return true
   }
 
   #fetcher(partition: number): Fetcher {

@@ -17,6 +17,7 @@ import type { CommittedPosition, GroupTransport, OffsetCommit, OffsetToCommit, T
 import { type Assignment, ManualAssignment } from '../groups/manual-assignment.ts'
 import { Membership, mayRejoin } from '../groups/membership.ts'
 import type { TopicPartitions } from '../groups/partitions.ts'
+import { Assigned, gather, nameOf, sameShape } from './assigned.ts'
 import { type CommitOptions, ConsumedBatch } from './consumed-batch.ts'
 import type { RawBatch } from './consumer.ts'
 import type { ResolvedGroupConsume } from './group-consume-options.ts'
@@ -45,31 +46,6 @@ export interface ConsumerPlace {
 export interface GroupRawBatch extends RawBatch {
   /** Stores `nextOffset` as the group's; see `ConsumedBatch.commit`. */
   commit(options?: CommitOptions): Promise<void>
-}
-
-/** A partition that is read. */
-class Assigned {
-  readonly fetcher: Fetcher
-  /** All below was handed out. */
-  handed: number
-  /** All below was handed out, and then more was asked for. Invariant: processed <= handed. */
-  processed: number
-  /** All below is known to be committed; -1 unknown. */
-  committed: number
-  /** False once it was given up. */
-  isHeld = true
-
-  constructor(fetcher: Fetcher, committed: number) {
-    this.fetcher = fetcher
-    this.handed = fetcher.position
-    this.processed = fetcher.position
-    this.committed = committed
-  }
-
-  get place(): TopicPartition {
-    const { topic, partition } = this.fetcher.source
-    return { topic, partition }
-  }
 }
 
 /** A consumer that shares the partitions of its topics with the other members of its group. */
@@ -108,7 +84,10 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
         : new ManualAssignment(new Map((topics as readonly string[]).map(topic => [topic, partitions])))
     const { signal } = options
     if (signal?.aborted === true) this.#ended.abort()
-    else signal?.addEventListener('abort', () => void this.close().catch(() => undefined), { once: true }) // a loop that is under way tells it
+    else {
+      const close = (): void => void this.close().catch(() => undefined) // a loop that is under way tells it
+      signal?.addEventListener('abort', close, { once: true, signal: this.#ended.signal })
+    }
   }
 
   /** Name of the group. */
@@ -356,7 +335,8 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
         const taken = await this.#tolerate(take)
         if (taken !== undefined) return taken
         if (isLate) return undefined
-        if (!this.#membership.isPending && !signal.aborted) await this.#tolerate(() => this.#session.wait(signal))
+        const isTold = this.#membership.isPending || this.#commitFailure !== undefined
+        if (!isTold && !signal.aborted) await this.#tolerate(() => this.#session.wait(signal))
       }
       return undefined
     } finally {
@@ -441,16 +421,12 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     for (const [topic, list] of partitions)
       for (const partition of list) {
         const found = committed.find(each => each.topic === topic && each.partition === partition)
-        const { log, source, fetcher } = await this.#place.partition(topic, partition)
-        const position = await this.#startOf(log, source, found?.offset)
-        const { isolation, expired } = this.#options
-        const clock = expired === 'include' ? undefined : this.#place.environment.clock
-        const reading = fetcher?.(position) ?? new PartitionFetcher(log, source, position, isolation, clock)
-        fresh.push(new Assigned(reading, found?.offset ?? -1))
+        const assigned = await this.#opened(topic, partition, found?.offset)
+        if (assigned !== undefined) fresh.push(assigned)
       }
-    // The group may have changed its mind while that was looked up.
+    // The group may have changed its mind while that was looked up, or this consumer is being closed.
     const { toStart, toStop, failure } = this.#membership
-    if (failure !== undefined || toStop.size > 0 || !sameShape(toStart, partitions)) return
+    if (failure !== undefined || toStop.size > 0 || !sameShape(toStart, partitions) || this.#ended.signal.aborted) return
     for (const assigned of fresh) {
       this.#assigned.set(nameOf(assigned.place), assigned)
       this.#byFetcher.set(assigned.fetcher, assigned)
@@ -460,6 +436,20 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     this.#membership.started(partitions)
     await this.#options.onAssigned?.(places)
     for (const { fetcher, isHeld } of fresh) if (isHeld) this.#session.add(fetcher)
+  }
+
+  /** undefined for a partition of a topic that was deleted: the group takes it away by itself. */
+  async #opened(topic: string, partition: number, committed: number | undefined): Promise<Assigned | undefined> {
+    const { isolation, expired } = this.#options
+    const clock = expired === 'include' ? undefined : this.#place.environment.clock
+    try {
+      const { log, source, fetcher } = await this.#place.partition(topic, partition)
+      const position = await this.#startOf(log, source, committed)
+      return new Assigned(fetcher?.(position) ?? new PartitionFetcher(log, source, position, isolation, clock), committed ?? -1)
+    } catch (error) {
+      if (!isVarveError(error, 'NOT_FOUND')) throw error
+      return undefined
+    }
   }
 
   #drop(assigned: Assigned): void {
@@ -607,24 +597,6 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     if (database === undefined || !groupChannel.hasSubscribers) return
     groupChannel.publish({ database, type, group: this.group, memberId: this.memberId, places })
   }
-}
-
-function nameOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`
-}
-
-function gather(places: readonly TopicPartition[]): TopicPartitions {
-  const partitions = new Map<string, number[]>()
-  for (const { topic, partition } of places) {
-    const list = partitions.get(topic)
-    if (list === undefined) partitions.set(topic, [partition])
-    else list.push(partition)
-  }
-  return partitions
-}
-
-function sameShape(left: TopicPartitions, right: TopicPartitions): boolean {
-  return left.size === right.size && [...left].every(([topic, list]) => String(right.get(topic)) === String(list))
 }
 
 /** The group goes on without this member, or this partition. */

@@ -70,9 +70,14 @@ export class FetchSession {
     this.#wake?.()
   }
 
-  close(): void {
+  /** Ends what waits on logs: nobody polls for now. */
+  rest(): void {
     for (const controller of this.#waiting.values()) controller.abort()
     this.#waiting.clear()
+  }
+
+  close(): void {
+    this.rest()
     this.#fetchers.length = 0
     this.wake()
   }

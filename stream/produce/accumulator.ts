@@ -1,11 +1,11 @@
 /**
  * Gathers what is sent within one turn and appends it as one commit, a batch for each partition: sixty-four sends that nobody awaits cost one frame.
  *
- * One for the whole database. A commit of somebody else in the same turn (a transaction, a batch) calls `flush` first, so that what was sent before it also
- * lies before it. At the engine's bound of back-pressure (BUSY) records wait here, in order, and go on when there is room; at `bufferedBytesMax` new ones are
- * refused (Kafka's `buffer.memory`).
+ * One for the whole database. A commit of somebody else in the same turn (a transaction) calls `flush` first, so that what was sent before it also lies before
+ * it; one that can wait (a batch) takes its turn here (`inTurn`). At the engine's bound of back-pressure (BUSY) all of them wait here, in order, and go on when
+ * there is room; at `bufferedBytesMax` new records are refused (Kafka's `buffer.memory`).
  *
- * Invariant: records of one partition are appended in the order of `add`.
+ * Invariant: records of one partition are appended in the order of the calls of `add` and `inTurn`.
  */
 import { type CompressionName, isVarveError, type LocalLog, type TopicBatch, VarveError } from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
@@ -33,12 +33,18 @@ interface Gathered {
   bytes: number
 }
 
+/** A commit of somebody else. */
+interface Turn {
+  /** Throws BUSY when it has to be tried again, and nothing else. */
+  take(): void
+}
+
 export class Accumulator {
   readonly #host: StreamHost
   /** Newest batch of each partition, not yet appended. */
   readonly #open = new Map<LocalLog, Gathered>()
-  /** All batches not yet appended, oldest first. */
-  #queue: Gathered[] = []
+  /** All batches not yet appended, and commits of others that wait between them, oldest first. */
+  #queue: (Gathered | Turn)[] = []
   #bytes = 0
   #scheduled = false
   /** The engine has no room: `flush` waits for it. */
@@ -81,7 +87,27 @@ export class Accumulator {
     return promise
   }
 
-  /** True while records wait for room: whoever commits past them must wait for `drained` first. */
+  /**
+   * Commits behind all that was added before it, and before all that is added later: now, or when there is room. Rejects with what `commit` throws, but for BUSY.
+   */
+  inTurn<T>(commit: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const take = (): void => {
+        try {
+          resolve(commit())
+        } catch (error) {
+          if (isVarveError(error, 'BUSY')) throw error
+          reject(error)
+        }
+      }
+      // Batches are closed: what comes later goes behind it.
+      this.#open.clear()
+      this.#queue.push({ take })
+      this.flush()
+    })
+  }
+
+  /** True while something waits for room: whoever commits past it must wait for `drained` first. */
   get isBlocked(): boolean {
     return this.#blocked !== undefined
   }
@@ -94,9 +120,34 @@ export class Accumulator {
   /** Appends what was added, now. Errors go to the promises of the records. */
   flush(): void {
     if (this.#queue.length === 0 || this.#blocked !== undefined) return
-    const batches = this.#queue
+    const queue = this.#queue
     this.#queue = []
     this.#open.clear()
+    let at = 0
+    while (at < queue.length && this.#blocked === undefined) {
+      const item = queue[at] as Gathered | Turn
+      if ('take' in item) {
+        at++
+        this.#take(item)
+        continue
+      }
+      const from = at
+      while (at < queue.length && !('take' in (queue[at] as Gathered | Turn))) at++
+      this.#appendAll(queue.slice(from, at) as Gathered[])
+    }
+    // Behind what found no room.
+    if (at < queue.length) this.#queue = [...this.#queue, ...queue.slice(at)]
+  }
+
+  #take(turn: Turn): void {
+    try {
+      turn.take()
+    } catch {
+      this.#waitForRoom([turn])
+    }
+  }
+
+  #appendAll(batches: readonly Gathered[]): void {
     try {
       this.#append(batches)
       this.#release(batches)
@@ -149,8 +200,8 @@ export class Accumulator {
     }
   }
 
-  #waitForRoom(batches: readonly Gathered[]): void {
-    this.#queue = [...batches, ...this.#queue]
+  #waitForRoom(waiting: readonly (Gathered | Turn)[]): void {
+    this.#queue = [...waiting, ...this.#queue]
     // Their batches are closed: what comes now goes behind them.
     this.#blocked = this.#host
       .drain()

@@ -2,7 +2,6 @@
  * Appends many records as one commit, in the turn of the call: the fast way in. Records of one partition become one batch (or several, at Kafka's
  * `max.message.bytes`), all of the call are durable together or not at all.
  */
-import { isVarveError } from '../../engine/index.ts'
 import { type AppendCondition, versionCheck } from '../keys/expected-version.ts'
 import type { StickyPartition } from '../partition/partitioner.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
@@ -26,25 +25,17 @@ export async function sendBatch<V, K>(
     const batchOf = new Uint32Array(items.length)
     for (let i = 0; i < items.length; i++) batchOf[i] = gathered.add(items[i] as V | Outgoing<V, K>, expected)
     if (gathered.isEmpty) return []
-    await expected?.index.built
-    for (;;) {
-      accumulator.flush()
-      if (accumulator.isBlocked) {
-        await accumulator.drained()
-        continue
-      }
-      try {
-        expected?.check()
-        const committed = host.commit(commit => gathered.append(commit))
-        const sent = gathered.sent(batchOf, committed)
-        gathered.release()
-        await committed.acknowledged
-        return sent
-      } catch (error) {
-        if (!isVarveError(error, 'BUSY')) throw error
-        await host.drain()
-      }
-    }
+    // Only then: without a condition it is this turn's commit.
+    if (expected !== undefined) await expected.index.built
+    const { committed, sent } = await accumulator.inTurn(() => {
+      expected?.check()
+      const committed = host.commit(commit => gathered.append(commit))
+      const sent = gathered.sent(batchOf, committed)
+      gathered.release()
+      return { committed, sent }
+    })
+    await committed.acknowledged
+    return sent
   } finally {
     gathered.release()
   }

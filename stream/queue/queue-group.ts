@@ -65,7 +65,8 @@ export class QueueGroup implements MessagePlace {
   /** Index of the partition to ask next. */
   #nextPartition = 0
   #holders = 0
-  readonly #open = new Set<number>()
+  /** By number of the queue: called when it is left. */
+  readonly #open = new Map<number, () => void>()
   readonly #acks = new WeakMap<Transaction, QueueMessage<never, never>[]>()
   #cancelTimer: (() => void) | undefined
   #timerAt = Number.POSITIVE_INFINITY
@@ -87,14 +88,17 @@ export class QueueGroup implements MessagePlace {
   }
 
   /** A queue was opened: its number. */
-  enter(): number {
-    this.#open.add(++this.#holders)
+  enter(onLeft: () => void): number {
+    this.#open.set(++this.#holders, onLeft)
     return this.#holders
   }
 
   /** A queue was closed: what it has locked is free, and its waits end. */
   leave(holder: number): void {
-    if (!this.#open.delete(holder)) return
+    const onLeft = this.#open.get(holder)
+    if (onLeft === undefined) return
+    this.#open.delete(holder)
+    onLeft()
     this.#endWaits(waiter => waiter.holder === holder)
     const { time } = this.#now()
     for (const partition of this.#partitions) partition.machine.releaseAll(holder, time, this.settings.deliveriesMax)
@@ -179,6 +183,7 @@ export class QueueGroup implements MessagePlace {
     }
     this.#setTimers()
     await this.#writer.end(error)
+    for (const onLeft of this.#open.values()) onLeft()
     this.#open.clear()
   }
 

@@ -53,9 +53,10 @@ export class Queue<V = unknown, K = unknown> {
   constructor(group: QueueGroup, name: string, signal: AbortSignal | undefined) {
     this.#group = group
     this.group = name
-    this.#holder = group.enter()
+    const onAbort = (): void => group.leave(this.#holder)
+    this.#holder = group.enter(() => signal?.removeEventListener('abort', onAbort))
     if (signal?.aborted === true) group.leave(this.#holder)
-    else signal?.addEventListener('abort', () => group.leave(this.#holder), { once: true })
+    else signal?.addEventListener('abort', onAbort, { once: true })
   }
 
   /** Messages one at a time; ends when the queue is closed. Leaving the loop leaves the queue open, and what it has delivered locked. */

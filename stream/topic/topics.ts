@@ -91,9 +91,12 @@ export class Topics {
   /** Ends what runs over the topics before the database is closed: consumers leave their groups and queues end, then producers are closed. undefined when nothing runs. */
   close(): Promise<void> | undefined {
     this.upkeep.stop()
+    // What was sent before is to be there.
+    this.accumulator.flush()
+    const sent = this.accumulator.isBlocked ? this.accumulator.drained() : undefined
     const tables = [...this.#tables.values()].map(table => table.close())
     const indexes = [...this.#cores.values()].map(({ keyIndex }) => keyIndex?.close())
-    const ends = [this.#groups?.close(), this.#queues?.close(), ...tables, ...indexes].filter(left => left !== undefined)
+    const ends = [sent, this.#groups?.close(), this.#queues?.close(), ...tables, ...indexes].filter(left => left !== undefined)
     return ends.length === 0 ? this.#producers?.close() : Promise.all(ends).then(() => this.#producers?.close())
   }
 

@@ -572,6 +572,27 @@ describe('what is easily wrong', () => {
     })
   })
 
+  test('a topic that is deleted while its partitions are taken up ends nobody', () =>
+    withTopics(35, async db => {
+      for (const name of ['a', 'b', 'c']) await db.topic<string>(name, { value: 'string' }).send(`from ${name}`)
+      const consumer = db.consumer<string>({
+        group: 'g',
+        topics: ['a', 'b'],
+        onRevoked: async () => {
+          if (db.topicNames().includes('c')) await db.deleteTopic('c')
+        },
+      })
+      const seen = [await consumer.poll(), await consumer.poll()].map(batch => batch?.records[0]?.value)
+      expect(seen.sort()).toEqual(['from a', 'from b'])
+      consumer.subscribe(['b', 'c'])
+      expect(await consumer.poll({ maxWaitMs: 2000 })).toBeUndefined()
+      expect(db.topicNames()).toEqual(['a', 'b'])
+      expect(consumer.assignment).toEqual([{ topic: 'b', partition: 0 }])
+      await db.topic<string>('b').send('more')
+      expect((await consumer.poll())?.records[0]?.value).toBe('more')
+      await consumer.close()
+    }))
+
   test('members come, beat and go although the commit log has no room for what is kept about their group', () =>
     withTopics(
       32,
