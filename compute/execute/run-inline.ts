@@ -60,6 +60,8 @@ async function readSource({ leaf, needs, receiver }: PlanInput, turn: Turn, sign
       const reader = await source.open(split, needs)
       try {
         await readSplit(reader, receiver, turn, signal)
+      } catch (error) {
+        throw reader.locate?.(error) ?? error
       } finally {
         await reader.close()
       }

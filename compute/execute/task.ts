@@ -110,6 +110,8 @@ async function readAll(reader: SplitReader, receiver: Receiver, place: TaskPlace
         reported = reader.bytesRead
       }
     }
+  } catch (error) {
+    throw reader.locate?.(error) ?? error
   } finally {
     await reader.close()
   }

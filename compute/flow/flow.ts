@@ -10,6 +10,7 @@ import type { Topic } from '../../stream/index.ts'
 import { type Aggregate, count } from '../aggregate/aggregate.ts'
 import { type RunOptions, runFlow } from '../execute/run-flow.ts'
 import { Expression, expressionOf } from '../expression/expression.ts'
+import type { ExpressionNode } from '../expression/node.ts'
 import { Collect, ForEach } from '../operator/collect.ts'
 import { PullQueue } from '../operator/pull-queue.ts'
 import type { Receiver } from '../operator/receiver.ts'
@@ -62,6 +63,15 @@ export class Flow<T> implements AsyncIterable<T> {
   flatMap<U>(map: (row: T) => Iterable<U>): Flow<U> {
     checkFunction(map, 'map')
     return this.#with({ op: 'flatMap', input: this.plan, map: map as (row: unknown) => Iterable<unknown> })
+  }
+
+  /**
+   * The words of the row, or of a text in it: what stands between white space (the six ASCII characters that C's `isspace` knows), each a row. As
+   * `flatMap(text => text.split(/\s+/))`, but no string is made of a word that is only counted. Rows that are no text have no words.
+   */
+  words(text?: FieldOf<T>): Flow<string> {
+    const node: ExpressionNode = text === undefined ? { kind: 'field', path: '' } : expressionOf(text, 'words')
+    return this.#with({ op: 'words', input: this.plan, text: node })
   }
 
   /** As `flatMap`, of some thousand rows at a time: for functions with a cost a call. How rows are divided is not defined. */

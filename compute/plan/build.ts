@@ -20,6 +20,7 @@ import {
 } from '../operator/row-operators.ts'
 import { ShipRows } from '../operator/ship-rows.ts'
 import { SortRows } from '../operator/sort-rows.ts'
+import { SplitWords } from '../operator/split-words.ts'
 import type { Needs } from '../source/source.ts'
 import { inputNeeds, wholeRows } from './needs.ts'
 import { inputsOf, type PlanNode } from './node.ts'
@@ -49,6 +50,8 @@ function operatorOf(node: Exclude<PlanNode, { op: 'source' | 'input' }>, end: Re
       return new MapRows(node.map, end)
     case 'flatMap':
       return new FlatMapRows(node.map, end)
+    case 'words':
+      return new SplitWords(node.text, end)
     case 'mapBatch':
       return new MapBatch(node.map, end)
     case 'mapAsync':

@@ -20,6 +20,8 @@ export function nodeText(node: PlanNode): string {
     case 'flatMap':
     case 'mapBatch':
       return `${node.op} by a function`
+    case 'words':
+      return `words of ${expressionText(node.text)}`
     case 'mapAsync':
       return `mapAsync by a function, ${node.concurrency} at a time`
     case 'keyBy':

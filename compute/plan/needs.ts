@@ -20,6 +20,8 @@ export function inputNeeds(node: Exclude<PlanNode, { op: 'source' | 'input' }>, 
     case 'mapBatch':
     case 'mapAsync':
       return wholeRows
+    case 'words':
+      return fieldsOnly(readBy([node.text]))
     case 'select':
       return fieldsOnly(readBy(node.columns.map(column => column.expression)))
     case 'aggregate': {

@@ -44,6 +44,12 @@ export type PlanNode =
   | { readonly op: 'filterBy'; readonly input: PlanNode; readonly test: (row: unknown) => unknown }
   | { readonly op: 'map'; readonly input: PlanNode; readonly map: (row: unknown) => unknown }
   | { readonly op: 'flatMap'; readonly input: PlanNode; readonly map: (row: unknown) => Iterable<unknown> }
+  | {
+      /** Words of a text, each a row. */
+      readonly op: 'words'
+      readonly input: PlanNode
+      readonly text: ExpressionNode
+    }
   | { readonly op: 'mapBatch'; readonly input: PlanNode; readonly map: (rows: unknown[]) => Iterable<unknown> }
   | {
       readonly op: 'mapAsync'

@@ -51,6 +51,10 @@ export interface SplitReader {
   next(): Chunk | undefined | Promise<Chunk | undefined>
   /** Bytes of the split that were read so far, about. */
   readonly bytesRead: number
+  /** Records that were none and were left out, where the source was told to leave them out. */
+  readonly badRecords?: number
+  /** An error of a record of the chunk at hand, with the place in the input where the record lies; others as they are. */
+  locate?(error: unknown): unknown
   /** Lets go of files and iterators; idempotent. */
   close(): void | Promise<void>
 }

@@ -1,0 +1,202 @@
+/**
+ * Files of lines as sources: text, JSON lines and CSV. A path, a pattern or a folder names the files; large ones are read in ranges, by as many readers as there are. What readers have to know
+ * is plain data, so any thread reads them.
+ */
+import { type Files, isVarveError, nodeFiles, VarveError, valueCodecOf } from '../../engine/index.ts'
+import type { TypedSource } from '../flow/input.ts'
+import { EncodedReader } from '../rows/encoded-rows.ts'
+import type { Needs, OpenReader, Split, SplitOptions, SplitReader, SplitSet } from '../source/source.ts'
+import { CHUNK_ROWS, Chunk } from '../vector/chunk.ts'
+import { type CsvFormat, type CsvOptions, csvFormatOf } from './csv-format.ts'
+import { CsvReader } from './csv-rows.ts'
+import { type FoundFile, findFiles } from './find-files.ts'
+import { LineReader, lineNumberAt } from './line-reader.ts'
+
+/** What to do with a record that is none. */
+export type BadRecords = 'fail' | 'skip'
+
+/** Options of `readJsonl`. */
+export interface JsonlOptions {
+  /** A line that is not JSON: 'fail' (default), which names file and line, or 'skip'. With 'skip' each line is parsed whole. */
+  readonly badRecords?: BadRecords
+}
+
+/** How lines become rows; structured-clonable. */
+type LineFormat =
+  | { readonly kind: 'text' }
+  | { readonly kind: 'jsonl'; readonly badRecords: BadRecords }
+  | { readonly kind: 'csv'; readonly csv: CsvFormat }
+
+/** Input of a split. */
+interface FileRange {
+  readonly path: string
+  readonly start: number
+  /** Exclusive. */
+  readonly end: number
+}
+
+const splitBytesMin = 1 << 20
+
+/** Lines of text files, as strings. `path`: a file, a folder, a pattern (`logs/*.txt`), or several. */
+export function readText(path: string | readonly string[]): TypedSource<string> {
+  return new LineSource<string>('text', path, () => Promise.resolve({ kind: 'text' }))
+}
+
+/** Rows of files of JSON lines; see `readText` for the path. Fields are taken from the text where they lie. */
+export function readJsonl<T = unknown>(path: string | readonly string[], options: JsonlOptions = {}): TypedSource<T> {
+  const { badRecords = 'fail' } = options
+  checkBadRecords(badRecords)
+  return new LineSource<T>('jsonl', path, () => Promise.resolve({ kind: 'jsonl', badRecords }))
+}
+
+/** Rows of CSV files, as objects; see `readText` for the path and `CsvOptions` for types. */
+export function readCsv<T = Readonly<Record<string, unknown>>>(path: string | readonly string[], options: CsvOptions = {}): TypedSource<T> {
+  if (options.badRecords !== undefined) checkBadRecords(options.badRecords)
+  return new LineSource<T>('csv', path, async (found, files) => ({ kind: 'csv', csv: csvFormatOf(options, found, files) }))
+}
+
+function checkBadRecords(value: unknown): void {
+  if (value !== 'fail' && value !== 'skip') throw new TypeError(`badRecords must be 'fail' or 'skip', got ${String(value)}`)
+}
+
+class LineSource<T> implements TypedSource<T> {
+  readonly kind: string
+  readonly name: string
+  readonly isPortable = true
+  readonly #paths: readonly string[]
+  readonly #formatOf: (found: readonly FoundFile[], files: Files) => Promise<LineFormat>
+  /** Of the run that was split last. */
+  #format: LineFormat | undefined
+
+  constructor(
+    kind: string,
+    path: string | readonly string[],
+    formatOf: (found: readonly FoundFile[], files: Files) => Promise<LineFormat>,
+  ) {
+    const paths = typeof path === 'string' ? [path] : path
+    if (!Array.isArray(paths) || paths.length === 0 || paths.some(one => typeof one !== 'string' || one === '')) {
+      throw new TypeError(`path must be a path or a list of paths, got ${String(path)}`)
+    }
+    this.kind = kind
+    this.name = paths.join(', ')
+    this.#paths = paths
+    this.#formatOf = formatOf
+  }
+
+  /** Files are looked for when the run begins. */
+  get bytes(): undefined {
+    return undefined
+  }
+
+  async split({ parallelism }: SplitOptions): Promise<SplitSet> {
+    const found = await findFiles(this.#paths, nodeFiles)
+    const format = await this.#formatOf(found, nodeFiles)
+    this.#format = format
+    const total = found.reduce((sum, { size }) => sum + size, 0)
+    const bytesMax = isDivisible(format) ? Math.max(splitBytesMin, Math.ceil(total / parallelism)) : Number.POSITIVE_INFINITY
+    const splits = found.flatMap(({ path, size }) => {
+      const count = Math.max(1, Math.ceil(size / bytesMax))
+      return Array.from({ length: count }, (_, i): Split => {
+        const range: FileRange = { path, start: Math.floor((size * i) / count), end: Math.floor((size * (i + 1)) / count) }
+        const name = count === 1 ? path : `${path}, bytes ${range.start} to ${range.end}`
+        return { name, bytes: range.end - range.start, input: range }
+      })
+    })
+    return { splits, share: () => ({ reader: 'lines', input: format }), release: () => undefined }
+  }
+
+  open(split: Split, needs: Needs): SplitReader {
+    return openRange(split.input as FileRange, this.#format as LineFormat, needs, nodeFiles)
+  }
+}
+
+/** Whether a range of a file may begin anywhere: not where values may have line ends. */
+function isDivisible(format: LineFormat): boolean {
+  return format.kind !== 'csv' || !format.csv.lineEndsInValues
+}
+
+/** Reads ranges of files of lines. */
+export const openLinesReader: OpenReader = (input, files) => ({
+  open: (split, needs) => openRange(split.input as FileRange, input as LineFormat, needs, files),
+  close: () => undefined,
+})
+
+function openRange(range: FileRange, format: LineFormat, needs: Needs, files: Files): SplitReader {
+  return format.kind === 'csv' ? new CsvReader(range, format.csv, needs, files) : new TextReader(range, format, needs, files)
+}
+
+class TextReader implements SplitReader {
+  bytesRead = 0
+  badRecords = 0
+  readonly #range: FileRange
+  readonly #files: Files
+  readonly #lines: LineReader
+  readonly #reader: EncodedReader
+  readonly #isJson: boolean
+  readonly #skipsBad: boolean
+
+  constructor(range: FileRange, format: Exclude<LineFormat, { kind: 'csv' }>, needs: Needs, files: Files) {
+    this.#range = range
+    this.#files = files
+    this.#lines = new LineReader(files, range.path, range.start, range.end, CHUNK_ROWS)
+    this.#isJson = format.kind === 'jsonl'
+    this.#skipsBad = format.kind === 'jsonl' && format.badRecords === 'skip'
+    this.#reader = new EncodedReader(valueCodecOf(this.#isJson ? 'json' : 'string'), needs.paths)
+  }
+
+  next(): Chunk | undefined {
+    const { starts, ends } = this.#lines
+    for (;;) {
+      const size = this.#lines.next()
+      if (size === 0) return undefined
+      const { bytes, base } = this.#lines
+      this.bytesRead = Math.max(this.bytesRead, base + (ends[size - 1] as number) - this.#range.start)
+      const rows = this.#reader.rows({ size, bytes, starts, ends })
+      if (!this.#isJson) return new Chunk(rows)
+      const kept = new Int32Array(size)
+      let count = 0
+      for (let row = 0; row < size; row++) {
+        kept[count] = row
+        if (isBlank(bytes, starts[row] as number, ends[row] as number)) continue
+        if (this.#skipsBad && !this.#isGood(bytes, starts[row] as number, ends[row] as number)) continue
+        count++
+      }
+      if (count > 0) return new Chunk(rows, kept, count)
+    }
+  }
+
+  close(): void {
+    this.#lines.close()
+  }
+
+  /** The error with the file and the line that it is about; its position is one of the chunk's bytes. */
+  locate(error: unknown): unknown {
+    return located(error, this.#files, this.#range.path, this.#lines.base)
+  }
+
+  #isGood(bytes: Uint8Array, start: number, end: number): boolean {
+    try {
+      this.#reader.codec.decode(bytes, start, end)
+      return true
+    } catch {
+      this.badRecords++
+      return false
+    }
+  }
+}
+
+function isBlank(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if ((bytes[i] as number) > 0x20) return false
+  return true
+}
+
+/** A CORRUPT whose position counts from `base` of a file, with file, position in it, and line. */
+export function located(error: unknown, files: Files, path: string, base: number): unknown {
+  if (!isVarveError(error, 'CORRUPT') || typeof error.details.position !== 'number' || error.details.file !== undefined) return error
+  const position = base + error.details.position
+  const line = lineNumberAt(files, path, position)
+  return new VarveError('CORRUPT', `${path}, line ${line}: ${error.message}`, {
+    cause: error,
+    details: { ...error.details, file: path, position, line },
+  })
+}
