@@ -13,11 +13,13 @@ import type { VarveError } from './errors.ts'
 export interface FlushMessage {
   /** Path of the database. */
   readonly database: string
+  /** Begun, ended well, or failed. */
   readonly phase: 'start' | 'end' | 'failed'
   /** Bytes of commit log that the flush takes. */
   readonly tailBytes: number
   /** Segments written, and their bytes; 0 before the end. */
   readonly segments: number
+  /** Bytes of these segments; 0 before the end. */
   readonly segmentBytes: number
   /** Since the start. */
   readonly ms: number
@@ -37,6 +39,7 @@ export interface CompactionMessage {
   readonly level: number | undefined
   /** Bytes read, and bytes of the segments written. */
   readonly bytesIn: number
+  /** Of the segments written. */
   readonly bytesOut: number
   /** From the choice of the parts until the result is live. */
   readonly ms: number
@@ -46,6 +49,7 @@ export interface CompactionMessage {
 export interface StallMessage {
   /** Path of the database. */
   readonly database: string
+  /** 'held': an acknowledgement waits; 'refused': BUSY. */
   readonly kind: 'held' | 'refused'
   /** The option that bounds. Acknowledgements are held from half of `tailBytesMax` on. */
   readonly limit: 'tailBytesMax' | 'pendingBytesMax'
@@ -78,7 +82,9 @@ export interface PoisonMessage {
 export interface GroupMessage {
   /** Path of the database. */
   readonly database: string
+  /** What happened; see above. */
   readonly type: 'joined' | 'left' | 'fenced' | 'rebalance' | 'stable' | 'empty' | 'assigned' | 'revoked' | 'lost'
+  /** Name of the group. */
   readonly group: string
   /** Of 'joined', 'left', 'fenced', 'assigned', 'revoked', 'lost'. */
   readonly memberId?: string | undefined
@@ -90,7 +96,9 @@ export interface GroupMessage {
   readonly generation?: number | undefined
   /** Of 'rebalance': how many members and partitions, and how many of these go from one member to another. */
   readonly members?: number | undefined
+  /** Of 'rebalance', 'assigned', 'revoked' and 'lost': how many. */
   readonly partitions?: number | undefined
+  /** Of 'rebalance': partitions that go to another member than before. */
   readonly moved?: number | undefined
   /** Of 'stable': since the rebalance began. */
   readonly ms?: number | undefined
@@ -102,9 +110,11 @@ export interface GroupMessage {
 export interface ProducerMessage {
   /** Path of the database. */
   readonly database: string
+  /** 'fenced': a newer producer has the name; 'timeout': its transaction took too long and was aborted. */
   readonly type: 'fenced' | 'timeout'
   /** The option `id` or `transactionalId`. */
   readonly id: string
+  /** Number of the producer. */
   readonly producerId: number
   /** Of the one that was shut out. */
   readonly epoch: number
@@ -117,10 +127,15 @@ export interface ProducerMessage {
 export interface QueueEventMessage {
   /** Path of the database. */
   readonly database: string
+  /** What happened; see above. */
   readonly type: 'lock-over' | 'lock-lost' | 'dead'
+  /** Name of the group. */
   readonly group: string
+  /** Name of the topic. */
   readonly topic: string
+  /** Number of the partition. */
   readonly partition: number
+  /** Of the record. */
   readonly offset: number
   /** How often it was delivered; of 'lock-lost': the delivery that was refused. */
   readonly deliveries: number
@@ -134,10 +149,13 @@ export interface QueueEventMessage {
 export interface RetentionMessage {
   /** Path of the database. */
   readonly database: string
+  /** Name of the topic. */
   readonly topic: string
+  /** Number of the partition. */
   readonly partition: number
-  /** First offset that could be read before, and now. */
+  /** First offset that could be read before. */
   readonly from: number
+  /** First offset that can be read now. */
   readonly to: number
   /** Of the sealed parts that were hidden. */
   readonly bytes: number

@@ -90,23 +90,34 @@ export type ErrorCode = keyof typeof errorCodes
 
 /** Facts about one error; which are present depends on the code. */
 export interface ErrorDetails {
+  /** The file that is damaged or failed. */
   readonly file?: string
   /** Byte position in `file`. */
   readonly position?: number
+  /** What had to be there, or was asked for. */
   readonly expected?: unknown
+  /** What was there instead. */
   readonly actual?: unknown
+  /** The option that is wrong. */
   readonly option?: string
+  /** The bound that was reached, by its name. */
   readonly limit?: string
+  /** Name of the log. */
   readonly log?: string
+  /** First offset that the log has. */
   readonly startOffset?: number
+  /** Offset behind the last one that the log has. */
   readonly endOffset?: number
+  /** Who holds the folder, as the lock says. */
   readonly owner?: unknown
   readonly [name: string]: unknown
 }
 
 /** What an error carries beside code and message. */
 export interface VarveErrorOptions {
+  /** What led to it. */
   readonly cause?: unknown
+  /** What callers may branch on. */
   readonly details?: ErrorDetails
 }
 

@@ -72,24 +72,41 @@ export interface OpenOptions {
 
 /** Options with their defaults filled in; frozen. */
 export interface ResolvedOptions {
+  /** See `OpenOptions.durability`. */
   readonly durability: Durability
+  /** See `OpenOptions.createIfMissing`. */
   readonly createIfMissing: boolean
+  /** See `OpenOptions.errorIfExists`. */
   readonly errorIfExists: boolean
+  /** See `OpenOptions.storage`. */
   readonly storage: 'disk' | 'memory'
+  /** See `OpenOptions.sync`. */
   readonly sync: 'group' | 'inline'
+  /** See `OpenOptions.commitLogFileBytes`. */
   readonly commitLogFileBytes: number
+  /** See `OpenOptions.commitLogFileBytesFirst`. */
   readonly commitLogFileBytesFirst: number
+  /** See `OpenOptions.frameBytesMax`. */
   readonly frameBytesMax: number
+  /** See `OpenOptions.commitBytesMax`. */
   readonly commitBytesMax: number
+  /** See `OpenOptions.pendingBytesMax`. */
   readonly pendingBytesMax: number
+  /** See `OpenOptions.memoryBytesMax`. */
   readonly memoryBytesMax: number
+  /** See `OpenOptions.tailBytesMax`. */
   readonly tailBytesMax: number
   /** For blocks of runs: what `memoryBytesMax` leaves. */
   readonly cacheBytesMax: number
+  /** See `OpenOptions.ownSegmentBytes`. */
   readonly ownSegmentBytes: number
+  /** See `OpenOptions.closeTailBytesMax`. */
   readonly closeTailBytesMax: number
+  /** See `OpenOptions.autoConsolidate`. */
   readonly autoConsolidate: boolean
+  /** See `OpenOptions.expirySweepMs`. */
   readonly expirySweepMs: number
+  /** See `OpenOptions.retentionCheckMs`. */
   readonly retentionCheckMs: number
 }
 

@@ -19,9 +19,13 @@ import type {
 
 /** A database as topics see it. */
 export interface StreamHost extends Committer, Definitions {
+  /** Folder of the database. */
   readonly path: string
+  /** Time, randomness and delays. */
   readonly environment: Pick<Environment, 'clock' | 'random' | 'timers'>
+  /** Of the database. */
   readonly options: { readonly durability: Durability; readonly retentionCheckMs: number; readonly storage: 'disk' | 'memory' }
+  /** False once closing has begun. */
   readonly isOpen: boolean
   /** The log of that name; NOT_FOUND when none is defined. The same object each time. */
   log(name: string): LocalLog

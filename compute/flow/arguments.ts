@@ -52,6 +52,7 @@ export function namedAggregates(aggregates: unknown, taken: readonly NamedExpres
 
 /** How rows are ordered: a path or expression, ascending, or an object that says more. */
 export interface SortOptions<Field> {
+  /** Field that is sorted by. */
   readonly by: Field
   /** Largest first. Default false. */
   readonly descending?: boolean

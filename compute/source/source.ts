@@ -27,6 +27,7 @@ export interface Split {
   readonly name: string
   /** Bytes of it, about, for progress and balance; 0: not known. */
   readonly bytes: number
+  /** What the source reads it by. */
   readonly input: unknown
 }
 
@@ -38,6 +39,7 @@ export interface PortableSource {
 
 /** The splits of one run, and what ends with it. */
 export interface SplitSet {
+  /** All of the input, each part once. */
   readonly splits: readonly Split[]
   /** What a thread needs to read them; with the thread given, its end gives back what it holds. Undefined: they are read where they were made. */
   share?(thread?: EndingThread): PortableSource

@@ -36,11 +36,13 @@ export interface BackupOptions {
 
 /** What a backup wrote. */
 export interface BackupReport {
+  /** The folder of the backup. */
   readonly path: string
   /** Commit sequence of the moment: commits before it are in the backup. */
   readonly sequence: number
   /** Of all files of the backup. */
   readonly bytes: number
+  /** Segment files in it. */
   readonly segments: number
   /** Segments that share their bytes with the source. */
   readonly linkedSegments: number

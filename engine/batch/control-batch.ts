@@ -27,9 +27,13 @@ export const TRANSACTION_MARKER_BYTES: number = RECORD_BATCH_HEADER_BYTES + 17
 
 /** What a control batch says of a producer's transaction. */
 export interface TransactionMarker {
+  /** How the transaction ended. */
   readonly type: 'abort' | 'commit'
+  /** Whose transaction it was. */
   readonly producerId: number
+  /** Of the producer. */
   readonly producerEpoch: number
+  /** Of the coordinator that wrote it. */
   readonly coordinatorEpoch: number
   /** Milliseconds. */
   readonly timestamp: number

@@ -23,10 +23,13 @@ import { RecordCursor } from './record-cursor.ts'
 
 /** A record to be encoded. */
 export interface RecordInput {
+  /** Default: none. */
   readonly key?: RecordBytes | undefined
+  /** Default: none. */
   readonly value?: RecordBytes | undefined
   /** Milliseconds. Default: the batch's `timestamp`. */
   readonly timestamp?: number | undefined
+  /** Default: none. */
   readonly headers?: readonly RecordHeaderInput[] | undefined
 }
 
@@ -37,11 +40,15 @@ export interface RecordHeader {
 
 /** A record as read. Key, value and header values are views: holding one keeps the whole buffer it lies in; copy what is kept for long. */
 export interface LogRecord {
+  /** Place in the log. */
   readonly offset: number
   /** Milliseconds; -1 none. */
   readonly timestamp: number
+  /** null: none. */
   readonly key: Uint8Array | null
+  /** null: none, which deletes the key where a topic is compacted. */
   readonly value: Uint8Array | null
+  /** In their order; empty: none. */
   readonly headers: readonly RecordHeader[]
 }
 
@@ -55,9 +62,13 @@ export interface RecordBatchOptions {
   readonly timestamp?: number | undefined
   /** Default -1, no producer. */
   readonly producerId?: number | undefined
+  /** Of the producer. Default -1. */
   readonly producerEpoch?: number | undefined
+  /** Of the first record. Default -1. */
   readonly baseSequence?: number | undefined
+  /** Part of a transaction in Kafka's form. Default false. */
   readonly transactional?: boolean | undefined
+  /** Holds a marker, no data. Default false. */
   readonly control?: boolean | undefined
   /** Default 'none'. */
   readonly compression?: CompressionName | undefined

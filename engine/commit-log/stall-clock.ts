@@ -23,8 +23,9 @@ export interface StallStats {
   readonly totalMs: number
   /** Of the longest one, ms. */
   readonly longestMs: number
-  /** Acknowledgements that came later at the pace of flushes, no stalls; and by how much together, ms. */
+  /** Acknowledgements that came later at the pace of flushes, no stalls. */
   readonly delayed: number
+  /** By how much these came later, all together, ms. */
   readonly delayedMs: number
 }
 

@@ -48,6 +48,7 @@ export type OpenMode =
  * A read stops early only at the end of the file and returns how many bytes it got.
  */
 export interface File {
+  /** As it was opened. */
   readonly path: string
   /** True when each write on this handle is durable for its own range as it returns (O_DSYNC). */
   readonly dsync: boolean
@@ -211,11 +212,17 @@ export interface Locks {
 
 /** Where files, time and workers come from. */
 export interface Environment {
+  /** Time. */
   readonly clock: Clock
+  /** Randomness. */
   readonly random: Random
+  /** Delays. */
   readonly timers: Timers
+  /** The file system. */
   readonly files: Files
+  /** The catalog view. */
   readonly catalogs: Catalogs
+  /** Who owns a folder. */
   readonly locks: Locks
   /** Makes an executor whose tasks see this environment's files. */
   createExecutor(): Executor

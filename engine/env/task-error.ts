@@ -7,9 +7,13 @@ import { type ErrorCode, type ErrorDetails, errorCodes, isVarveError, VarveError
 
 /** A `VarveError` as structured-clonable data. */
 export interface TransportedError {
+  /** Of the error. */
   readonly code: ErrorCode
+  /** Of the error. */
   readonly message: string
+  /** What of them can be cloned. */
   readonly details: ErrorDetails
+  /** Of where it was thrown. */
   readonly stack: string | undefined
   /** Message and code of the cause; the cause's class does not survive. */
   readonly cause: { readonly message: string; readonly code: string | undefined } | undefined

@@ -79,13 +79,19 @@ export interface LeasedStoreDescription extends LeasedTableDescription {
 
 /** A copy of a lease for one thread; structured-clonable. `openLease` reads it. */
 export interface LeaseDescription {
+  /** Commit sequence of the moment: commits before it are seen. */
   readonly sequence: number
+  /** Clock of the moment, ms since 1970. */
   readonly time: number
+  /** Logs that the lease was taken of. */
   readonly logs: readonly LeasedLogDescription[]
+  /** Stores that the lease was taken of. */
   readonly stores: readonly LeasedStoreDescription[]
+  /** Shared memory in which their tails lie. */
   readonly arenas: readonly ArenaView[]
   /** One cell a copy: 1 in use, 0 released. */
   readonly cells: Int32Array
+  /** Cell of this copy. */
   readonly copy: number
 }
 

@@ -27,7 +27,9 @@ const bytesMaxDefault = 1 << 20
 
 /** A log in a lease, read-only. */
 export interface LeasedLog {
+  /** As the log was defined when the lease was taken. */
   readonly definition: DefinedLog
+  /** First offset, inclusive. */
   readonly startOffset: number
   /** Exclusive. */
   readonly endOffset: number
@@ -43,6 +45,7 @@ export interface OpenedLease {
   readonly sequence: number
   /** Clock of the moment, ms since 1970. */
   readonly time: number
+  /** In the order of the lease. */
   readonly logs: readonly LeasedLog[]
   /** Names of the stores, in the order of the lease. */
   readonly storeNames: readonly string[]

@@ -27,17 +27,21 @@ export type LogKind = 'topic' | 'store'
 
 /** One header of a topic record; names may repeat. */
 export interface RecordHeader {
+  /** May come more than once. */
   readonly key: string
+  /** null: none. */
   readonly value: Uint8Array | null
 }
 
 /** A record to append to a topic log. Strings are stored as UTF-8. */
 export interface TopicRecord {
+  /** Default: none. */
   readonly key?: Uint8Array | string | null
   /** null: none; a tombstone where the log is compacted by key. */
   readonly value: Uint8Array | string | null
   /** Milliseconds since 1970. Default: the clock at append. */
   readonly timestamp?: number
+  /** Default: none. */
   readonly headers?: readonly RecordHeader[]
 }
 
@@ -53,6 +57,7 @@ export interface HybridVersion {
 
 /** A record to append to a store log. */
 export interface StoreRecord {
+  /** A put has a value; the value of a range delete is its exclusive end. */
   readonly kind: 'put' | 'delete' | 'range-delete'
   /** For a range delete: the first key. */
   readonly key: Uint8Array
@@ -60,11 +65,13 @@ export interface StoreRecord {
   readonly value?: Uint8Array
   /** Absolute milliseconds after which the record no longer counts. */
   readonly expiry?: number
+  /** Of a versioned log: decides which record of a key is the newest. */
   readonly version?: HybridVersion
 }
 
 /** Facts about the records of one append; each has a default that suits a plain local writer. */
 export interface AppendOptions {
+  /** What the acknowledgement says. Default: the database's. */
   readonly durability?: Durability
   /** Append only if the log ends here, else OFFSET_MISMATCH. Raft's consistency check, and compare-and-append for others. */
   readonly expectedOffset?: number
@@ -83,7 +90,9 @@ export interface AppendOptions {
 
 /** Who appends, so that a resend is answered with its old offsets. */
 export interface ProducerIdentity {
+  /** Drawn by the database, or by a coordinator. */
   readonly id: number
+  /** Grows with each new owner of the id; older ones are fenced. */
   readonly epoch: number
   /** Sequence of the first record; grows by one a record, wraps at 2^31. */
   readonly sequence: number
@@ -137,7 +146,9 @@ export interface ReadOptions {
  * never cut), and offsets may have gaps after compaction. The bytes are the reader's own copy.
  */
 export interface LogSlice {
+  /** What the batches are. */
   readonly kind: LogKind
+  /** In which the batches lie. */
   readonly bytes: Uint8Array
   /** Where each batch starts in `bytes`. */
   readonly positions: readonly number[]
@@ -157,18 +168,23 @@ export interface LogMetadata {
 export interface EpochEnd {
   /** The largest epoch <= the one asked for that this log has. */
   readonly epoch: number
+  /** Where it ended, exclusive. */
   readonly endOffset: number
 }
 
 /** What is waited for, and what ends the wait. */
 export interface WaitOptions {
+  /** What has to be passed. Default 'highWatermark'. */
   readonly bound?: ReadBound
+  /** Ends the wait: it rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
 
 /** An aborted transaction that overlaps a range of a topic log, as Kafka's fetch answers it. */
 export interface AbortedTransaction {
+  /** Whose transaction it was. */
   readonly producerId: number
+  /** Of its first record in the log. */
   readonly firstOffset: number
   /** Offset of the abort marker. */
   readonly lastOffset: number
@@ -178,7 +194,9 @@ export interface AbortedTransaction {
 export interface Log {
   /** Unique within the database, never reused. */
   readonly id: number
+  /** As it is named now: renames change it. */
   readonly name: string
+  /** What its batches are. */
   readonly kind: LogKind
 
   /** First offset that may be read. Moved up by `trimPrefix` and `resetTo`; for a store log, also by flushing (runs keep keys, not offsets). */
@@ -200,6 +218,7 @@ export interface Log {
   readonly lastStableOffset: number
   /** Newest leader epoch; 0 before any. */
   readonly epoch: number
+  /** Small durable values beside the records. */
   readonly metadata: LogMetadata
 
   /** Encodes and appends records as one batch: offsets at once, atomic, in call order. */
@@ -237,9 +256,11 @@ export interface Log {
 
 /** A share of a log that lies in a segment: immutable, and deleted as a whole. */
 export interface SealedPart {
+  /** Inclusive. */
   readonly firstOffset: number
   /** Exclusive. */
   readonly endOffset: number
+  /** As stored. */
   readonly bytes: number
   /** No record in it has a later timestamp, ms; -1 unknown. */
   readonly maxTimestamp: number
@@ -318,8 +339,11 @@ export interface Committed {
   readonly sequence: number
   /** One entry per `appendRecords` / `appendBatches`, in call order. */
   readonly appends: readonly { readonly log: Log; readonly baseOffset: number; readonly endOffset: number; readonly duplicate: boolean }[]
+  /** Resolves when the commit survives the end of the process. */
   readonly written: Promise<void>
+  /** Resolves when it survives power loss; never by itself for a commit that nothing syncs. */
   readonly durable: Promise<void>
+  /** Resolves when the commit's durability word holds; at once for 'none'. */
   readonly acknowledged: Promise<void>
 }
 
@@ -334,7 +358,9 @@ export interface Committer {
 
 /** A log's stored definition. `options` belong to the layer that defines the log (topic, store, …); the engine stores and compares them. */
 export interface LogDefinition {
+  /** 1 to 400 characters, unique; not beginning with '$'. */
   readonly name: string
+  /** What its batches are: 'topic' (Kafka's, by offset) or 'store' (by key). */
   readonly kind: LogKind
   /** 'auto' (default): released as soon as acknowledged. 'owner': released by `advanceHighWatermark` (Raft). */
   readonly highWatermark?: 'auto' | 'owner'
@@ -353,6 +379,7 @@ export interface LogDefinition {
 
 /** A log that is defined. */
 export interface DefinedLog extends LogDefinition {
+  /** Given once in the life of the database; files name the log by it. */
   readonly id: number
 }
 

@@ -34,6 +34,7 @@ export type Change<V = unknown, K extends StoreKey = StoreKey> =
 
 /** Changes in commit order, and where to go on. */
 export interface ChangeBatch<V = unknown, K extends StoreKey = StoreKey> {
+  /** In commit order; empty only where a read found nothing. */
   readonly changes: readonly Change<V, K>[]
   /** Read on from here; durable as what it lies behind. Equals the position that was asked for when there was nothing. */
   readonly position: number

@@ -8,6 +8,7 @@
 
 /** Valid until the iterator's next call. Keys are as the store encodes them (docs/FORMAT.md, "Tuple keys"), values as its codec does. */
 export interface RawEntries {
+  /** Entries in it; 0 only at the end. */
   readonly count: number
   /** Keys and values one after the other; more bytes may follow the last. */
   readonly bytes: Uint8Array

@@ -5,7 +5,9 @@ import type { ValueCodec } from './value-codec.ts'
 
 /** A store's codecs. */
 export interface StoreCodecs {
+  /** How keys become bytes. */
   readonly keys: KeyCodec
+  /** How values become bytes. */
   readonly values: ValueCodec<unknown>
 }
 

@@ -92,9 +92,13 @@ export interface PutOptions extends WriteStoreOptions {
 
 /** A range of keys. `gt` and `gte` exclude each other, so do `lt` and `lte`, and `prefix` and all of them. Default: everything. */
 export interface RangeOptions<K = StoreKey> extends ReadStoreOptions {
+  /** Above this key. */
   readonly gt?: K | undefined
+  /** From this key on. */
   readonly gte?: K | undefined
+  /** Below this key. */
   readonly lt?: K | undefined
+  /** Up to this key, inclusive. */
   readonly lte?: K | undefined
   /** Keys that begin with it: tuples with these elements, strings with this text. */
   readonly prefix?: K | undefined

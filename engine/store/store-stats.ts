@@ -31,10 +31,13 @@ export interface FilterStats {
 
 /** An index of a store; `records` and `bytes` as those of the store. */
 export interface IndexStats {
+  /** As it was declared. */
   readonly name: string
   /** It is built. */
   readonly isReady: boolean
+  /** Entries, superseded ones and deletes among them until compaction. */
   readonly records: number
+  /** Of its runs on disk. */
   readonly bytes: number
 }
 
@@ -46,6 +49,7 @@ export interface WrittenBytes {
   readonly flushed: number
   /** Read and written by compaction. */
   readonly compactedIn: number
+  /** Bytes that compactions wrote. */
   readonly compactedOut: number
 }
 
@@ -53,6 +57,7 @@ export interface WrittenBytes {
 export interface StoreStats {
   /** Records in memtables and runs: an upper bound of the entries. */
   readonly records: number
+  /** Parts of the tail that are indexed in memory, and records in them. */
   readonly memtables: { readonly count: number; readonly records: number }
   /** Ascending by level. */
   readonly levels: readonly LevelStats[]
@@ -73,6 +78,7 @@ export interface StoreStats {
   readonly spaceAmplification: number
   /** Bytes written to disk (commit log, flushes, compactions) by bytes appended, since the opening. 1 while nothing was appended. */
   readonly writeAmplification: number
+  /** What stands behind `writeAmplification`, bytes. */
   readonly written: WrittenBytes
   /** Since the store was opened. */
   readonly filters: FilterStats

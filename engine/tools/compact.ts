@@ -16,16 +16,21 @@ export interface CompactOptions extends ToolOptions {
 
 /** What `compact` gave back. */
 export interface CompactReport {
+  /** Folder of the database. */
   readonly path: string
   /** Names of the logs that were compacted. */
   readonly logs: readonly string[]
   /** Of all files. */
   readonly bytesBefore: number
+  /** The same after it. */
   readonly bytesAfter: number
+  /** Segment files before. */
   readonly segmentsBefore: number
+  /** Segment files after. */
   readonly segmentsAfter: number
   /** Of segments alone; the commit log keeps its files for reuse. */
   readonly segmentBytesBefore: number
+  /** The same after it. */
   readonly segmentBytesAfter: number
 }
 

@@ -37,7 +37,9 @@ import { VarveError } from '../errors.ts'
 
 /** One thing in a file: a frame, a part, a record, … `type` says which; `position` is its first byte in the file. */
 export interface DumpItem {
+  /** What it is: 'frame', 'part', 'batch', 'record', 'damage', … */
   readonly type: string
+  /** First byte in the file; absent for what is no place of it. */
   readonly position?: number
   readonly [field: string]: unknown
 }

@@ -17,8 +17,11 @@ export interface RestoreOptions extends ToolOptions {
 export interface RestoreReport {
   /** The new folder. */
   readonly path: string
+  /** The backup. */
   readonly from: string
+  /** Bytes copied. */
   readonly bytes: number
+  /** Files copied. */
   readonly files: number
 }
 

@@ -21,25 +21,35 @@ import { lostSlot, type OffsetRange, unpackRanges } from './system-log.ts'
 
 /** Files of one kind. */
 export interface FileStats {
+  /** Files. */
   readonly count: number
+  /** Of all of them. */
   readonly bytes: number
 }
 
 /** A log in the files of a closed database. */
 export interface LogStats {
+  /** Given once in the life of the database. */
   readonly id: number
+  /** As the catalog has it. */
   readonly name: string
+  /** What its batches are. */
   readonly kind: 'topic' | 'store'
   /** Offsets [start, end) that the log holds or, for a store, has held. */
   readonly startOffset: number
+  /** Exclusive. */
   readonly endOffset: number
   /** Up to here it lies in segments. */
   readonly flushedOffset: number
+  /** Parts of segments that are live. */
   readonly parts: number
+  /** Of these parts, as stored. */
   readonly partBytes: number
   /** In parts; a store's body is not counted beside its runs. */
   readonly partRecords: number
+  /** Batches in the commit log. */
   readonly tailBatches: number
+  /** Of these batches. */
   readonly tailBytes: number
   /** Ranges that `repair` wrote down as lost. */
   readonly lost: readonly OffsetRange[]
@@ -47,9 +57,11 @@ export interface LogStats {
 
 /** A store: the log `store/<name>` as its user knows it. */
 export interface StoreFileStats {
+  /** As users know it. */
   readonly name: string
   /** How keys and values become bytes. */
   readonly keys: string
+  /** Codec of values, as the option `value` names it. */
   readonly value: string
   /** Lists of keys that its values share; 0 where they do not. */
   readonly sharedStructures: number
@@ -69,12 +81,17 @@ export interface StoreFileStats {
 
 /** What `stats` says of a closed database. */
 export interface StatsReport {
+  /** Folder of the database. */
   readonly path: string
   /** Hex. */
   readonly databaseId: string
+  /** When the database was made, ms since 1970. */
   readonly createdMs: number
+  /** Version of the format. */
   readonly format: number
+  /** Of all files. */
   readonly bytes: number
+  /** By kind of file. */
   readonly files: {
     readonly segments: FileStats
     readonly commits: FileStats
@@ -82,7 +99,9 @@ export interface StatsReport {
     readonly spares: FileStats
     readonly catalog: FileStats
   }
+  /** Files that are live, their parts, their bytes, and bytes of the parts that still count. */
   readonly segments: { readonly count: number; readonly parts: number; readonly bytes: number; readonly liveBytes: number }
+  /** Where it counts from and ends (LSN), whole frames, next commit sequence, and whether it was closed. */
   readonly commitLog: {
     readonly flushLsn: number
     readonly endLsn: number
@@ -90,6 +109,7 @@ export interface StatsReport {
     readonly sequence: number
     readonly cleanClose: boolean
   }
+  /** Sorted by name, those of stores and topics among them. */
   readonly logs: readonly LogStats[]
   /** Sorted by name. */
   readonly stores: readonly StoreFileStats[]

@@ -28,20 +28,27 @@ import { verifyLogs } from './verify-logs.ts'
 export interface VerifyFinding {
   /** 'error': data or its description is damaged. 'warning': a known loss, or something that could not be checked. 'info': worth knowing. */
   readonly severity: 'error' | 'warning' | 'info'
+  /** Where it is. */
   readonly file: string
   /** Byte in `file`; undefined when the trouble has no single place. */
   readonly position?: number
+  /** For people. */
   readonly message: string
 }
 
 /** What `verify` read and found. */
 export interface VerifyReport {
+  /** Folder of the database. */
   readonly path: string
   /** True when no finding is an error. */
   readonly ok: boolean
+  /** Files read. */
   readonly files: number
+  /** Bytes read. */
   readonly bytes: number
+  /** Live segments. */
   readonly segments: number
+  /** Files of the commit log. */
   readonly commitLogFiles: number
   /** Frames of the commit log that count. */
   readonly frames: number
@@ -49,6 +56,7 @@ export interface VerifyReport {
   readonly records: number
   /** Defined logs. */
   readonly logs: number
+  /** Errors first. */
   readonly findings: readonly VerifyFinding[]
 }
 

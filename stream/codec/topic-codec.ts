@@ -11,6 +11,7 @@ export type TopicCodecName = ValueCodecName
 
 /** Keys or values of a topic to bytes and back. */
 export interface TopicCodec<T = unknown> {
+  /** What the topic's definition remembers. */
   readonly name: string
   /** What the engine stores; holds until the records were appended, and longer. TypeError for what cannot be encoded. */
   encode(value: T): string | Uint8Array

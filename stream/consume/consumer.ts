@@ -45,7 +45,9 @@ export interface ConsumeOptions {
 
 /** A slice of `raw()`, with its place. */
 export interface RawBatch extends RawSlice {
+  /** Name of the topic. */
   readonly topic: string
+  /** Number of the partition. */
   readonly partition: number
 }
 

@@ -32,6 +32,7 @@ export type Isolation = 'read_committed' | 'read_uncommitted'
 
 /** Whole batches of a partition, as stored. */
 export interface RawSlice {
+  /** In which the batches lie. */
   readonly bytes: Uint8Array
   /** Where each batch starts in `bytes`; control batches and aborted ones are left out. */
   readonly positions: readonly number[]

@@ -47,8 +47,9 @@ export interface GroupStats {
   readonly rebalanceMs: number
   /** Members removed because they did not follow. */
   readonly fenced: number
-  /** Commits of offsets that were made, and that were refused. */
+  /** Commits of offsets that were made. */
   readonly commits: number
+  /** Commits of offsets that were refused. */
   readonly commitsRefused: number
 }
 
@@ -56,7 +57,9 @@ export interface GroupStats {
 export interface GroupPartition extends TopicPartition {
   /** Committed; undefined when nothing was. */
   readonly offset: number | undefined
+  /** What was committed beside the offset. */
   readonly metadata: string | undefined
+  /** Where the partition ends for readers, exclusive. */
   readonly endOffset: number
   /** Records between the committed offset, or the start, and the end. */
   readonly lag: number
@@ -66,8 +69,11 @@ export interface GroupPartition extends TopicPartition {
 
 /** A group with its offsets. */
 export interface GroupReport extends GroupDescription {
+  /** With a committed offset or an assignment. */
   readonly partitions: readonly GroupPartition[]
+  /** Records behind, all partitions together. */
   readonly lag: number
+  /** Counts since the opening. */
   readonly stats: GroupStats
 }
 

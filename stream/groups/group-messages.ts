@@ -84,9 +84,13 @@ export type RebalanceReason = 'join' | 'leave' | 'fenced' | 'subscription' | 'to
 
 /** A member of a group, as `describe` tells of it. */
 export interface MemberDescription {
+  /** Drawn by the coordinator. */
   readonly memberId: string
+  /** Of a static member; undefined: it is none. */
   readonly instanceId: string | undefined
+  /** As the consumer was named. */
   readonly clientId: string
+  /** That it is subscribed to. */
   readonly topics: readonly string[]
   /** What it shall hold by the newest assignment. */
   readonly assignment: TopicPartitions
@@ -100,11 +104,15 @@ export interface MemberDescription {
 
 /** A group, as `describe` tells of it. */
 export interface GroupDescription {
+  /** Name of the group. */
   readonly group: string
+  /** Of the coordinator. */
   readonly state: GroupState
+  /** Grows with each rebalance. */
   readonly generation: number
   /** undefined while the group is empty. */
   readonly assignor: AssignorName | undefined
+  /** In no order. */
   readonly members: readonly MemberDescription[]
 }
 

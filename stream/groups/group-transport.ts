@@ -11,7 +11,9 @@ import type { TopicPartitions } from './partitions.ts'
 
 /** One partition of a topic. */
 export interface TopicPartition {
+  /** Name of the topic. */
   readonly topic: string
+  /** Number of the partition. */
   readonly partition: number
 }
 
@@ -33,7 +35,9 @@ export interface OffsetCommit {
 
 /** What a group has committed for one partition. */
 export interface CommittedPosition extends TopicPartition {
+  /** Next offset to read. */
   readonly offset: number
+  /** What the consumer wrote beside it. */
   readonly metadata: string
   /** When it was committed, milliseconds since 1970. */
   readonly timestamp: number

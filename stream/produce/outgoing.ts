@@ -28,7 +28,9 @@ export interface Outgoing<V = unknown, K = unknown> {
 
 /** Where a record went. Kafka's RecordMetadata. */
 export interface Sent {
+  /** Where the record lies. */
   readonly partition: number
+  /** Its place there. */
   readonly offset: number
   /** Milliseconds. */
   readonly timestamp: number

@@ -40,6 +40,7 @@ interface Sequences {
 
 /** Of `appendBatch`. */
 export interface AppendedBatch {
+  /** Number of the partition. */
   readonly partition: number
   /** Offset of the first record. */
   readonly baseOffset: number

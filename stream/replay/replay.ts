@@ -51,23 +51,29 @@ export interface ReplayOptions<V = unknown, K = unknown> {
 
 /** How far a replay has come. */
 export interface ReplayProgress {
-  /** Offsets done and to do, over all partitions; what compaction took counts too. */
+  /** Offsets gone over, in all partitions; what compaction took counts too. */
   readonly done: number
+  /** Offsets to go over, those done among them. */
   readonly total: number
-  /** Records read and records written, since the call. */
+  /** Records read since the call. */
   readonly read: number
+  /** Records written since the call. */
   readonly written: number
 }
 
 /** What a replay has read and written. */
 export interface ReplayReport {
+  /** Records that were read. */
   readonly read: number
+  /** Records that went to the target. */
   readonly written: number
   /** Bytes of keys and values written. */
   readonly bytes: number
   /** By partition: where it began and ended, `[from, to)`. */
   readonly ranges: readonly { readonly partition: number; readonly from: number; readonly to: number }[]
+  /** Whether it went on where an earlier one had ended. */
   readonly resumed: boolean
+  /** Whether nothing was written. */
   readonly dryRun: boolean
 }
 

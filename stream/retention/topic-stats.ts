@@ -6,12 +6,15 @@ import { compactionFacts } from './partition-upkeep.ts'
 
 /** What one partition holds. */
 export interface PartitionStats {
+  /** Number of the partition. */
   readonly partition: number
   /** First offset that can be read. */
   readonly startOffset: number
   /** Offset of the next record. */
   readonly endOffset: number
+  /** Readers see records below it. */
   readonly highWatermark: number
+  /** Readers of 'read_committed' see records below it. */
   readonly lastStableOffset: number
   /** All below is in segments; the rest is in the commit log. */
   readonly sealedEnd: number
@@ -27,10 +30,13 @@ export interface PartitionStats {
 
 /** What a topic holds, partition by partition. */
 export interface TopicStats {
+  /** As it is named now. */
   readonly name: string
+  /** By number. */
   readonly partitions: readonly PartitionStats[]
   /** Sums over the partitions. Offsets of a compacted topic have gaps: `offsets` is not a count of records there. */
   readonly offsets: number
+  /** Of all partitions in segments. */
   readonly sealedBytes: number
 }
 

@@ -27,10 +27,13 @@ export interface UpkeepTopic {
 
 /** What retention did to one partition. */
 export interface RetentionResult {
+  /** Name of the topic. */
   readonly topic: string
+  /** Number of the partition. */
   readonly partition: number
   /** First offset that could be read before, and now. */
   readonly from: number
+  /** First offset that is kept. */
   readonly to: number
   /** Of the sealed parts that were hidden. */
   readonly bytes: number

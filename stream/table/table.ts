@@ -33,9 +33,13 @@ export function tableStoreName(topicId: number): string {
 
 /** A range of keys, in the order of their bytes. `gt` and `gte` exclude each other, so do `lt` and `lte`. Default: everything. */
 export interface TableRange<K = string> {
+  /** Above this key. */
   readonly gt?: K | undefined
+  /** From this key on. */
   readonly gte?: K | undefined
+  /** Below this key. */
   readonly lt?: K | undefined
+  /** Up to this key, inclusive. */
   readonly lte?: K | undefined
   /** From the end. Default false. */
   readonly reverse?: boolean | undefined
@@ -45,7 +49,9 @@ export interface TableRange<K = string> {
 
 /** A place that a table shall have passed: what `send` resolves with, or a partition and the offset of a record. */
 export interface TablePlace {
+  /** Where the record lies. */
   readonly partition: number
+  /** Its place there. */
   readonly offset: number
 }
 

@@ -66,20 +66,35 @@ export interface TopicOptions<V = unknown, K = unknown> extends ChangeableTopicO
 
 /** As the definition carries it; everything but `partitions`, the codecs and the field path is there only when it differs from the default. */
 export interface StoredTopicOptions {
+  /** As `TopicOptions.partitions`. */
   readonly partitions: number
+  /** As `TopicOptions.keyCodec`. */
   readonly keyCodec: string
+  /** As `TopicOptions.value`. */
   readonly value: string
+  /** As `TopicOptions.key`. */
   readonly key?: string
+  /** As `TopicOptions.timestamps`. */
   readonly timestamps?: 'append'
+  /** As `TopicOptions.cleanup`. */
   readonly cleanup?: TopicCleanup
+  /** As `TopicOptions.retention`. */
   readonly retention?: { readonly timeMs?: number; readonly bytes?: number }
+  /** As `TopicOptions.compression`. */
   readonly compression?: CompressionName
+  /** As `TopicOptions.recordBytesMax`. */
   readonly recordBytesMax?: number
+  /** As `TopicOptions.timestampAheadMsMax`. */
   readonly timestampAheadMsMax?: number
+  /** As `TopicOptions.keyIndex`. */
   readonly keyIndex?: boolean
+  /** As `TopicOptions.deleteRetentionMs`. */
   readonly deleteRetentionMs?: number
+  /** As `TopicOptions.dirtyRatioMin`. */
   readonly dirtyRatioMin?: number
+  /** As `TopicOptions.compactionLagMsMin`. */
   readonly compactionLagMsMin?: number
+  /** As `TopicOptions.compactionLagMsMax`. */
   readonly compactionLagMsMax?: number
 }
 

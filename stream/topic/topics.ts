@@ -37,16 +37,21 @@ import { hasTransactionState, TopicProducers } from './topic-producers.ts'
 
 /** A topic as `describe` tells it. */
 export interface TopicDescription {
+  /** As it is named now. */
   readonly name: string
   /** Unique within the database, never reused. */
   readonly id: number
+  /** Whether it is one that the database keeps for itself. */
   readonly internal: boolean
+  /** As they are stored. */
   readonly options: StoredTopicOptions
+  /** By number. */
   readonly partitions: readonly PartitionDescription[]
 }
 
 /** A partition of a topic, as `describe` tells of it. */
 export interface PartitionDescription {
+  /** Number of the partition. */
   readonly partition: number
   /** First offset that can be read. */
   readonly startOffset: number

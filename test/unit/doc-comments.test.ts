@@ -1,6 +1,6 @@
 /**
- * Goal: every symbol that the package's doors export has a doc comment, and so has every method of an exported class or interface. Read from the sources:
- * comments are not part of what is compiled.
+ * Goal: every symbol that the package's doors export has a doc comment, and so has every method of an exported class or interface, and every field of an
+ * exported interface (options, answers), where nested objects are their field's. Read from the sources: comments are not part of what is compiled.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -77,7 +77,18 @@ function bareMethods(declaration: Declaration): string[] {
   return bare
 }
 
-test('every exported symbol and every method has a doc comment', () => {
+/** Fields of an interface without a comment. */
+function bareFields(declaration: Declaration): string[] {
+  const { lines, line } = declaration
+  const bare: string[] = []
+  for (let at = line + 1; at < lines.length && lines[at] !== '}'; at++) {
+    const name = /^ {2}(?:readonly )?([a-zA-Z]\w*)\??:/.exec(lines[at] as string)?.[1]
+    if (name !== undefined && !hasComment(declaration, at)) bare.push(name)
+  }
+  return bare
+}
+
+test('every exported symbol, every method and every field of an interface has a doc comment', () => {
   const bare = new Set<string>()
   const looked = new Set<string>()
   for (const door of doors) {
@@ -91,6 +102,7 @@ test('every exported symbol and every method has a doc comment', () => {
       if (!hasComment(declaration, declaration.line)) bare.add(id)
       if (declaration.kind !== 'class' && declaration.kind !== 'interface') continue
       for (const method of bareMethods(declaration)) bare.add(`${id}.${method}`)
+      if (declaration.kind === 'interface') for (const field of bareFields(declaration)) bare.add(`${id}.${field}`)
     }
   }
   expect([...bare]).toEqual([])
