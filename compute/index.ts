@@ -32,9 +32,28 @@ export type { CsvOptions, CsvType } from './file/csv-format.ts'
 export { type BadRecords, type JsonlOptions, readCsv, readJsonl, readText } from './file/file-source.ts'
 export { readParquet } from './file/parquet-source.ts'
 export type { SortOptions } from './flow/arguments.ts'
-export { Flow, flow, type MapAsyncOptions } from './flow/flow.ts'
+export { Flow, flow, type JoinOptions, type MapAsyncOptions } from './flow/flow.ts'
 export type { TypedSource } from './flow/input.ts'
 export { KeyedFlow } from './flow/keyed-flow.ts'
-export type { AggregateValues, FieldOf, FieldValues, Flat, PathOf, ValueAt } from './flow/types.ts'
+export { type AnyFlow, runTogether, type TogetherOptions, type TogetherRows } from './flow/run-together.ts'
+export { SortedFlow } from './flow/sorted-flow.ts'
+export type {
+  AggregateValues,
+  Extended,
+  FieldOf,
+  FieldValues,
+  Flat,
+  Joined,
+  JoinOn,
+  KeyOf,
+  LeftOf,
+  PathOf,
+  RightOf,
+  ValueAt,
+  WindowValues,
+} from './flow/types.ts'
 export { type Job, type JobContext, type JobHost, type JobOptions, job } from './job/job.ts'
+export type { DescribedOperator, FlowDescription } from './plan/describe.ts'
+export type { JoinHint, JoinKind } from './plan/node.ts'
 export type { Needs, Source, Split, SplitOptions, SplitReader, SplitSet } from './source/source.ts'
+export { denseRank, lag, lead, rank, rowNumber, running, WindowFunction } from './window/window-function.ts'

@@ -23,6 +23,7 @@ export class CountDistinct implements Aggregator {
   reserve(groups: number): void {
     if (this.#groups <= 1 && groups > 1) this.#byGroup()
     this.#groups = groups
+    this.#lists = undefined
     this.#counts = grownDoubles(this.#counts, groups)
   }
 

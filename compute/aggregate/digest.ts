@@ -28,15 +28,18 @@ export class Digest {
     return this.#values.byteLength + 2 * this.#means.byteLength + 200
   }
 
-  add(value: number): void {
+  /** Returns by how many bytes the digest grew. */
+  add(value: number): number {
     if (!Number.isFinite(value)) {
       if (Number.isNaN(value)) this.#nan++
       else if (value > 0) this.#high++
       else this.#low++
-      return
+      return 0
     }
+    const before = this.bytes
     if (this.#size === this.#values.length) this.#makeRoom()
     this.#values[this.#size++] = value
+    return this.bytes - before
   }
 
   /** What `merge` takes, in the bytes of doubles. */

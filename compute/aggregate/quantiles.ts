@@ -8,6 +8,8 @@ export class Quantiles implements Aggregator {
   /** Whether the result is a list. */
   readonly #isList: boolean
   readonly #digests: Digest[] = []
+  /** Of all digests. */
+  #bytes = 0
 
   constructor(fractions: readonly number[], isList: boolean) {
     this.#fractions = fractions
@@ -15,18 +17,22 @@ export class Quantiles implements Aggregator {
   }
 
   get bytes(): number {
-    return this.#digests.reduce((bytes, digest) => bytes + digest.bytes, 0)
+    return this.#bytes
   }
 
   reserve(groups: number): void {
-    while (this.#digests.length < groups) this.#digests.push(new Digest())
+    while (this.#digests.length < groups) {
+      const digest = new Digest()
+      this.#digests.push(digest)
+      this.#bytes += digest.bytes
+    }
   }
 
   add([input]: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array): void {
     if (input === undefined) return
     for (let k = 0; k < count; k++) {
       const value = numberAt(input, rows[k] as number)
-      if (value !== undefined) (this.#digests[groups[k] as number] as Digest).add(value)
+      if (value !== undefined) this.#bytes += (this.#digests[groups[k] as number] as Digest).add(value)
     }
   }
 

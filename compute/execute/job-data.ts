@@ -22,7 +22,10 @@ const functionOps: ReadonlySet<PlanNode['op']> = new Set(['filterBy', 'map', 'fl
 
 /** Whether a plan can be run by other threads: it has no functions, or a module that has them, and all its sources can be read there. */
 export function isPortablePlan(plan: PlanNode, hasModule: boolean): boolean {
-  if (functionOps.has(plan.op) && !hasModule) return false
+  // What is cached is of the thread that has it.
+  if (plan.op === 'cache') return false
+  const hasFunction = functionOps.has(plan.op) || (plan.op === 'join' && plan.combine !== undefined)
+  if (hasFunction && !hasModule) return false
   if (plan.op === 'source') return plan.source.isPortable
   return inputsOf(plan).every(input => isPortablePlan(input, hasModule))
 }

@@ -3,10 +3,11 @@ import { availableParallelism } from 'node:os'
 import { nodeClock, nodeFiles, nodeRandom, nodeTimers } from '../../engine/index.ts'
 import type { JobModule } from '../job/job-module.ts'
 import type { Receiver } from '../operator/receiver.ts'
+import type { PlanEnd } from '../plan/build-together.ts'
 import type { PlanNode } from '../plan/node.ts'
 import type { Executor } from './executor.ts'
 import { inputBytes, isPortablePlan } from './job-data.ts'
-import { runInline } from './run-inline.ts'
+import { runInline, runInlineTogether } from './run-inline.ts'
 import { runStaged } from './run-staged.ts'
 import { ThreadExecutor } from './threads.ts'
 
@@ -78,4 +79,13 @@ function slotsFor(plan: PlanNode, workers: number | 'auto', hasModule: boolean):
 
 function checkWhole(value: number, option: string, least: number): void {
   if (!Number.isSafeInteger(value) || value < least) throw new RangeError(`${option} must be a whole number from ${least} on, got ${value}`)
+}
+
+/** Runs several plans in the calling thread, with what they share done once. */
+export async function runFlowsTogether(
+  plans: readonly PlanEnd[],
+  { signal, memoryBytesMax = memoryBytesDefault }: Pick<RunOptions, 'signal' | 'memoryBytesMax'>,
+): Promise<void> {
+  checkWhole(memoryBytesMax, 'memoryBytesMax', 1 << 20)
+  await runInlineTogether(plans, place, memoryBytesMax, signal)
 }

@@ -4,8 +4,10 @@
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, type Files, loadChecksums, type Random } from '../../engine/index.ts'
+import type { OperatorContext } from '../operator/context.ts'
 import { isPromise, type Receiver } from '../operator/receiver.ts'
 import { buildPlan, type PlanInput } from '../plan/build.ts'
+import { buildTogether, type PlanEnd } from '../plan/build-together.ts'
 import type { PlanNode } from '../plan/node.ts'
 import type { SplitReader } from '../source/source.ts'
 
@@ -29,6 +31,25 @@ export async function runInline(
   memoryBytesMax: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  await runInputs(context => buildPlan(plan, end, context), place, memoryBytesMax, signal)
+}
+
+/** As `runInline` of several plans, which share what they begin with. */
+export async function runInlineTogether(
+  plans: readonly PlanEnd[],
+  place: InlinePlace,
+  memoryBytesMax: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await runInputs(context => buildTogether(plans, context), place, memoryBytesMax, signal)
+}
+
+async function runInputs(
+  build: (context: OperatorContext) => readonly PlanInput[],
+  place: InlinePlace,
+  memoryBytesMax: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const turn = new Turn(place)
   const { files, random } = place
   const spilled: string[] = []
@@ -40,7 +61,7 @@ export async function runInline(
   }
   await loadChecksums()
   try {
-    for (const input of buildPlan(plan, end, { memoryBytesMax, files, spillPath, onEnd: close => void endings.push(close) })) {
+    for (const input of build({ memoryBytesMax, files, spillPath, onEnd: close => void endings.push(close) })) {
       if (!input.receiver.isSated) await readSource(input, turn, signal)
       await input.receiver.finish()
     }

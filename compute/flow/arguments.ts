@@ -1,7 +1,10 @@
 /** Checks of what flows are given, by name. */
 import { Aggregate } from '../aggregate/aggregate.ts'
 import { type Expression, expressionOf } from '../expression/expression.ts'
-import type { NamedAggregate, NamedExpression, SortCriterion } from '../plan/node.ts'
+import type { ExpressionNode } from '../expression/node.ts'
+import { GROUP_FIELD } from '../operator/row-operators.ts'
+import type { JoinHint, JoinKind, NamedAggregate, NamedExpression, NamedWindow, PlanNode, SortCriterion } from '../plan/node.ts'
+import { WindowFunction } from '../window/window-function.ts'
 
 export function checkFunction(value: unknown, option: string): void {
   if (typeof value !== 'function') throw new TypeError(`${option} must be a function, got ${String(value)}`)
@@ -69,4 +72,61 @@ export function sortCriteria(criteria: readonly unknown[]): SortCriterion[] {
     if (nulls !== 'first' && nulls !== 'last') throw new TypeError(`nulls must be 'first' or 'last', got ${String(nulls)}`)
     return { expression: expressionOf(by, 'sort'), descending, nullsFirst: nulls === 'first' }
   })
+}
+
+/** Functions over windows by their names. */
+export function namedWindows(windows: unknown): NamedWindow[] {
+  if (typeof windows !== 'object' || windows === null || Array.isArray(windows)) {
+    throw new TypeError(`window must be given an object of functions, got ${String(windows)}`)
+  }
+  return Object.entries(windows).map(([name, given]) => {
+    checkName(name, 'window')
+    if (!(given instanceof WindowFunction)) throw new TypeError(`window.${name} must be a function over a window, got ${String(given)}`)
+    return { name, window: given.node }
+  })
+}
+
+/** One side of a join: its rows, with a key that a function computes if there is one, and its keys. */
+export interface JoinSide {
+  readonly plan: PlanNode
+  readonly keys: readonly ExpressionNode[]
+}
+
+export interface JoinArguments {
+  readonly left: JoinSide
+  readonly right: JoinSide
+  /** Names of the keys in results: the fields' own, or 'key'. */
+  readonly names: readonly string[]
+}
+
+const joinKinds: readonly string[] = ['inner', 'left', 'right', 'full', 'semi', 'anti'] satisfies JoinKind[]
+const joinHints: readonly string[] = ['broadcast', 'shuffle'] satisfies JoinHint[]
+
+export function checkJoin(how: unknown, hint: unknown): void {
+  if (!joinKinds.includes(how as string)) throw new TypeError(`how must be one of ${joinKinds.join(', ')}, got ${String(how)}`)
+  if (hint !== undefined && !joinHints.includes(hint as string)) {
+    throw new TypeError(`hint must be one of ${joinHints.join(', ')}, got ${String(hint)}`)
+  }
+}
+
+/** `on`, or `left` and `right`, of a join's options. */
+export function joinSides(leftPlan: PlanNode, rightPlan: PlanNode, options: unknown): JoinArguments {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, got ${String(options)}`)
+  const { on, left = on, right = on } = options as { readonly on?: unknown; readonly left?: unknown; readonly right?: unknown }
+  if (left === undefined || right === undefined) throw new TypeError('a join must be given on, or left and right')
+  const sides = [joinSide(leftPlan, left, on === undefined ? 'left' : 'on'), joinSide(rightPlan, right, on === undefined ? 'right' : 'on')]
+  const [leftSide, rightSide] = sides as [JoinSide, JoinSide]
+  if (leftSide.keys.length !== rightSide.keys.length) throw new TypeError('left and right must name equally many fields')
+  const names = leftSide.keys.map((key, i) => (key.kind === 'field' && key.path !== GROUP_FIELD ? key.path : i === 0 ? 'key' : `key${i}`))
+  return { left: leftSide, right: rightSide, names }
+}
+
+function joinSide(plan: PlanNode, given: unknown, option: string): JoinSide {
+  if (typeof given === 'function') {
+    const key = given as (row: unknown) => unknown
+    return { plan: { op: 'keyBy', input: plan, key }, keys: [{ kind: 'field', path: GROUP_FIELD }] }
+  }
+  const fields = Array.isArray(given) ? given : [given]
+  if (fields.length === 0) throw new TypeError(`${option} must name a field`)
+  return { plan, keys: fields.map(field => expressionOf(field, option)) }
 }

@@ -15,17 +15,36 @@ import { Collect, ForEach } from '../operator/collect.ts'
 import { PullQueue } from '../operator/pull-queue.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import { GROUP_FIELD } from '../operator/row-operators.ts'
+import { describePlan, type FlowDescription } from '../plan/describe.ts'
 import { explainPlan } from '../plan/explain.ts'
-import type { PlanNode } from '../plan/node.ts'
-import { checkCount, checkFunction, namedAggregates, namedExpressions, namedPaths, type SortOptions, sortCriteria } from './arguments.ts'
+import type { JoinHint, JoinKind, PlanNode } from '../plan/node.ts'
+import {
+  checkCount,
+  checkFunction,
+  checkJoin,
+  joinSides,
+  namedAggregates,
+  namedExpressions,
+  namedPaths,
+  type SortOptions,
+  sortCriteria,
+} from './arguments.ts'
 import { sourceOf, type TypedSource } from './input.ts'
 import { KeyedFlow } from './keyed-flow.ts'
-import type { AggregateValues, FieldOf, FieldValues, Flat, PathOf, ValueAt } from './types.ts'
+import type { AggregateValues, Extended, FieldOf, FieldValues, Flat, Joined, JoinOn, LeftOf, PathOf, RightOf, ValueAt } from './types.ts'
 
 /** Options of `Flow.mapAsync`. */
 export interface MapAsyncOptions {
   /** Calls under way at a time. Default 16. */
   readonly concurrency?: number
+}
+
+/** Options of `Flow.join`, beside what must be equal. */
+export interface JoinOptions<How extends JoinKind> {
+  /** Default 'inner'. */
+  readonly how?: How | undefined
+  /** How rows come together where several tasks share the work: all right rows to each ('broadcast'), or both sides divided by key ('shuffle'). Default: by size. */
+  readonly hint?: JoinHint | undefined
 }
 
 /** Rows of type `T` to be; see `flow`. */
@@ -98,6 +117,91 @@ export class Flow<T> implements AsyncIterable<T> {
     const columns = typeof first === 'object' ? namedExpressions(first, 'select') : namedPaths(given, 'select')
     if (columns.length === 0) throw new TypeError('select must name a field')
     return this.#with({ op: 'select', input: this.plan, columns })
+  }
+
+  /** Each row with computed fields beside its own, or in place of those of the same name. */
+  withColumns<const F extends Readonly<Record<string, FieldOf<T>>>>(fields: F): Flow<Extended<T, FieldValues<T, F>>> {
+    const columns = namedExpressions(fields, 'withColumns')
+    if (columns.length === 0) throw new TypeError('withColumns must name a field')
+    return this.#with({ op: 'withColumns', input: this.plan, columns })
+  }
+
+  /**
+   * The rows in several flows: each row goes to the first branch whose predicate is true, and to `rest` when none is. Run together (`runTogether`), branches read their input once.
+   */
+  branch<const B extends Readonly<Record<string, ((row: T) => unknown) | Expression<boolean, PathOf<T>>>>>(
+    branches: B,
+  ): { readonly [Name in keyof B | 'rest']: Flow<T> } {
+    if (typeof branches !== 'object' || branches === null) throw new TypeError(`branches must be an object, got ${String(branches)}`)
+    const flows: Record<string, Flow<T>> = {}
+    let rest: Flow<T> = this
+    for (const [name, predicate] of Object.entries(branches)) {
+      if (name === 'rest') throw new TypeError('branches must not have one called rest')
+      flows[name] = rest.filter(predicate)
+      rest =
+        predicate instanceof Expression
+          ? rest.filter(predicate.coalesce(false).eq(true).not() as Expression<boolean, PathOf<T>>)
+          : rest.filter(row => !predicate(row))
+    }
+    return { ...flows, rest } as { readonly [Name in keyof B | 'rest']: Flow<T> }
+  }
+
+  /** Keeps the rows in memory when a run has read all of them, for later runs of this flow and of flows that begin with it; as long as such a flow is there. */
+  cache(): Flow<T> {
+    return this.#with({ op: 'cache', input: this.plan, cell: { rows: undefined } })
+  }
+
+  /** Says that rows should be divided anew among tasks, by fields or evenly, as when a few splits have most of the rows. Changes no result, and is nothing in one thread. */
+  repartition(...by: readonly FieldOf<T>[]): Flow<T> {
+    return this.#with({ op: 'repartition', input: this.plan, by: by.map(field => expressionOf(field, 'repartition')) })
+  }
+
+  // --- with another flow -----------------------------------------------------------------------------------------------------------------
+
+  /**
+   * Rows of both flows whose keys are equal, as one row each pair; by `how` also rows without a partner, or left rows by whether they have one. Null, also as a part of a key, equals
+   * nothing. Of a field that both rows have the left one's value counts, unless it is null. The right rows, or of 'semi' and 'anti' their keys, are kept in memory.
+   */
+  join<U, const How extends JoinKind = 'inner'>(other: Flow<U>, options: JoinOn<T, U> & JoinOptions<How>): Flow<Joined<T, U, How>>
+  /** As above; a pair becomes what `combine` returns of its rows, of which one may be null. */
+  join<U, V, const How extends Exclude<JoinKind, 'semi' | 'anti'> = 'inner'>(
+    other: Flow<U>,
+    options: JoinOn<T, U> & JoinOptions<How>,
+    combine: (left: LeftOf<T, How>, right: RightOf<U, How>) => V,
+  ): Flow<V>
+  join(other: Flow<unknown>, options: JoinOptions<JoinKind>, combine?: (left: never, right: never) => unknown): unknown {
+    if (!(other instanceof Flow)) throw new TypeError(`join must be given a flow, got ${String(other)}`)
+    const { left, right } = joinSides(this.plan, other.plan, options)
+    const { how = 'inner', hint } = options
+    checkJoin(how, hint)
+    if (combine !== undefined) {
+      checkFunction(combine, 'combine')
+      if (how === 'semi' || how === 'anti') throw new TypeError(`combine must not be given to a join of the kind ${how}`)
+    }
+    return this.#with({
+      op: 'join',
+      left: left.plan,
+      right: right.plan,
+      leftKeys: left.keys,
+      rightKeys: right.keys,
+      how,
+      hint,
+      combine: combine as ((a: unknown, b: unknown) => unknown) | undefined,
+    })
+  }
+
+  /** For each key that either flow has, null included, the rows of both as lists, `left` and `right`; the key has the names of the left fields, of a function `key`. All in memory. */
+  cogroup<U, const P extends PathOf<T> & PathOf<U>>(
+    other: Flow<U>,
+    options: { readonly on: P | readonly P[] },
+  ): Flow<Flat<{ [Path in P]: ValueAt<T, Path> } & { left: T[]; right: U[] }>>
+  cogroup<U>(other: Flow<U>, options: JoinOn<T, U>): Flow<{ key: unknown; left: T[]; right: U[] }>
+  cogroup(other: Flow<unknown>, options: unknown): unknown {
+    if (!(other instanceof Flow)) throw new TypeError(`cogroup must be given a flow, got ${String(other)}`)
+    const { left, right, names } = joinSides(this.plan, other.plan, options)
+    if (names.includes('left') || names.includes('right')) throw new TypeError('cogroup must not have a key called left or right')
+    const keys = left.keys.map((expression, i) => ({ name: names[i] as string, expression }))
+    return this.#with({ op: 'cogroup', left: left.plan, right: right.plan, keys, rightKeys: right.keys })
   }
 
   // --- by key ----------------------------------------------------------------------------------------------------------------------------
@@ -198,6 +302,11 @@ export class Flow<T> implements AsyncIterable<T> {
       queue.leave()
       await run
     }
+  }
+
+  /** The plan as data, and as a flow chart in Mermaid. */
+  describe(): FlowDescription {
+    return describePlan(this.name, this.plan)
   }
 
   /** The plan as text: operators from the end to the sources, what is read, what users' functions hide. */

@@ -1,10 +1,11 @@
 /** A flow whose rows are grouped by a key; what comes of the groups is a flow again, whose rows have the key's fields and the results. */
-import { type Aggregate, avg, type CollectOptions, collect, count, countDistinct, max, median, min, sum } from '../aggregate/aggregate.ts'
-import type { Expression } from '../expression/expression.ts'
+import { Aggregate, avg, type CollectOptions, collect, count, countDistinct, max, median, min, sum } from '../aggregate/aggregate.ts'
+import { Expression, expressionOf } from '../expression/expression.ts'
 import type { NamedExpression, PlanNode } from '../plan/node.ts'
-import { checkFunction, namedAggregates } from './arguments.ts'
+import { checkFunction, namedAggregates, type SortOptions, sortCriteria } from './arguments.ts'
 import { Flow } from './flow.ts'
-import type { AggregateValues, Flat, PathOf } from './types.ts'
+import { SortedFlow } from './sorted-flow.ts'
+import type { AggregateValues, FieldOf, Flat, PathOf } from './types.ts'
 
 /** Rows of type `T` by keys of fields `Keys`; see `Flow.keyBy`. */
 export class KeyedFlow<T, Keys> {
@@ -24,6 +25,24 @@ export class KeyedFlow<T, Keys> {
   aggregate<const A extends Readonly<Record<string, Aggregate<unknown, PathOf<T>>>>>(aggregates: A): Flow<Flat<Keys & AggregateValues<A>>> {
     const named = namedAggregates(aggregates, this.#keys)
     return new Flow(this.name, { op: 'aggregate', input: this.#plan, keys: this.#keys, aggregates: named })
+  }
+
+  /** The rows of each group in an order, for functions over them, or for the first of them. */
+  sort(...by: readonly (FieldOf<T> | SortOptions<FieldOf<T>>)[]): SortedFlow<T> {
+    return new SortedFlow(this.name, this.#plan, this.#keys, sortCriteria(by))
+  }
+
+  /** An aggregate of each group for each of these values of a field, which become the names of the results. */
+  pivot<const V extends string | number | boolean, Result>(
+    field: FieldOf<T>,
+    values: readonly V[],
+    aggregate: Aggregate<Result, PathOf<T>>,
+  ): Flow<Flat<Keys & { [Name in `${V}`]: Result }>> {
+    if (!Array.isArray(values)) throw new TypeError(`values must be an array, got ${String(values)}`)
+    if (!(aggregate instanceof Aggregate)) throw new TypeError(`aggregate must be an aggregate, got ${String(aggregate)}`)
+    const by = new Expression<unknown, string>(expressionOf(field, 'field'))
+    const each = Object.fromEntries(values.map(value => [String(value), aggregate.where(by.eq(value))]))
+    return this.aggregate(each as never) as unknown as Flow<Flat<Keys & { [Name in `${V}`]: Result }>>
   }
 
   /** Rows of each group, as `count`. */

@@ -1,6 +1,8 @@
 /** Types of rows: which paths they have, and what lies at one. Rows of unknown type have any path. */
 import type { Aggregate } from '../aggregate/aggregate.ts'
 import type { Expression } from '../expression/expression.ts'
+import type { JoinKind } from '../plan/node.ts'
+import type { WindowFunction } from '../window/window-function.ts'
 
 type Leaf = string | number | bigint | boolean | null | undefined | symbol | Date | Uint8Array | ((...args: never) => unknown)
 
@@ -56,3 +58,38 @@ export type AggregateValues<Aggregates extends Readonly<Record<string, unknown>>
 
 /** One type in place of an intersection, as editors show it. */
 export type Flat<T> = { [Name in keyof T]: T[Name] }
+
+/** What functions over windows give, by their names. */
+export type WindowValues<Windows extends Readonly<Record<string, unknown>>> = {
+  -readonly [Name in keyof Windows]: Windows[Name] extends WindowFunction<infer Result, string> ? Result : never
+}
+
+/** A row with these fields in place of, or beside, its own. */
+export type Extended<T, Fields> = Flat<Omit<T, keyof Fields> & Fields>
+
+type Both<T, U> = { [Name in keyof T & keyof U]: T[Name] | U[Name] }
+
+/** What a join gives for rows of these types. */
+export type Joined<T, U, How extends JoinKind> = How extends 'semi' | 'anti'
+  ? T
+  : IsOpen<T> | IsOpen<U> extends false
+    ? Flat<
+        (How extends 'right' | 'full' ? Partial<Omit<T, keyof U>> : Omit<T, keyof U>) &
+          (How extends 'left' | 'full' ? Partial<Omit<U, keyof T>> : Omit<U, keyof T>) &
+          Both<T, U>
+      >
+    : Record<string, unknown>
+
+/** The left row of a pair, null where a kind of join gives right rows without one. */
+export type LeftOf<T, How extends JoinKind> = How extends 'right' | 'full' ? T | null : T
+
+/** The right row of a pair, null where a kind of join gives left rows without one. */
+export type RightOf<U, How extends JoinKind> = How extends 'left' | 'full' ? U | null : U
+
+/** A key of rows: a field, several, or what a function returns. */
+export type KeyOf<T> = FieldOf<T> | readonly FieldOf<T>[] | ((row: T) => unknown)
+
+/** What must be equal for rows to belong together: fields that both have, or keys of each side. */
+export type JoinOn<T, U> =
+  | { readonly on: (PathOf<T> & PathOf<U>) | readonly (PathOf<T> & PathOf<U>)[]; readonly left?: undefined; readonly right?: undefined }
+  | { readonly on?: undefined; readonly left: KeyOf<T>; readonly right: KeyOf<U> }

@@ -1,9 +1,12 @@
 /** Turns a plan into operators that run in one thread: from the end of the flow to its leaves, each operator made with the one behind it. */
 
 import { AggregateRows } from '../operator/aggregate-rows.ts'
+import { CacheRows } from '../operator/cache-rows.ts'
+import { cogroup } from '../operator/cogroup-rows.ts'
 import type { OperatorContext } from '../operator/context.ts'
 import { DistinctRows } from '../operator/distinct-rows.ts'
 import { FoldRows } from '../operator/fold-rows.ts'
+import { hashJoin, type JoinReceivers } from '../operator/hash-join.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import {
   Filter,
@@ -21,6 +24,9 @@ import {
 import { ShipRows } from '../operator/ship-rows.ts'
 import { SortRows } from '../operator/sort-rows.ts'
 import { SplitWords } from '../operator/split-words.ts'
+import { WindowRows } from '../operator/window-rows.ts'
+import { WithColumns } from '../operator/with-columns.ts'
+import { IterableSource } from '../source/iterable-source.ts'
 import type { Needs } from '../source/source.ts'
 import { inputNeeds, wholeRows } from './needs.ts'
 import { inputsOf, type PlanNode } from './node.ts'
@@ -35,12 +41,55 @@ export interface PlanInput {
 /** The inputs of a plan whose rows end in `end`, which takes them as `needs` says; to be read in the order of the list. */
 export function buildPlan(node: PlanNode, end: Receiver, context: OperatorContext, needs: Needs = wholeRows): PlanInput[] {
   if (node.op === 'source' || node.op === 'input') return [{ leaf: node, needs, receiver: end }]
-  const receiver = operatorOf(node, end, context)
-  const ofInput = inputNeeds(node, needs)
-  return inputsOf(node).flatMap(input => buildPlan(input, receiver, context, ofInput))
+  return buildOperator(node, end, context, needs).flatMap(({ input, receiver, needs: ofInput }) =>
+    buildPlan(input, receiver, context, ofInput),
+  )
 }
 
-function operatorOf(node: Exclude<PlanNode, { op: 'source' | 'input' }>, end: Receiver, context: OperatorContext): Receiver {
+/** An input of an operator. */
+export interface OperatorInput {
+  readonly input: PlanNode
+  readonly receiver: Receiver
+  readonly needs: Needs
+  /** Whether it ends before rows of the others come. */
+  readonly isBefore: boolean
+}
+
+/** The operator of a node, which sends to `end`, by its inputs, in the order in which they are read. */
+export function buildOperator(
+  node: Exclude<PlanNode, { op: 'source' | 'input' }>,
+  end: Receiver,
+  context: OperatorContext,
+  needs: Needs,
+): OperatorInput[] {
+  if (node.op === 'join' || node.op === 'cogroup') {
+    const { left, right } = pairOf(node, end, needs)
+    return [
+      { input: node.right, receiver: right, needs: inputNeeds(node, needs, 1), isBefore: true },
+      { input: node.left, receiver: left, needs: inputNeeds(node, needs, 0), isBefore: false },
+    ]
+  }
+  if (node.op === 'cache' && node.cell.rows !== undefined) {
+    // Rows that are there take the place of what gave them.
+    const input: PlanNode = { op: 'source', source: new IterableSource(node.cell.rows) }
+    return [{ input, receiver: end, needs, isBefore: true }]
+  }
+  const receiver = operatorOf(node, end, context)
+  const ofInput = inputNeeds(node, needs)
+  return inputsOf(node).map(input => ({ input, receiver, needs: ofInput, isBefore: false }))
+}
+
+/** Operators with two inputs. */
+type PairNode = Extract<PlanNode, { op: 'join' | 'cogroup' }>
+
+function pairOf(node: PairNode, end: Receiver, needs: Needs): JoinReceivers {
+  if (node.op === 'join') return hashJoin(node, needs, end)
+  const { keys, rightKeys } = node
+  const names = keys.map(({ name }) => name)
+  return cogroup({ names, leftKeys: keys.map(({ expression }) => expression), rightKeys }, end)
+}
+
+function operatorOf(node: Exclude<PlanNode, { op: 'source' | 'input' } | PairNode>, end: Receiver, context: OperatorContext): Receiver {
   switch (node.op) {
     case 'filter':
       return new Filter(node.predicate, end)
@@ -74,6 +123,14 @@ function operatorOf(node: Exclude<PlanNode, { op: 'source' | 'input' }>, end: Re
       return new Sample(node.fraction, node.seed, end)
     case 'union':
       return new Union(node.inputs.length, end)
+    case 'withColumns':
+      return new WithColumns(node.columns, end)
+    case 'window':
+      return new WindowRows(node, end)
+    case 'cache':
+      return new CacheRows(node.cell, end)
+    case 'repartition':
+      return end
     case 'ship':
       return new ShipRows(node.keys, node.needs, end)
     default:

@@ -1,6 +1,7 @@
 /** A plan as text, for people: operators from the end to the sources, one a line, inputs indented. */
 import { aggregateText } from '../aggregate/aggregate.ts'
-import { expressionText } from '../expression/node.ts'
+import { type ExpressionNode, expressionText } from '../expression/node.ts'
+import { windowText } from '../window/window-function.ts'
 import { inputsOf, type NamedExpression, type PlanNode, type SortCriterion } from './node.ts'
 
 /** The operator without its inputs. */
@@ -47,6 +48,25 @@ export function nodeText(node: PlanNode): string {
       return `sample ${node.fraction} with seed ${node.seed}`
     case 'union':
       return 'union'
+    case 'withColumns':
+      return `withColumns ${node.columns.map(fieldText).join(', ')}`
+    case 'join': {
+      const keys = node.leftKeys.map((key, i) => equalText(key, node.rightKeys[i] as ExpressionNode)).join(' and ')
+      const combined = node.combine === undefined ? '' : ', combined by a function'
+      return `${node.how} join on ${keys}${node.hint === undefined ? '' : `, ${node.hint}`}${combined}`
+    }
+    case 'cogroup':
+      return `cogroup by ${node.keys.map(({ expression }, i) => equalText(expression, node.rightKeys[i] as ExpressionNode)).join(' and ')}`
+    case 'window': {
+      const columns = node.columns.map(({ name, window }) => `${name} = ${windowText(window)}`).join(', ')
+      const limit = node.limit === undefined ? '' : `first ${node.limit} `
+      const of = `of each ${node.keys.map(fieldText).join(', ')} by ${node.by.map(criterionText).join(', ')}`
+      return `window ${limit}${of}${columns === '' ? '' : `: ${columns}`}`
+    }
+    case 'cache':
+      return node.cell.rows === undefined ? 'cache' : `cache of ${node.cell.rows.length} rows`
+    case 'repartition':
+      return node.by.length === 0 ? 'repartition' : `repartition by ${node.by.map(expressionText).join(', ')}`
     default:
       return node satisfies never
   }
@@ -69,4 +89,10 @@ function fieldText({ name, expression }: NamedExpression): string {
 
 function criterionText({ expression, descending, nullsFirst }: SortCriterion): string {
   return `${expressionText(expression)}${descending ? ' descending' : ''}${nullsFirst ? ', nulls first' : ''}`
+}
+
+/** Two keys that must be equal; one name where both have it. A key that a function computes has none. */
+function equalText(left: ExpressionNode, right: ExpressionNode): string {
+  const [a, b] = [left, right].map(key => expressionText(key).replace(/^@group$/, 'a function')) as [string, string]
+  return a === b ? a : `${a} = ${b}`
 }

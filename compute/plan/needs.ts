@@ -2,13 +2,14 @@
 import { aggregateFields } from '../aggregate/aggregate.ts'
 import { type ExpressionNode, fieldsRead } from '../expression/node.ts'
 import type { Needs } from '../source/source.ts'
-import type { PlanNode } from './node.ts'
+import { windowFields } from '../window/window-function.ts'
+import type { NamedExpression, PlanNode } from './node.ts'
 
 /** Rows as values. */
 export const wholeRows: Needs = { paths: [], values: true }
 
-/** What `node` needs of its input when `needs` is needed of its own rows; the same for each of several inputs. */
-export function inputNeeds(node: Exclude<PlanNode, { op: 'source' | 'input' }>, needs: Needs): Needs {
+/** What `node` needs of its input, of the number in `inputsOf`, when `needs` is needed of its own rows. */
+export function inputNeeds(node: Exclude<PlanNode, { op: 'source' | 'input' }>, needs: Needs, input: number = 0): Needs {
   switch (node.op) {
     case 'filter':
       return also(needs, readBy([node.predicate]))
@@ -38,6 +39,26 @@ export function inputNeeds(node: Exclude<PlanNode, { op: 'source' | 'input' }>, 
       return also(wholeRows, readBy(node.by.map(by => by.expression)))
     case 'ship':
       return also(node.needs, readBy(node.keys))
+    case 'withColumns':
+      return also(without(needs, node.columns), readBy(node.columns.map(column => column.expression)))
+    case 'join': {
+      const keys = readBy(input === 0 ? node.leftKeys : node.rightKeys)
+      if (node.how === 'semi' || node.how === 'anti') return input === 0 ? also(needs, keys) : fieldsOnly(keys)
+      // Whether the outermost field is null decides which side a path is of.
+      const outermost = needs.paths.filter(path => !path.startsWith('@')).map(path => path.split('.')[0] as string)
+      return also({ ...needs, values: needs.values || node.combine !== undefined }, new Set([...keys, ...outermost]))
+    }
+    case 'cogroup':
+      return also(wholeRows, readBy(input === 0 ? node.keys.map(key => key.expression) : node.rightKeys))
+    case 'window': {
+      const read = readBy([...node.keys, ...node.by].map(({ expression }) => expression))
+      for (const { window } of node.columns) windowFields(window, read)
+      return also(wholeRows, read)
+    }
+    case 'cache':
+      return also(wholeRows, new Set(needs.paths))
+    case 'repartition':
+      return also(needs, readBy(node.by))
     case 'limit':
     case 'sample':
     case 'union':
@@ -51,6 +72,12 @@ function readBy(expressions: readonly ExpressionNode[]): Set<string> {
   const read = new Set<string>()
   for (const expression of expressions) fieldsRead(expression, read)
   return read
+}
+
+/** What is left to need of rows that get these fields added. */
+function without(needs: Needs, added: readonly NamedExpression[]): Needs {
+  const paths = needs.paths.filter(path => !added.some(({ name }) => path === name || path.startsWith(`${name}.`)))
+  return { ...needs, paths }
 }
 
 function fieldsOnly(read: ReadonlySet<string>): Needs {

@@ -5,7 +5,9 @@
 import type { AggregateNode } from '../aggregate/aggregate.ts'
 import type { ExpressionNode } from '../expression/node.ts'
 import type { AggregateStep } from '../operator/aggregate-rows.ts'
+import type { CacheCell } from '../operator/cache-rows.ts'
 import type { Needs, Source } from '../source/source.ts'
+import type { WindowNode } from '../window/window-function.ts'
 
 /** A field of a result and what it is computed from. */
 export interface NamedExpression {
@@ -17,6 +19,17 @@ export interface NamedAggregate {
   readonly name: string
   readonly aggregate: AggregateNode
 }
+
+export interface NamedWindow {
+  readonly name: string
+  readonly window: WindowNode
+}
+
+/** Which rows of two inputs a join gives: pairs, with those that have no partner of neither, either or both; or the left rows that have one, or have none. */
+export type JoinKind = 'inner' | 'left' | 'right' | 'full' | 'semi' | 'anti'
+
+/** How a join that runs as several tasks brings rows together: all right rows to every task, or both sides divided by key. */
+export type JoinHint = 'broadcast' | 'shuffle'
 
 /** One criterion of an order; rows equal in all keep no order. */
 export interface SortCriterion {
@@ -90,9 +103,49 @@ export type PlanNode =
   | { readonly op: 'limit'; readonly input: PlanNode; readonly count: number; readonly offset: number }
   | { readonly op: 'sample'; readonly input: PlanNode; readonly fraction: number; readonly seed: number }
   | { readonly op: 'union'; readonly inputs: readonly PlanNode[] }
+  | { readonly op: 'withColumns'; readonly input: PlanNode; readonly columns: readonly NamedExpression[] }
+  | {
+      readonly op: 'join'
+      readonly left: PlanNode
+      readonly right: PlanNode
+      /** As many as there are right ones. */
+      readonly leftKeys: readonly ExpressionNode[]
+      readonly rightKeys: readonly ExpressionNode[]
+      readonly how: JoinKind
+      readonly hint: JoinHint | undefined
+      /** Null for a row that is missing; undefined: both rows as one (`joined-rows.ts`). */
+      readonly combine: ((left: unknown, right: unknown) => unknown) | undefined
+    }
+  | {
+      /** Rows of both inputs by key, as lists `left` and `right`. */
+      readonly op: 'cogroup'
+      readonly left: PlanNode
+      readonly right: PlanNode
+      /** Names of the key's fields, and what they are on the left. */
+      readonly keys: readonly NamedExpression[]
+      readonly rightKeys: readonly ExpressionNode[]
+    }
+  | {
+      /** Rows of each key in an order, with functions over them. */
+      readonly op: 'window'
+      readonly input: PlanNode
+      readonly keys: readonly NamedExpression[]
+      readonly by: readonly SortCriterion[]
+      readonly columns: readonly NamedWindow[]
+      /** Rows of each key that go on, the first; undefined: all. */
+      readonly limit: number | undefined
+    }
+  | { readonly op: 'cache'; readonly input: PlanNode; readonly cell: CacheCell }
+  | {
+      /** Rows divided anew among tasks: by keys, or evenly. In one thread it is nothing. */
+      readonly op: 'repartition'
+      readonly input: PlanNode
+      readonly by: readonly ExpressionNode[]
+    }
 
 /** A node's inputs, in order. */
 export function inputsOf(node: PlanNode): readonly PlanNode[] {
   if (node.op === 'source' || node.op === 'input') return []
+  if (node.op === 'join' || node.op === 'cogroup') return [node.left, node.right]
   return node.op === 'union' ? node.inputs : [node.input]
 }

@@ -74,6 +74,16 @@ class Cut {
         const first: PlanNode = { ...node, input: this.node(node.input, below), count: node.count + node.offset, offset: 0 }
         return { ...node, input: this.#ship(first, [], below) }
       }
+      case 'window':
+        return { ...node, input: this.#ship(this.node(node.input, below), node.keys.map(expressionOf), below) }
+      case 'repartition':
+        return node.by.length === 0 ? this.node(node.input, below) : this.#ship(this.node(node.input, below), node.by, below)
+      case 'join':
+      case 'cogroup': {
+        const leftKeys = node.op === 'join' ? node.leftKeys : node.keys.map(expressionOf)
+        const right = this.#ship(this.node(node.right, inputNeeds(node, needs, 1)), node.rightKeys, inputNeeds(node, needs, 1))
+        return { ...node, right, left: this.#ship(this.node(node.left, below), leftKeys, below) }
+      }
       default:
         return { ...node, input: this.node(node.input, below) }
     }

@@ -22,11 +22,14 @@ import {
   type Flow,
   first,
   flow,
+  lag,
   last,
   max,
   min,
   quantiles,
   record,
+  rowNumber,
+  running,
   some,
   stddev,
   sum,
@@ -121,6 +124,33 @@ const flows: Record<string, (input: Flow<Event>) => AnyFlow> = {
       .aggregate({ n: count() }),
   'aggregates of all': input => input.filter(col('tags.odd').eq(true)).aggregate({ n: count(), sum: sum('id') }),
   'aggregates of nothing': input => input.filter(col('id').lt(0)).aggregate({ n: count(), sum: sum('id') }),
+  'joined rows': input =>
+    input
+      .join(input.filter(col('id').mod(3).eq(0)).select({ id: col('id').add(1), other: 'city', deep: 'tags' }), { on: 'id', how: 'left' })
+      .select('id', 'city', 'other', 'deep.odd')
+      .sort('id'),
+  'rows joined fully': input =>
+    input
+      .filter(col('id').lt(3000))
+      .join(input.filter(col('id').gte(2500)).filter(col('id').lt(4000)).select('id', 'price'), { on: ['id', 'price'], how: 'full' })
+      .sort('id', 'city', 'price'),
+  'rows with a partner': input => input.join(input.filter(col('price').gt(120)), { on: 'price', how: 'semi' }).sort('id'),
+  'rows without a partner': input => input.join(input.filter(col('price').gt(2)), { on: 'price', how: 'anti' }).sort('id'),
+  'groups of two flows': input =>
+    input
+      .filter(col('id').lt(500))
+      .cogroup(input.filter(col('id').lt(300)), { on: 'price' })
+      .select({ price: 'price', left: col('left').length(), right: col('right').length(), first: col('left.0.id') })
+      .sort('price'),
+  windows: input =>
+    input
+      .keyBy({ k: col('id').mod(50) })
+      .sort({ by: 'price', descending: true }, 'id')
+      .window({ n: rowNumber(), before: lag('id'), total: running(sum('price')) })
+      .filter(col('n').lte(20))
+      .withColumns({ both: col('n').add(col('before')) })
+      .repartition('n')
+      .sort('id'),
   'distinct rows': input => input.select('city', 'tags.odd').distinct().sort('city', 'tags.odd'),
   'sorted rows': input => input.filter(col('id').mod(97).eq(0)).sort({ by: 'price', descending: true, nulls: 'first' }, 'id'),
   'first rows': input => input.sort('id').limit(7, 5).select('id'),

@@ -1,0 +1,84 @@
+/**
+ * Rows of a join: the fields of a left and of a right row, either of which may be missing. A field that both have is the left row's unless that is null, then the right row's, so that
+ * keys of one name are there on both sides of an outer join; what lies deeper goes with its outermost field.
+ */
+import { valueAtPath } from '../../engine/index.ts'
+import type { ChunkData } from '../vector/chunk.ts'
+import { type Column, gatherVector } from '../vector/column.ts'
+import { AnyVector, type Vector } from '../vector/vector.ts'
+import { vectorOf } from '../vector/vector-builder.ts'
+
+/** The right rows of a join, all of them. */
+export interface KeptRows {
+  /** Fields that are known to be wanted. */
+  readonly columns: ReadonlyMap<string, Column>
+  /** The rows as values; empty when nobody wants them. */
+  readonly values: readonly unknown[]
+}
+
+export class JoinedRows implements ChunkData {
+  readonly size: number
+  readonly #left: ChunkData
+  readonly #right: KeptRows
+  /** Numbers of the left rows, -1: none. */
+  readonly #leftRows: Int32Array
+  readonly #rightRows: Int32Array
+  readonly #fields = new Map<string, Vector>()
+
+  constructor(size: number, left: ChunkData, leftRows: Int32Array, right: KeptRows, rightRows: Int32Array) {
+    this.size = size
+    this.#left = left
+    this.#leftRows = leftRows
+    this.#right = right
+    this.#rightRows = rightRows
+  }
+
+  field(path: string): Vector {
+    let vector = this.#fields.get(path)
+    if (vector === undefined) {
+      vector = path === '' ? new AnyVector(Array.from({ length: this.size }, (_, row) => this.value(row))) : this.#make(path)
+      this.#fields.set(path, vector)
+    }
+    return vector
+  }
+
+  value(row: number): unknown {
+    const left = this.#leftRows[row] as number
+    const right = this.#rightRows[row] as number
+    const leftValue = left < 0 ? undefined : this.#left.value(left)
+    return mergedRow(leftValue, right < 0 ? undefined : this.#right.values[right])
+  }
+
+  #make(path: string): Vector {
+    const left = gatherVector(this.#left.field(path), this.#leftRows, this.size)
+    if (path.startsWith('@')) return left
+    const right = this.#ofRight(path)
+    const point = path.indexOf('.')
+    const outer = point < 0 ? left : gatherVector(this.#left.field(path.slice(0, point)), this.#leftRows, this.size)
+    let nulls = 0
+    for (let row = 0; row < this.size; row++) if (outer.isNull(row)) nulls++
+    if (nulls === 0) return left
+    if (nulls === this.size) return right
+    return vectorOf(Array.from({ length: this.size }, (_, row) => (outer.isNull(row) ? right : left).get(row)))
+  }
+
+  #ofRight(path: string): Vector {
+    const column = this.#right.columns.get(path)
+    if (column !== undefined) return column.gather(this.#rightRows, this.size)
+    const names = path.split('.')
+    const { values } = this.#right
+    return vectorOf(Array.from(this.#rightRows.subarray(0, this.size), row => (row < 0 ? null : valueAtPath(values[row], names))))
+  }
+}
+
+/** Both rows as one, by the rule above. TypeError for two rows that are not both objects. */
+function mergedRow(left: unknown, right: unknown): unknown {
+  if (left === undefined) return right
+  if (right === undefined) return left
+  if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) {
+    throw new TypeError('rows that are joined must be objects: give the join a function that combines others')
+  }
+  const merged: Record<string, unknown> = { ...left }
+  for (const [name, value] of Object.entries(right)) merged[name] ??= value
+  return merged
+}
