@@ -5,7 +5,7 @@ import type { PreparedRecord } from '../topic/topic-core.ts'
 /** The record, with copies of its bytes. */
 export function ownedRecord({ key, value, timestamp, headers }: PreparedRecord): TopicRecord {
   const record = { key: copied(key), value: copied(value), timestamp }
-  return headers === undefined ? record : { ...record, headers }
+  return headers === undefined ? record : { ...record, headers: headers.map(header => ({ key: header.key, value: copied(header.value) })) }
 }
 
 function copied<T extends string | Uint8Array | null>(bytes: T): T {

@@ -275,13 +275,19 @@ function isOutgoing<V, K>(item: V | Outgoing<V, K>): item is Outgoing<V, K> {
 const encoder = new TextEncoder()
 
 function headersOf(headers: NonNullable<Outgoing['headers']>): readonly RecordHeader[] {
-  if (Array.isArray(headers)) return headers as readonly RecordHeader[]
   if (typeof headers !== 'object' || headers === null) throw new TypeError(`headers must be an object or an array, got ${String(headers)}`)
-  return Object.entries(headers as { readonly [key: string]: string | Uint8Array | null }).map(([key, value]) => {
-    if (value !== null && typeof value !== 'string' && !(value instanceof Uint8Array))
-      throw new TypeError(`headers.${key} must be a string, a Uint8Array or null, got ${String(value)}`)
-    return { key, value: typeof value === 'string' ? encoder.encode(value) : value }
+  if (!Array.isArray(headers))
+    return Object.entries(headers as { readonly [key: string]: unknown }).map(([key, value]) => headerOf(key, value))
+  return headers.map((header: Partial<RecordHeader> | undefined | null) => {
+    if (typeof header?.key !== 'string') throw new TypeError(`headers must have a key that is a string each, got ${String(header?.key)}`)
+    return headerOf(header.key, header.value)
   })
+}
+
+function headerOf(key: string, value: unknown): RecordHeader {
+  if (value !== null && typeof value !== 'string' && !(value instanceof Uint8Array))
+    throw new TypeError(`headers.${key} must be a string, a Uint8Array or null, got ${String(value)}`)
+  return { key, value: typeof value === 'string' ? encoder.encode(value) : value }
 }
 
 /** The codec that was given, or the built-in one that is stored. CODEC_MISSING for one of the user's that was not given. */

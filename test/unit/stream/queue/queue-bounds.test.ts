@@ -1,8 +1,10 @@
-/** Goal: a queue that holds as many records as it may goes on as soon as one of them is done or gone, whatever ended it. */
+/** Goal: a queue that holds as many records as it may goes on as soon as one of them is done or gone, whatever ended it; and no record is delivered for ever. */
 import { expect, test } from 'vitest'
+import { SimRandom } from '../../../../engine/env/index.ts'
 import type { Database, Queue, QueueMessage, QueueOptions, Topic } from '../../../../index.ts'
 import { TRACKED_MAX } from '../../../../stream/queue/queue-partition.ts'
-import { readAll, sleep, withTopics } from '../support.ts'
+import { newEnvironment, runUntilCrash } from '../../../probes/support.ts'
+import { openTopics, readAll, sleep, withTopics } from '../support.ts'
 
 const far = 30 * 24 * 3600 * 1000
 
@@ -68,3 +70,52 @@ test('dead records: thousands die at once and are buried, and the queue goes on'
     expect(new Set(letters.map(({ value }) => value)).size).toBe(messages.length)
     expect(queue.stats()).toEqual({ available: 0, inFlight: 0, delayed: 0, dead: messages.length })
   }))
+
+test('crashes add at most a delivery each to what a record may have, and it dies once', async () => {
+  let crashes = 0
+  for (let seed = 1; seed <= 8; seed++) {
+    const random = new SimRandom(seed)
+    const deliveries = new Map<string, number>()
+    const all = Array.from({ length: 12 }, (_, i) => `job ${i}`)
+    let environment = newEnvironment(seed)
+    await environment.drive(async () => {
+      const db = await openTopics(environment)
+      await db.topic<string>('jobs', { value: 'string' }).sendBatch(all)
+      await db.topic('dead', { value: 'string' }).ready()
+      await db.close()
+    })
+    let mine = 0
+    // Nobody settles anything: locks lapse, or records are given back.
+    const life = async (polls: number): Promise<void> => {
+      const db = await openTopics(environment)
+      const queue = db.topic<string>('jobs').queue({ group: 'g', lockMs: 20, deliveriesMax: 3, deadLetter: db.topic<string>('dead') })
+      for (let poll = 0; poll < polls; poll++) {
+        const batch = await queue.poll({ maxRecords: 1 + random.below(5), maxWaitMs: 100 })
+        if (batch === undefined) break
+        for (const { value } of batch.messages) deliveries.set(value as string, (deliveries.get(value as string) ?? 0) + 1)
+        if (random.below(3) === 0) await batch.release().catch(() => undefined)
+        await sleep(environment, random.below(80))
+      }
+      await db.close()
+    }
+    for (let lives = 0; lives < 3; lives++) {
+      environment = newEnvironment(seed * 100 + lives, environment.disk)
+      const { crashed } = await runUntilCrash(environment, 5 + random.below(60), () => life(10))
+      if (crashed) mine++
+    }
+    environment = newEnvironment(seed * 100 + 99, environment.disk)
+    await environment.drive(async () => {
+      await life(Number.POSITIVE_INFINITY)
+      const db = await openTopics(environment)
+      const letters = await readAll(db.topic<string>('dead').consume({ until: 'end' }))
+      expect(letters.map(({ value }) => value).sort()).toEqual([...all].sort())
+      for (const [value, count] of deliveries) {
+        expect(count, `seed ${seed}, ${value}`).toBeGreaterThanOrEqual(3)
+        expect(count, `seed ${seed}, ${value}`).toBeLessThanOrEqual(3 + mine)
+      }
+      await db.close()
+    })
+    crashes += mine
+  }
+  expect(crashes).toBeGreaterThan(8)
+})

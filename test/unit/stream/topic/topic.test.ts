@@ -147,6 +147,20 @@ describe('records', () => {
       expect(records[0]?.timestamp).toBe(5)
       expect([records[0]?.header('a'), records[0]?.header('b'), records[0]?.headers.length]).toEqual(['x', undefined, 3])
       expect(records[1]?.keyBytes).toEqual(new TextEncoder().encode('k'))
+      // As a list a name may come twice, and text is taken as in an object; a producer keeps none of the caller's bytes either.
+      const value = Uint8Array.of(4, 5)
+      const headers = [
+        { key: 'a', value },
+        { key: 'a', value: 'é' as unknown as Uint8Array },
+      ]
+      const sent = topic.producer({ lingerMs: 1 }).send({ value: bytes, headers })
+      value.fill(0)
+      const { offset } = await sent
+      for await (const record of topic.consume({ from: { offset }, until: 'end' }).records())
+        expect(record.headers.map(header => [header.key, [...(header.value ?? [])]])).toEqual([
+          ['a', [4, 5]],
+          ['a', [0xc3, 0xa9]],
+        ])
     }))
 
   test('what a topic does not take is refused, and nothing of its batch is appended', () =>
@@ -166,6 +180,9 @@ describe('records', () => {
         [{ key: 'k', value: 'x', partition: 2 }, { message: expect.stringMatching(/^partition must/) }],
         [{ key: 'k', value: 'x', timestamp: -1 }, { message: expect.stringMatching(/^timestamp must/) }],
         [{ key: 'k', value: 'x', headers: { a: 5 } }, { message: expect.stringMatching(/^headers.a must/) }],
+        [{ key: 'k', value: 'x', headers: [{ key: 5, value: null }] }, { message: expect.stringMatching(/^headers must have a key/) }],
+        [{ key: 'k', value: 'x', headers: [null] }, { message: expect.stringMatching(/^headers must have a key/) }],
+        [{ key: 'k', value: 'x', headers: [{ key: 'a' }] }, { message: expect.stringMatching(/^headers.a must/) }],
         [undefined, { message: expect.stringMatching(/^value must not be undefined/) }],
       ]
       for (const [record, error] of bad) {
