@@ -92,6 +92,11 @@ export class KeyIndexStore {
     return Math.max(0, log.startOffset - start) + Math.max(0, log.cleanedTo - cleaned)
   }
 
+  /** The writer has failed: what is stored is what is durable, and may be less than what was written. */
+  reload(): void {
+    this.#places.length = 0
+  }
+
   /** The offset to read on from. */
   position(log: LocalLog, partition: number): number {
     return Math.max(this.#place(log, partition).position, log.startOffset)

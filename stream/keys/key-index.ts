@@ -56,6 +56,11 @@ export class KeyIndex {
     this.#done = this.#run()
   }
 
+  /** What was indexed, and how many offsets are not taken up yet. */
+  get stats(): { readonly entries: number; readonly behind: number } {
+    return { entries: this.#current.entries, behind: this.#behind(this.#current) }
+  }
+
   /**
    * Offset of the newest record of the key that the log still has, a tombstone or one of an open transaction included; NO_VERSION when there is none.
    * NOT_READY while the index is built.
@@ -93,6 +98,7 @@ export class KeyIndex {
         ...(this.#failed === undefined ? {} : { cause: this.#failed }),
       })
     }
+    if (this.#failed !== undefined) this.#current.reload()
     return key.length > INDEXED_KEY_BYTES_MAX || this.#catchUp(this.#current, partition)
   }
 
@@ -105,9 +111,12 @@ export class KeyIndex {
 
   /** Ends it for good, and removes what it has stored. */
   async drop(): Promise<void> {
-    await this.close()
+    const closed = this.close()
     const logs = keyIndexLogs(this.#host, this.#core.id)
-    if (logs.length > 0) await this.#host.drop(logs)
+    // In this turn: the next index of the topic must not meet them.
+    const dropped = logs.length > 0 ? this.#host.drop(logs) : undefined
+    await closed
+    await dropped
   }
 
   /** Offsets that a generation has not taken up. */

@@ -38,6 +38,8 @@ export interface TopicStats {
   readonly offsets: number
   /** Of all partitions in segments. */
   readonly sealedBytes: number
+  /** Of the index of keys, where there is one: records indexed since it was begun, and offsets that are not yet. */
+  readonly keyIndex: { readonly entries: number; readonly behind: number } | undefined
 }
 
 export function topicStats(core: TopicCore): TopicStats {
@@ -63,5 +65,6 @@ export function topicStats(core: TopicCore): TopicStats {
     partitions,
     offsets: partitions.reduce((sum, { startOffset, endOffset }) => sum + endOffset - startOffset, 0),
     sealedBytes: partitions.reduce((sum, { sealedBytes }) => sum + sealedBytes, 0),
+    keyIndex: core.keyIndex?.stats,
   }
 }

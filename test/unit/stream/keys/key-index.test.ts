@@ -147,6 +147,40 @@ test('retention and compaction: a key without records has no version, and the in
     await topic.send({ key: 'k4', value: 'again' }, { expectedVersion: -1 })
   }))
 
+test('when the writer has failed, reads by key tell what is durable, indexed or not', async () => {
+  const environment = newEnvironment(7)
+  await environment.drive(async () => {
+    const db = await openTopics(environment)
+    const topic = db.topic<number>('t', { keyIndex: true })
+    await topic.sendBatch([1, 2].map(value => ({ key: 'a', value })))
+    await new Promise<void>(resolve => void environment.timers.after(100, resolve))
+    await topic.sendBatch([3, 4].map(value => ({ key: 'a', value })))
+    expect(topic.version('a')).toBe(3)
+    environment.disk.addFault({ path: 'commit-', kinds: ['write'], code: 'EIO', times: 1 })
+    const lost = topic.send({ key: 'a', value: 5 }, { expectedVersion: 3 })
+    expect(topic.stats().keyIndex).toEqual({ entries: 4, behind: 0 })
+    await expect(lost).rejects.toMatchObject({ code: 'POISONED' })
+    expect([topic.version('a'), topic.version('b'), topic.latest('a')?.value]).toEqual([3, -1, 4])
+    expect([...topic.readKey('a')].map(({ value }) => value)).toEqual([1, 2, 3, 4])
+    expect([...topic.readKey('a', { reverse: true })].map(({ value }) => value)).toEqual([4, 3, 2, 1])
+    expect([...topic.readKey('a', { from: 1 })].map(({ value }) => value)).toEqual([2, 3, 4])
+    await db.close().catch(() => undefined)
+  })
+})
+
+test('switched off and on in one turn it is a new one', () =>
+  withTopics(8, async db => {
+    const topic = db.topic<number>('t', { keyIndex: true })
+    await topic.send({ key: 'a', value: 1 })
+    const off = topic.alter({ keyIndex: false })
+    const on = topic.alter({ keyIndex: true })
+    await Promise.all([off, on])
+    await topic.ready()
+    expect(topic.latest('a')?.value).toBe(1)
+    await topic.send({ key: 'a', value: 2 }, { expectedVersion: 0 })
+    expect(topic.version('a')).toBe(1)
+  }))
+
 test.each([1, 2, 3, 4])('random programs over crashes: versions and streams are those of the log (seed %d)', async seed => {
   let environment = newEnvironment(seed)
   const { random } = environment
