@@ -40,6 +40,7 @@ export type {
 export { groupChannel, producerChannel, queueChannel, retentionChannel } from './diagnostics.ts'
 export type { Environment, File, Files, Random } from './env/index.ts'
 export {
+  Breath,
   nodeClock,
   nodeFiles,
   nodeRandom,

@@ -14,6 +14,7 @@
  *
  * A crash during recovery leaves either the old files, or the old files and the complete new one: both recover to the same frames.
  */
+import { Breath } from '../env/breath.ts'
 import type { Environment, Files } from '../env/environment.ts'
 import { corrupt, ioError, VarveError } from '../errors.ts'
 import { Arena } from './arena.ts'
@@ -39,6 +40,8 @@ import { readStagedFile, type StagedFile } from './staging.ts'
 import type { CommitLogStart, TailFile } from './tail-file.ts'
 
 const pieceBytes = 4 << 20
+/** An opening leaves the rest of the process a turn so often, ms. */
+const breathMs = 5
 /** A file that takes over unproven frames is no larger than it must be: opening waits until all of it is on the disk. */
 const freshBytesMin = 256 * 1024
 
@@ -236,8 +239,10 @@ async function recover(
 
   // Entries, in order; staged commits are read in where their records stand.
   const stagedSeen = new Set<number>()
+  const breath = new Breath(environment, breathMs)
   for (const [index, source] of sources.entries()) {
     for (const frame of source.frames) {
+      await breath.due()
       const staged = new Map<number, { readonly file: StagedFile; readonly frame: Frame }>()
       for (const record of commitRecordsOf(source.arena, frame)) {
         const read = await readStagedFile(files, folder, record.number, record.bytes, record.checksum, source.nextStagedArena++, frame.lsn)

@@ -1,5 +1,6 @@
 /** The folder's door: the interfaces, the environment of production, the one in memory, and the simulated one. */
 
+export { Breath } from './breath.ts'
 export type {
   CatalogChange,
   CatalogRow,

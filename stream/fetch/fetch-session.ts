@@ -4,7 +4,7 @@
  * A partition that has nothing is waited for once, by one waiter on its log that stays until it fires, however often somebody polls. Owned by a consumer.
  * Invariant: a session is polled by one caller at a time.
  */
-import type { Environment } from '../../engine/index.ts'
+import { Breath, type Environment } from '../../engine/index.ts'
 import type { ConsumedRecord } from './consumed-record.ts'
 import type { Gathering } from './gathering.ts'
 import type { Fetcher } from './partition-fetcher.ts'
@@ -38,13 +38,13 @@ export class FetchSession {
   #wake: (() => void) | undefined
   /** What a waiter ended with; thrown by the next poll. */
   #failed: unknown
-  /** When the loop last gave way, monotonic ms. */
-  #breathedAt = 0
+  readonly #breath: Breath
   readonly #gathering: Gathering | undefined
 
   /** `gathering`: hands out nothing before it says so. */
   constructor(place: FetchPlace, gathering?: Gathering) {
     this.#place = place
+    this.#breath = new Breath(place, breathMs)
     this.#gathering = gathering
   }
 
@@ -87,16 +87,9 @@ export class FetchSession {
     return this.#gathering?.look(this.#fetchers)
   }
 
-  /** Between two batches: undefined, or once in a while what to await, so that timers and I/O of the process come in between. */
+  /** To be awaited between two batches. */
   breath(): Promise<void> | undefined {
-    const { clock, timers } = this.#place
-    if (clock.monotonic() - this.#breathedAt < breathMs) return undefined
-    return new Promise(resolve => {
-      timers.soon(() => {
-        this.#breathedAt = clock.monotonic()
-        resolve()
-      })
-    })
+    return this.#breath.due()
   }
 
   /** The fetcher whose turn it is among those that have something; undefined when none has. */
@@ -142,7 +135,7 @@ export class FetchSession {
     notDue?.()
     letGo()
     this.#wake = undefined
-    this.#breathedAt = this.#place.clock.monotonic()
+    this.#breath.taken()
     signal.removeEventListener('abort', this.#onAbort)
     const failed = this.#failed
     this.#failed = undefined

@@ -1,26 +1,6 @@
 /** Goal: a loop that always finds records leaves turns to the rest of the process, every few milliseconds and not at every batch. */
 import { expect, test } from 'vitest'
 import { open } from '../../../../index.ts'
-import { FetchSession } from '../../../../stream/fetch/fetch-session.ts'
-
-test('a session breathes after 4 ms without a turn, through the environment', async () => {
-  let now = 100
-  const turns: (() => void)[] = []
-  const session = new FetchSession({
-    clock: { now: () => 0, monotonic: () => now },
-    timers: { after: () => () => undefined, soon: run => void turns.push(run) },
-  })
-  const first = session.breath()
-  expect(first).toBeInstanceOf(Promise)
-  turns.pop()?.()
-  await first
-  expect(session.breath()).toBeUndefined()
-  now += 3.9
-  expect(session.breath()).toBeUndefined()
-  now += 0.1
-  expect(session.breath()).toBeInstanceOf(Promise)
-  expect(turns.length).toBe(1)
-})
 
 test('consumers and groups give way while there is always more', async () => {
   const db = await open('breath', { storage: 'memory' })
