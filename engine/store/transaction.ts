@@ -16,7 +16,7 @@ import { VarveError } from '../errors.ts'
 import { checkNames, checkObject } from '../log/check-arguments.ts'
 import type { AppendOptions, Committed, Durability, Log, TopicRecord } from '../log/log.ts'
 import { LogicalLog } from '../log/logical-log.ts'
-import { checkOptions, checkRecords } from '../log/operations.ts'
+import { checkOptions, checkRecords, noAppendOptions } from '../log/operations.ts'
 import type { StoreKey } from './key-codec.ts'
 import type { Snapshot } from './snapshots.ts'
 import { coreOf, type Store } from './store.ts'
@@ -61,7 +61,7 @@ export interface Transaction {
 }
 
 interface PendingAppend {
-  readonly log: Log
+  readonly log: LogicalLog
   /** Records to encode, or batches that are. */
   readonly records: readonly TopicRecord[] | TopicBatch | Uint8Array
   readonly options: Omit<AppendOptions, 'durability'>
@@ -69,6 +69,36 @@ interface PendingAppend {
 
 const optionNames: ReadonlySet<string> = new Set(['durability', 'retries', 'signal'])
 const retriesDefault = 5
+
+/** A log within a transaction; a class, since a transaction makes one for each partition that it sends to. */
+class ActiveLog implements TransactionLog {
+  readonly #tx: ActiveTransaction
+  readonly #log: LogicalLog
+
+  constructor(tx: ActiveTransaction, log: LogicalLog) {
+    this.#tx = tx
+    this.#log = log
+  }
+
+  appendBatches(bytes: Uint8Array): void {
+    this.#tx.assertActive()
+    if (!(bytes instanceof Uint8Array)) throw new TypeError('bytes must be a Uint8Array of whole batches')
+    this.#tx.append({ log: this.#log, records: bytes, options: noAppendOptions })
+  }
+
+  appendRecords(records: readonly TopicRecord[] | TopicBatch, options: Omit<AppendOptions, 'durability'> = noAppendOptions): void {
+    this.#tx.assertActive()
+    checkRecords(records)
+    checkOptions(options)
+    if ((options as AppendOptions).durability !== undefined)
+      throw new TypeError('durability is an option of the transaction, not of its writes')
+    this.#tx.append({
+      log: this.#log,
+      records: records instanceof TopicBatch ? records : [...records],
+      options: options === noAppendOptions ? options : { ...options },
+    })
+  }
+}
 
 /** The transaction of one run of a body. */
 class ActiveTransaction implements Transaction, PartOwner {
@@ -123,26 +153,15 @@ class ActiveTransaction implements Transaction, PartOwner {
     this.assertActive()
     if (!(log instanceof LogicalLog)) throw new TypeError('log must be a log of this database')
     if (log.kind !== 'topic') throw new TypeError('log must be a topic log: write to a store through tx.store')
-    const assertUsable = (): void => {
-      this.assertActive()
-      this.#host.assertOpen()
-      if (log.dropped) throw new VarveError('NOT_FOUND', `log ${log.name} was dropped`, { details: { log: log.name } })
-    }
-    return {
-      appendBatches: bytes => {
-        assertUsable()
-        if (!(bytes instanceof Uint8Array)) throw new TypeError('bytes must be a Uint8Array of whole batches')
-        this.#appends.push({ log, records: bytes, options: {} })
-      },
-      appendRecords: (records, options = {}) => {
-        assertUsable()
-        checkRecords(records)
-        checkOptions(options)
-        if ((options as AppendOptions).durability !== undefined)
-          throw new TypeError('durability is an option of the transaction, not of its writes')
-        this.#appends.push({ log, records: records instanceof TopicBatch ? records : [...records], options: { ...options } })
-      },
-    }
+    return new ActiveLog(this, log)
+  }
+
+  /** For the logs that it has handed out. */
+  append(append: PendingAppend): void {
+    this.#host.assertOpen()
+    const { name, dropped } = append.log
+    if (dropped) throw new VarveError('NOT_FOUND', `log ${name} was dropped`, { details: { log: name } })
+    this.#appends.push(append)
   }
 
   abort(): void {

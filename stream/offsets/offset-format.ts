@@ -47,17 +47,19 @@ export interface GroupUse {
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
+/** A record of each commit: bytes are written one by one, since views and encoders made for a few of them would cost more than the rest of a commit. */
 export function encodeOffsetKey({ kind, group, topicId, partition }: OffsetKey): Uint8Array {
-  const name = encoder.encode(group)
-  const key = new Uint8Array(4 + name.length + (kind === KIND_OFFSET ? 12 : 0))
-  const view = new DataView(key.buffer)
-  view.setUint8(0, OFFSET_KEY_VERSION)
-  view.setUint8(1, kind)
-  view.setUint16(2, name.length)
-  key.set(name, 4)
+  const size = Buffer.byteLength(group)
+  const key = new Uint8Array(4 + size + (kind === KIND_OFFSET ? 12 : 0))
+  key[0] = OFFSET_KEY_VERSION
+  key[1] = kind
+  key[2] = size >>> 8
+  key[3] = size
+  if (size === group.length) for (let i = 0; i < size; i++) key[4 + i] = group.charCodeAt(i)
+  else encoder.encodeInto(group, key.subarray(4))
   if (kind === KIND_OFFSET) {
-    setU64(view, 4 + name.length, topicId)
-    view.setUint32(12 + name.length, partition)
+    setU64(key, 4 + size, topicId)
+    setU32(key, 12 + size, partition)
   }
   return key
 }
@@ -76,12 +78,10 @@ export function decodeOffsetKey(key: Uint8Array): OffsetKey | undefined {
 }
 
 export function encodeCommittedOffset({ offset, metadata, timestamp }: CommittedOffset): Uint8Array {
-  const text = encoder.encode(metadata)
-  const value = new Uint8Array(16 + text.length)
-  const view = new DataView(value.buffer)
-  setU64(view, 0, offset)
-  setU64(view, 8, timestamp)
-  value.set(text, 16)
+  const value = new Uint8Array(16 + (metadata === '' ? 0 : Buffer.byteLength(metadata)))
+  setU64(value, 0, offset)
+  setU64(value, 8, timestamp)
+  if (metadata !== '') encoder.encodeInto(metadata, value.subarray(16))
   return value
 }
 
@@ -93,10 +93,9 @@ export function decodeCommittedOffset(value: Uint8Array): CommittedOffset {
 
 export function encodeGroupUse({ live, timestamp, generation }: GroupUse): Uint8Array {
   const value = new Uint8Array(13)
-  const view = new DataView(value.buffer)
-  view.setUint8(0, live ? 1 : 0)
-  setU64(view, 1, timestamp)
-  view.setUint32(9, generation)
+  value[0] = live ? 1 : 0
+  setU64(value, 1, timestamp)
+  setU32(value, 9, generation)
   return value
 }
 
@@ -110,9 +109,16 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
-function setU64(view: DataView, at: number, value: number): void {
-  view.setUint32(at, Math.floor(value / 0x1_0000_0000))
-  view.setUint32(at + 4, value >>> 0)
+function setU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24
+  bytes[at + 1] = value >>> 16
+  bytes[at + 2] = value >>> 8
+  bytes[at + 3] = value
+}
+
+function setU64(bytes: Uint8Array, at: number, value: number): void {
+  setU32(bytes, at, Math.floor(value / 0x1_0000_0000))
+  setU32(bytes, at + 4, value)
 }
 
 function getU64(view: DataView, at: number): number {

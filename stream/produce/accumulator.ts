@@ -178,7 +178,8 @@ export class Accumulator {
 
   #append(batches: readonly Gathered[]): void {
     const committed = this.#host.commit(commit => {
-      for (const { log, batch, compression } of batches) commit.appendRecords(log, batch, compression === undefined ? {} : { compression })
+      for (const { log, batch, compression } of batches)
+        commit.appendRecords(log, batch, compression === undefined ? undefined : { compression })
     })
     const settle = (): void => {
       for (const [index, { partition, waiters }] of batches.entries()) {

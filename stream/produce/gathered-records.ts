@@ -4,7 +4,7 @@
  * Made and filled in the turn of a call (`send-batch.ts`), or by a transaction over its body (`topic-transaction.ts`). Invariant: the records of a partition stand in
  * its batches in the order of `add`.
  */
-import type { Commit, Committed, LocalLog, TopicBatch, Transaction } from '../../engine/index.ts'
+import type { Commit, Committed, CompressionName, LocalLog, TopicBatch, Transaction } from '../../engine/index.ts'
 import type { VersionCheck } from '../keys/expected-version.ts'
 import type { StickyPartition } from '../partition/partitioner.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
@@ -74,15 +74,19 @@ export class GatheredRecords<V = unknown, K = unknown> {
 
   /** Adds the batches to a commit. */
   append(commit: Commit): void {
-    const { compression } = this.#core.options
-    const options = compression === undefined ? {} : { compression }
+    const options = this.#appendOptions()
     for (const { log, batch } of this.#batches) commit.appendRecords(log, batch, options)
   }
 
   /** Adds the batches to a transaction. */
   appendWithin(tx: Transaction): void {
+    const options = this.#appendOptions()
+    for (const { log, batch } of this.#batches) tx.log(log).appendRecords(batch, options)
+  }
+
+  #appendOptions(): { readonly compression: CompressionName } | undefined {
     const { compression } = this.#core.options
-    for (const { log, batch } of this.#batches) tx.log(log).appendRecords(batch, compression === undefined ? {} : { compression })
+    return compression === undefined ? undefined : { compression }
   }
 
   /** Where the records went: `batchOf` has what `add` returned for each, and `committed` has answers from `first` on. */
