@@ -47,8 +47,12 @@ export interface TransactionParameters {
 }
 
 /** Consume, process, produce: a record of a group, ten records over two topics, one write to a store and the offset, as one commit. */
-export async function transactions(measurement: Measurement, { transactions: count, callers }: TransactionParameters): Promise<void> {
-  const db = await open(measurement.folder)
+export async function transactions(
+  measurement: Measurement,
+  { transactions: count, callers }: TransactionParameters,
+  sync: 'group' | 'inline',
+): Promise<void> {
+  const db = await open(measurement.folder, { sync })
   const input = db.topic<Uint8Array, Uint8Array>('input', { partitions: 4, ...bytesCodecs })
   const left = db.topic<Uint8Array, Uint8Array>('left', { partitions: 4, ...bytesCodecs })
   const right = db.topic<Uint8Array, Uint8Array>('right', { partitions: 4, ...bytesCodecs })
