@@ -18,6 +18,8 @@ import { GROUP_FIELD } from '../operator/row-operators.ts'
 import { describePlan, type FlowDescription } from '../plan/describe.ts'
 import { explainPlan } from '../plan/explain.ts'
 import type { JoinHint, JoinKind, PlanNode } from '../plan/node.ts'
+import { type RunReport, runTo } from '../sink/run-to.ts'
+import type { Sink } from '../sink/sink.ts'
 import {
   checkCount,
   checkFunction,
@@ -283,6 +285,11 @@ export class Flow<T> implements AsyncIterable<T> {
   async forEach(call: (row: T) => unknown, options: RunOptions = {}): Promise<void> {
     checkFunction(call, 'call')
     await this.#run(new ForEach(call as (row: unknown) => unknown), options)
+  }
+
+  /** Runs the flow into a sink (`toStore`, `toTopic`, `writeJsonl`, …), which counts when all rows are in it. */
+  async to(sink: Sink<T>, options: RunOptions = {}): Promise<RunReport> {
+    return await runTo(sink, end => this.#run(end, options))
   }
 
   /** Runs the flow as its rows are taken; leaving the loop ends the run. */

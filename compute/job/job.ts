@@ -15,6 +15,8 @@ import type { TypedSource } from '../flow/input.ts'
 import { Collect, ForEach } from '../operator/collect.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import { explainPlan } from '../plan/explain.ts'
+import { type RunReport, runTo } from '../sink/run-to.ts'
+import type { Sink } from '../sink/sink.ts'
 import type { Source } from '../source/source.ts'
 
 /** A database as jobs see it. */
@@ -92,6 +94,11 @@ export class Job<T, Args = undefined> {
   async forEach(db: JobHost, call: (row: T) => unknown, ...[options]: RunArguments<Args>): Promise<void> {
     checkFunction(call, 'call')
     await this.#run(db, new ForEach(call as (row: unknown) => unknown), options)
+  }
+
+  /** Runs the job into a sink; see `Flow.to`. */
+  async to(db: JobHost, sink: Sink<T>, ...[options]: RunArguments<Args>): Promise<RunReport> {
+    return await runTo(sink, end => this.#run(db, end, options))
   }
 
   /** The plan as text; see `Flow.explain`. */

@@ -16,6 +16,7 @@ export interface DescribedOperator {
 
 /** What a flow does, as data. */
 export interface FlowDescription {
+  /** Of the job. */
   readonly name: string
   /** Inputs come before who takes their rows; the last gives the result. */
   readonly operators: readonly DescribedOperator[]

@@ -1,0 +1,32 @@
+/**
+ * Where the rows of a flow go. A sink is opened for one run, gets all rows, and is then committed or aborted: until it is committed nobody sees anything of them, as far as the sink's
+ * guarantee goes.
+ */
+import type { Receiver } from '../operator/receiver.ts'
+
+/** 'once': all rows or none, whatever happens; 'at-least-once': a run that failed may have given rows away already. */
+export type SinkGuarantee = 'once' | 'at-least-once'
+
+/** The end of a flow in one run. */
+export interface SinkWriter extends Receiver {
+  /** Rows taken so far. */
+  readonly rows: number
+  /** Makes the rows count. Resolves when they are durable. */
+  commit(): Promise<void>
+  /** The run failed: as if it had not been. */
+  abort(): Promise<void>
+}
+
+/** Where rows of type `T` go; made by `toStore`, `toTopic`, `writeJsonl` and the others. */
+export interface Sink<in T = never> {
+  /** Only for the compiler. */
+  readonly accepts?: (row: T) => void
+  /** 'store', 'topic', 'jsonl', … */
+  readonly kind: string
+  /** As `explain()` and errors name it. */
+  readonly name: string
+  /** What a run that fails, or a process that dies, may leave. */
+  readonly guarantee: SinkGuarantee
+  /** Begins a run's output. */
+  open(): SinkWriter | Promise<SinkWriter>
+}
