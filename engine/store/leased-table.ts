@@ -12,7 +12,7 @@ import type { LeasedIndexSource } from './leased-index.ts'
 import type { Memtable } from './memtable.ts'
 import { Run, type SortedRun } from './run.ts'
 import { newestFirst } from './run-level.ts'
-import type { CursorTable } from './store-cursor.ts'
+import type { CursorTable, IdleCursors } from './store-cursor.ts'
 import type { StoredStoreOptions } from './store-options.ts'
 import type { ValueStructures } from './value-codec.ts'
 
@@ -34,6 +34,7 @@ export class LeasedTable implements CursorTable {
   /** Oldest first. */
   readonly memtables: readonly Memtable[]
   readonly finder: KeyFinder = new KeyFinder(this)
+  readonly idle: IdleCursors = { forward: undefined, backward: undefined }
   readonly #openParts: () => readonly PartRef[]
   readonly #cache: BlockCache
   /** Newest first; undefined until they are asked for. */

@@ -79,8 +79,8 @@ export class MemtableOrder {
     else this.#mergeSlice(source)
   }
 
-  /** Over exactly the first `source.count` records. */
-  cursor(source: MemtableEntries): MemtableCursor {
+  /** Over exactly the first `source.count` records. `former`: one to be used again if it does the same. */
+  cursor(source: MemtableEntries, former?: MemtableCursor): MemtableCursor {
     const { bytes, count, limit } = source
     assert(count >= this.#sorted, 'records are only added', count, this.#sorted)
     if (this.#prefix < 0) for (const chunk of this.#chunks) this.#narrowPrefix(source, chunk)
@@ -91,7 +91,8 @@ export class MemtableOrder {
     }
     if (count > this.#sorted) this.#sortRest(source)
     this.#all ??= this.#rest.length === 0 ? this.#chunks : [...this.#chunks, ...this.#rest]
-    return new MemtableCursor(bytes, limit, this.#all, Math.max(0, this.#prefix))
+    const prefix = Math.max(0, this.#prefix)
+    return former?.walks(bytes, limit, this.#all, prefix) === true ? former : new MemtableCursor(bytes, limit, this.#all, prefix)
   }
 
   #addChunk(source: MemtableEntries, size: number): void {

@@ -51,6 +51,11 @@ export class MemtableCursor {
     this.#heap = new Int32Array(count)
   }
 
+  /** Whether it was made of the same; chunks never change. */
+  walks(bytes: Uint8Array, limit: number, chunks: readonly Uint32Array[], prefix: number): boolean {
+    return this.#chunks === chunks && this.#bytes === bytes && this.#limit === limit && this.#prefix === prefix
+  }
+
   /** Moves to the first record with a key >= the given one; false when there is none, which leaves the cursor behind the last record. */
   seek(key: Uint8Array, start: number = 0, size: number = key.length): boolean {
     for (let chunk = 0; chunk < this.#chunks.length; chunk++) this.#at[chunk] = this.#lowerBound(this.#chunks[chunk]!, key, start, size)

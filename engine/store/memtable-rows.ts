@@ -1,7 +1,7 @@
 /**
  * The rows of one memtable for a scan, one way: windows over what its cursor walks.
  *
- * Owned by a `StoreCursor`, made anew for each walk, since a memtable's cursor is of one moment.
+ * Owned by a `StoreCursor`, which opens it anew for each walk, since a memtable's cursor is of one moment.
  */
 import { STORE_POINTER, STORE_PUT, STORE_RANGE_DELETE } from '../batch/store-format.ts'
 import type { StoreRecordCursor } from '../batch/store-record.ts'
@@ -18,20 +18,24 @@ export class MemtableRows implements RowSource {
   isClipped = false
   readonly isLasting = false
   readonly #reverse: boolean
-  readonly #moment: ScanMoment
-  readonly #cursor: MemtableCursor
+  #moment: ScanMoment | undefined
+  #cursor: MemtableCursor | undefined
   /** The cursor stands on a record that was not looked at. */
   #stands = false
 
-  constructor(memtable: Memtable, reverse: boolean, moment: ScanMoment) {
+  constructor(reverse: boolean) {
     this.#reverse = reverse
+  }
+
+  /** For a new walk: `place` or `placeFirst` comes next. */
+  open(memtable: Memtable, moment: ScanMoment): void {
     this.#moment = moment
-    this.#cursor = memtable.cursor()
+    this.#cursor = memtable.cursor(this.#cursor)
     this.rows.bytes = memtable.bytes
   }
 
   place(key: Uint8Array, start: number, size: number, isBehind: boolean, wanted: number): boolean {
-    const cursor = this.#cursor
+    const cursor = this.#cursor!
     this.#stands = cursor.seek(key, start, size)
     if (this.#reverse) this.#stands = cursor.previous()
     else if (isBehind) while (this.#stands && hasKey(cursor.record, key, start, size)) this.#stands = cursor.next()
@@ -39,16 +43,16 @@ export class MemtableRows implements RowSource {
   }
 
   placeFirst(wanted: number): boolean {
-    this.#stands = this.#reverse ? this.#cursor.last() : this.#cursor.first()
+    this.#stands = this.#reverse ? this.#cursor!.last() : this.#cursor!.first()
     return this.more(wanted)
   }
 
   more(wanted: number): boolean {
     const { rows } = this
     const max = Math.min(wanted, rowsMax)
-    const cursor = this.#cursor
+    const cursor = this.#cursor!
     const { record } = cursor
-    const { sequenceMax } = this.#moment
+    const { sequenceMax } = this.#moment!
     rows.at = 0
     rows.count = 0
     /** The key whose records are being looked at, and whether it has a row. */
@@ -75,7 +79,7 @@ export class MemtableRows implements RowSource {
   }
 
   #shows({ kind, expiry, buffer, keyStart, keyBytes, sequence }: StoreRecordCursor): boolean {
-    const moment = this.#moment
+    const moment = this.#moment!
     if (kind !== STORE_PUT && kind !== STORE_POINTER) return false
     if (expiry > 0 && expiry <= moment.now) return false
     return !moment.hasRangeDeletes || !moment.covers(buffer, keyStart, keyBytes, sequence)

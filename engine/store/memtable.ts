@@ -171,11 +171,12 @@ export class Memtable implements MemtableEntries {
 
   /**
    * All records of this moment in order of (key, newest first); it stands before the first. The first cursor sorts everything (up to 65,536
-   * records at a time), later ones only what came since; a store that is read in order opens one early.
+   * records at a time), later ones only what came since; a store that is read in order opens one early. `former`: a cursor of the caller's that is no
+   * longer used; it is given again where it walks the same records.
    */
-  cursor(): MemtableCursor {
+  cursor(former?: MemtableCursor): MemtableCursor {
     this.#order ??= new MemtableOrder()
-    return this.#order.cursor(this)
+    return this.#order.cursor(this, former)
   }
 
   /** This moment, for a lease. What is added later is not seen by those who open it. */

@@ -22,13 +22,13 @@ export interface Snapshot {
 class Moment implements Snapshot {
   readonly sequence: number
   readonly time: number
-  readonly #close: (moment: Moment) => void
+  readonly #owner: Snapshots
   #isClosed = false
 
-  constructor(sequence: number, time: number, close: (moment: Moment) => void) {
+  constructor(sequence: number, time: number, owner: Snapshots) {
     this.sequence = sequence
     this.time = time
-    this.#close = close
+    this.#owner = owner
   }
 
   get isClosed(): boolean {
@@ -38,7 +38,7 @@ class Moment implements Snapshot {
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#close(this)
+    this.#owner.closed(this)
   }
 
   [Symbol.dispose](): void {
@@ -47,38 +47,65 @@ class Moment implements Snapshot {
 }
 
 export class Snapshots {
-  /** Open moments by sequence: how many there are of each. */
+  /** Open moments by sequence, but for the newest: how many there are of each. */
   readonly #open = new Map<number, number>()
+  /** The sequence that was taken last, and how many moments of it are open: short ranges come and go with it. */
+  #newest = -1
+  #newestCount = 0
   /** Releases moments that were forgotten. */
   readonly #forgotten = new FinalizationRegistry<number>(sequence => this.#release(sequence))
+  /** Those of them that are to be told of. */
+  readonly #collectable = new WeakSet<Snapshot>()
 
   get count(): number {
-    return this.#open.size
+    return this.#open.size + (this.#newestCount > 0 ? 1 : 0)
   }
 
   /** Keeps the moment after the commit `sequence`. */
   take(sequence: number, time: number): Snapshot {
-    this.#open.set(sequence, (this.#open.get(sequence) ?? 0) + 1)
-    return new Moment(sequence, time, moment => this.#release(moment.sequence))
+    this.#keep(sequence)
+    return new Moment(sequence, time, this)
   }
 
   /** As `take`; a moment that nobody refers to any more is given back without `close`. */
   takeCollectable(sequence: number, time: number): Snapshot {
-    this.#open.set(sequence, (this.#open.get(sequence) ?? 0) + 1)
-    const moment = new Moment(sequence, time, closed => {
-      this.#forgotten.unregister(closed)
-      this.#release(closed.sequence)
-    })
+    this.#keep(sequence)
+    const moment = new Moment(sequence, time, this)
+    this.#collectable.add(moment)
     this.#forgotten.register(moment, sequence, moment)
     return moment
   }
 
   /** Largest record sequence that each open moment sees, ascending. */
   sequences(): number[] {
-    return [...this.#open.keys()].sort((left, right) => left - right).map(sequence => sequence - 1)
+    const open = [...this.#open.keys()]
+    if (this.#newestCount > 0) open.push(this.#newest)
+    return open.sort((left, right) => left - right).map(sequence => sequence - 1)
+  }
+
+  /** For a moment that closes itself. */
+  closed(moment: Snapshot): void {
+    if (this.#collectable.delete(moment)) this.#forgotten.unregister(moment)
+    this.#release(moment.sequence)
+  }
+
+  #keep(sequence: number): void {
+    if (sequence === this.#newest) {
+      this.#newestCount++
+      return
+    }
+    if (this.#newestCount > 0) this.#open.set(this.#newest, this.#newestCount)
+    // It may be one that was taken before: commits that went wrong are not seen any more.
+    this.#newestCount = 1 + (this.#open.get(sequence) ?? 0)
+    this.#open.delete(sequence)
+    this.#newest = sequence
   }
 
   #release(sequence: number): void {
+    if (sequence === this.#newest) {
+      this.#newestCount--
+      return
+    }
     const count = this.#open.get(sequence) ?? 0
     if (count > 1) this.#open.set(sequence, count - 1)
     else this.#open.delete(sequence)

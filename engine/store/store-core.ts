@@ -15,6 +15,7 @@ import type { OpenGroupFeed } from './group-feed.ts'
 import type { Histories } from './history.ts'
 import type { StoreIndexes } from './indexes.ts'
 import { type KeyCodec, KeyEncoder, type StoreKey } from './key-codec.ts'
+import { copyOf } from './key-text.ts'
 import type { Snapshot, Snapshots } from './snapshots.ts'
 import { StoreCursor, type StoreCursorOptions } from './store-cursor.ts'
 import type { PutOptions, RangeOptions } from './store-options.ts'
@@ -62,6 +63,9 @@ export class StoreCore {
   readonly keys: KeyCodec
   readonly values: ValueCodec<unknown>
   readonly encoder: KeyEncoder = new KeyEncoder()
+  /** `assertUsable` and `keyBytes` for iterators: made once, not for each. */
+  readonly assertOpen = (): void => this.assertUsable()
+  readonly encodeSeek = (key: StoreKey): Uint8Array => this.keyBytes(key)
   ttlMs: number | undefined
   /** Present when values share structures. */
   readonly #structures: StructureKeeper | undefined
@@ -107,7 +111,7 @@ export class StoreCore {
   /** The key as bytes of its own. */
   keyBytes(key: StoreKey): Uint8Array {
     const size = this.encodeKey(key)
-    return this.encoder.bytes.slice(0, size)
+    return copyOf(this.encoder.bytes, 0, size)
   }
 
   /**
@@ -209,16 +213,20 @@ export class StoreCore {
 
 /** What the keys of a range lie between, encoded. TypeError for keys that the codec does not take. */
 export function boundsOf({ gt, gte, lt, lte, prefix }: RangeOptions, keys: KeyCodec, encoder: KeyEncoder): KeyBounds {
-  const encoded = (key: StoreKey): Uint8Array => encoder.bytes.slice(0, keys.encodeInto(encoder, key))
   let start: Uint8Array | undefined
   let end: Uint8Array | undefined
   if (prefix !== undefined) ({ start, end } = keys.prefixRange(prefix))
-  if (gte !== undefined) start = encoded(gte)
-  else if (gt !== undefined) start = successor(encoded(gt))
-  if (lt !== undefined) end = encoded(lt)
-  else if (lte !== undefined) end = successor(encoded(lte))
+  if (gte !== undefined) start = encoded(gte, keys, encoder)
+  else if (gt !== undefined) start = successor(encoded(gt, keys, encoder))
+  if (lt !== undefined) end = encoded(lt, keys, encoder)
+  else if (lte !== undefined) end = successor(encoded(lte, keys, encoder))
   const isEmpty = start !== undefined && end !== undefined && Buffer.compare(start, end) >= 0
   return { start, end, isEmpty }
+}
+
+function encoded(key: StoreKey, keys: KeyCodec, encoder: KeyEncoder): Uint8Array {
+  const size = keys.encodeInto(encoder, key)
+  return copyOf(encoder.bytes, 0, size)
 }
 
 /** The smallest key above this one. */

@@ -28,6 +28,33 @@ export interface CursorTable {
   readonly memtables: readonly Memtable[]
   /** Newest first. */
   readonly runs: readonly SortedRun[]
+  readonly idle: IdleCursors
+}
+
+/** Cursors of a table that nobody uses, one a direction; a short range costs more to make one for than to read. Forgotten when the table changes. */
+export interface IdleCursors {
+  forward: StoreCursor | undefined
+  backward: StoreCursor | undefined
+}
+
+/** A cursor of the table, made or used again. */
+export function takeCursor(table: CursorTable, options: StoreCursorOptions): StoreCursor {
+  const { idle } = table
+  const cursor = options.reverse === true ? idle.backward : idle.forward
+  if (cursor === undefined) return new StoreCursor(table, options)
+  if (options.reverse === true) idle.backward = undefined
+  else idle.forward = undefined
+  cursor.reopen(options)
+  return cursor
+}
+
+/** Gives a cursor back; who did must not use it any more. */
+export function giveBackCursor(cursor: StoreCursor): void {
+  const { idle } = cursor.table
+  cursor.release()
+  if (!cursor.isCurrent) return
+  if (cursor.reverse) idle.backward = cursor
+  else idle.forward = cursor
 }
 
 export interface StoreCursorOptions {
@@ -51,13 +78,13 @@ export class StoreCursor implements ScanMoment {
   /** The current entry after `next`; its buffer and positions hold until the next call. */
   readonly record: StoreRecordCursor = new StoreRecordCursor()
   /** After `nextStretch`: its rows are `[from, to)` of this window, until the next call. */
-  rows: RowWindow = new RowWindow()
+  rows: RowWindow = noRows
   from = 0
   to = 0
   sequenceMax: number
   now: number
-  readonly #table: CursorTable
-  readonly #reverse: boolean
+  readonly table: CursorTable
+  readonly reverse: boolean
   #start: Uint8Array | undefined
   #end: Uint8Array | undefined
   /** Binary heap of sources that have a row. */
@@ -67,6 +94,8 @@ export class StoreCursor implements ScanMoment {
   #version = -1
   #runDeletes: RangeDeletes | undefined
   #memtablesWithDeletes: readonly Memtable[] = noMemtables
+  /** For as many memtables as there were at most. */
+  readonly #memtableSources: MemtableRows[] = []
   /** One for each of `#runs`. */
   #runSources: RunRows[] = []
   #runs: readonly SortedRun[] | undefined
@@ -82,16 +111,21 @@ export class StoreCursor implements ScanMoment {
   #wanted = wantedFirst
 
   constructor(table: CursorTable, options: StoreCursorOptions) {
-    this.#table = table
+    this.table = table
     this.sequenceMax = options.sequenceMax
     this.now = options.now
     this.#start = options.start
     this.#end = options.end
-    this.#reverse = options.reverse === true
+    this.reverse = options.reverse === true
+  }
+
+  /** Whether its sources are the table's. */
+  get isCurrent(): boolean {
+    return this.#version === this.table.version
   }
 
   /** For another walk the same way. */
-  reopen(sequenceMax: number, now: number, start: Uint8Array | undefined, end: Uint8Array | undefined): void {
+  reopen({ sequenceMax, now, start, end }: StoreCursorOptions): void {
     this.sequenceMax = sequenceMax
     this.now = now
     this.#start = start
@@ -105,9 +139,10 @@ export class StoreCursor implements ScanMoment {
 
   /** Lets go of all bytes of memtables and blocks. It may be opened again. */
   release(): void {
-    for (const source of this.#heap) source.release()
     for (const source of this.#runSources) source.release()
+    for (const source of this.#memtableSources) source.release()
     this.#heap.length = 0
+    this.rows = noRows
     this.#memtablesWithDeletes = noMemtables
     this.#runDeletes = undefined
     this.#last = emptyKey
@@ -151,7 +186,7 @@ export class StoreCursor implements ScanMoment {
   #nextRows(max: number, wanted: number): boolean {
     if (this.#done) return false
     try {
-      if (this.#version !== this.#table.version) this.#open(wanted)
+      if (this.#version !== this.table.version) this.#open(wanted)
       else if (this.#stretchEnd > 0 && this.#heap[0]!.rows.at === this.#stretchEnd) this.#endStretch(wanted)
     } catch (error) {
       // A source could not be read, and they stand anywhere: the next call finds its place anew, so that nothing is shown twice or left out.
@@ -203,7 +238,7 @@ export class StoreCursor implements ScanMoment {
 
   /** Leaves out rows behind the range; false when none is left. */
   #clip(source: RowSource): boolean {
-    const bound = this.#reverse ? this.#start : this.#end
+    const bound = this.reverse ? this.#start : this.#end
     if (bound === undefined) return true
     const { rows } = source
     const { count } = rows
@@ -222,7 +257,7 @@ export class StoreCursor implements ScanMoment {
 
   #isWithin(rows: RowWindow, row: number, bound: Uint8Array): boolean {
     const order = rows.compare(row, bound, 0, bound.length)
-    return this.#reverse ? order >= 0 : order < 0
+    return this.reverse ? order >= 0 : order < 0
   }
 
   covers(bytes: Uint8Array, keyStart: number, keyBytes: number, sequence: number): boolean {
@@ -257,20 +292,23 @@ export class StoreCursor implements ScanMoment {
   // --- opening -------------------------------------------------------------------------------------------------------------------------
 
   #open(wanted: number): void {
-    const { memtables, runs, version } = this.#table
+    const { memtables, runs, version } = this.table
     this.#heap.length = 0
     this.#stretchEnd = 0
     this.#collectRangeDeletes(memtables, runs)
     if (this.#runs !== runs) {
       for (const source of this.#runSources) source.release()
-      this.#runSources = runs.map(run => new RunRows(run, this.#reverse))
+      this.#runSources = runs.map(run => new RunRows(run, this.reverse))
       this.#runs = runs
     }
+    if (this.#memtableSources.length > memtables.length) this.#memtableSources.length = memtables.length
     for (let i = 0; i < memtables.length; i++) {
       const memtable = memtables[i]!
       // What came after the moment shows nothing.
       if (memtable.count === 0 || memtable.firstSequence > this.sequenceMax) continue
-      this.#place(new MemtableRows(memtable, this.#reverse, this), -i, wanted)
+      const source = (this.#memtableSources[i] ??= new MemtableRows(this.reverse))
+      source.open(memtable, this)
+      this.#place(source, -i, wanted)
     }
     for (let i = 0; i < runs.length; i++) {
       if (runs[i]!.smallestSequence > this.sequenceMax) continue
@@ -301,7 +339,7 @@ export class StoreCursor implements ScanMoment {
   #place(source: RowSource, rank: number, wanted: number): void {
     source.rank = rank
     source.isClipped = false
-    if ((this.#reverse ? this.#placeBackward(source, wanted) : this.#placeForward(source, wanted)) && this.#clip(source)) this.#push(source)
+    if ((this.reverse ? this.#placeBackward(source, wanted) : this.#placeForward(source, wanted)) && this.#clip(source)) this.#push(source)
   }
 
   #placeForward(source: RowSource, wanted: number): boolean {
@@ -329,7 +367,7 @@ export class StoreCursor implements ScanMoment {
   #precedes(left: RowSource, row: number, right: RowSource): boolean {
     const order = left.rows.compareRow(row, right.rows, right.rows.at)
     if (order === 0) return left.rank < right.rank
-    return this.#reverse ? order > 0 : order < 0
+    return this.reverse ? order > 0 : order < 0
   }
 
   /** How far the rows of the top source come before those of all others. */
@@ -389,6 +427,7 @@ export class StoreCursor implements ScanMoment {
 }
 
 const noMemtables: readonly Memtable[] = []
+const noRows = new RowWindow()
 
 function later(left: Uint8Array | undefined, right: Uint8Array | undefined): Uint8Array | undefined {
   if (left === undefined) return right

@@ -9,7 +9,7 @@ import type { KeyCodec, StoreKey } from './key-codec.ts'
 import { type RawEntries, RawEntriesBuffer } from './raw-entries.ts'
 import type { RowWindow } from './row-window.ts'
 import type { Snapshot } from './snapshots.ts'
-import { type CursorTable, StoreCursor, type StoreCursorOptions } from './store-cursor.ts'
+import { type CursorTable, giveBackCursor, type StoreCursor, type StoreCursorOptions, takeCursor } from './store-cursor.ts'
 import type { ValueCodec } from './value-codec.ts'
 
 const batchFirst = 16
@@ -19,6 +19,26 @@ const batchMax = 1024
 export type IteratorShape = 'entry' | 'key' | 'value'
 
 const forgotten = new FinalizationRegistry<Snapshot>(snapshot => snapshot.close())
+
+/**
+ * Iterators of this turn with a moment of their own: those that end in it, as short ranges do, need not be told to the registry, which costs more than
+ * reading a few entries. The others are when the turn ends, or when there are many.
+ */
+let young: StoreIterator<unknown>[] = []
+const youngMax = 64
+const turn = Promise.resolve()
+let isTurnAwaited = false
+
+function endTurn(): void {
+  isTurnAwaited = false
+  registerYoung()
+}
+
+function registerYoung(): void {
+  const iterators = young
+  young = []
+  for (const iterator of iterators) iterator.register()
+}
 
 export interface IteratorSource {
   readonly table: CursorTable
@@ -41,7 +61,8 @@ export interface IteratorSource {
 /** One pass over a range at one moment: `for … of`, or `nextBatch` for speed. Close it when it is left early. */
 export class StoreIterator<T> implements IterableIterator<T>, Disposable {
   readonly #source: IteratorSource
-  readonly #cursor: StoreCursor
+  /** Of the store, to be given back; undefined once it was. */
+  #cursor: StoreCursor | undefined
   #left: number
   #buffer: T[] = []
   #at = 0
@@ -50,16 +71,34 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
   #isClosed = false
   /** Its own moment was given back: everything was given. */
   #isEnded = false
+  /** A codec of the user's may call the iterator that calls it. */
+  #isReading = false
+  /** Its place among the young ones; -1: it is none. */
+  #youngAt = -1
 
   constructor(source: IteratorSource) {
     this.#source = source
     this.#left = source.isEmpty ? 0 : source.limit
-    this.#cursor = new StoreCursor(source.table, {
-      ...source.bounds,
-      sequenceMax: source.snapshot.sequence - 1,
-      now: source.snapshot.time,
+    const { bounds, snapshot } = source
+    this.#cursor = takeCursor(source.table, {
+      sequenceMax: snapshot.sequence - 1,
+      now: snapshot.time,
+      start: bounds.start,
+      end: bounds.end,
+      reverse: bounds.reverse,
     })
-    if (source.ownsSnapshot) forgotten.register(this, source.snapshot, this)
+    if (!source.ownsSnapshot) return
+    if (!isTurnAwaited) {
+      isTurnAwaited = true
+      void turn.then(endTurn)
+    } else if (young.length >= youngMax) registerYoung()
+    this.#youngAt = young.push(this) - 1
+  }
+
+  /** For `registerYoung`. */
+  register(): void {
+    this.#youngAt = -1
+    forgotten.register(this, this.#source.snapshot, this)
   }
 
   /** Up to `count` (default 1000) entries; fewer only at the end, which gives the moment back; empty when there are no more. */
@@ -91,7 +130,7 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     }
     this.#assertOpen()
     if (this.#at < this.#buffer.length) throw new TypeError('nextRaw cannot follow single steps: entries were read ahead already')
-    const cursor = this.#cursor
+    const cursor = this.#cursor!
     const wanted = Math.min(count, this.#left)
     while (raw.count < wanted && cursor.nextStretch(wanted - raw.count)) {
       const { rows, from, to } = cursor
@@ -141,7 +180,7 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     this.#left += this.#buffer.length - this.#at
     this.#buffer = []
     this.#at = 0
-    this.#cursor.seek(this.#source.encodeKey(key))
+    this.#cursor!.seek(this.#source.encodeKey(key))
   }
 
   /** Gives the moment back. Idempotent; `for … of` calls it. */
@@ -153,6 +192,7 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     this.#giveBack()
   }
 
+  /** With a snapshot of the caller's it may be sent elsewhere still. */
   #end(): void {
     if (!this.#source.ownsSnapshot) return
     this.#isEnded = true
@@ -160,9 +200,21 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
   }
 
   #giveBack(): void {
+    const cursor = this.#cursor
+    this.#cursor = undefined
+    if (cursor !== undefined && !this.#isReading) giveBackCursor(cursor)
     if (!this.#source.ownsSnapshot) return
-    forgotten.unregister(this)
+    if (this.#youngAt < 0) forgotten.unregister(this)
+    else this.#leaveYoung(this.#youngAt)
     this.#source.snapshot.close()
+  }
+
+  #leaveYoung(at: number): void {
+    const last = young.pop() as StoreIterator<unknown>
+    this.#youngAt = -1
+    if (last === (this as StoreIterator<unknown>)) return
+    young[at] = last
+    last.#youngAt = at
   }
 
   return(): IteratorResult<T, undefined> {
@@ -186,11 +238,12 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
 
   /** An entry that cannot be read ends it: what came before is given (`maybeFewer`) or kept for the next call, and then that entry is tried again. */
   #read(count: number, maybeFewer: boolean): T[] {
-    const cursor = this.#cursor
+    const cursor = this.#cursor!
     const found: T[] = []
     const wanted = Math.min(count, this.#left)
     /** Entries before the stretch that is being decoded; -1 while the cursor moves. */
     let before = -1
+    this.#isReading = true
     try {
       while (found.length < wanted && cursor.nextStretch(wanted - found.length)) {
         before = found.length
@@ -205,6 +258,8 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
       this.#buffer = this.#buffer.slice(this.#at).concat(found)
       this.#at = 0
       throw error
+    } finally {
+      this.#isReading = false
     }
     return found
   }

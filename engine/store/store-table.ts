@@ -21,11 +21,13 @@ import { KeyFinder } from './key-finder.ts'
 import { Memtable } from './memtable.ts'
 import { Run, type SortedRun } from './run.ts'
 import { newestFirst } from './run-level.ts'
+import type { CursorTable, IdleCursors } from './store-cursor.ts'
 
-export class StoreTable implements TailListener {
+export class StoreTable implements TailListener, CursorTable {
   readonly log: LogicalLog
   /** Grows when memtables or runs go: a cursor that was made before must find its place anew. */
   version = 0
+  readonly idle: IdleCursors = { forward: undefined, backward: undefined }
   /** Bytes of the batches that were accepted since the table was made. */
   appendedBytes = 0
   /** Lookups in runs that are gone. */
@@ -123,8 +125,7 @@ export class StoreTable implements TailListener {
   }
 
   partsChanged(): void {
-    this.#runs = undefined
-    this.version++
+    this.#changed()
     if (this.#memtables === undefined) return
     const { tail } = this.log
     const oldest = tail.length === 0 ? Number.POSITIVE_INFINITY : storeBatchBaseSequence(tail.arena(0).bytes, tail.position(0))
@@ -132,9 +133,15 @@ export class StoreTable implements TailListener {
   }
 
   tailChanged(): void {
+    this.#changed()
+    this.#memtables = undefined
+  }
+
+  #changed(): void {
     this.#runs = undefined
     this.version++
-    this.#memtables = undefined
+    this.idle.forward = undefined
+    this.idle.backward = undefined
   }
 
   #readTail(): Memtable[] {

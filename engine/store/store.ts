@@ -292,8 +292,8 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
       limit: range.limit ?? Number.POSITIVE_INFINITY,
       shape,
       isEmpty,
-      assertOpen: () => core.assertUsable(),
-      encodeKey: key => core.keyBytes(key),
+      assertOpen: core.assertOpen,
+      encodeKey: core.encodeSeek,
     })
   }
 
