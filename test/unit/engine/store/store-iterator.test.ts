@@ -1,6 +1,7 @@
 /** Goal: single steps, batches and seeking of one iterator agree on where it stands and how much of its limit is left. */
 import { expect, test } from 'vitest'
 import { SimRandom } from '../../../../engine/env/index.ts'
+import { coreOf } from '../../../../engine/store/store.ts'
 import { newEnvironment, openSim } from '../../../probes/support.ts'
 
 test('seeking after single steps gives up what was read ahead, and not the limit', async () => {
@@ -102,6 +103,81 @@ test('raw entries are what batches give, as bytes', async () => {
     expect(() => mixed.nextRaw()).toThrow(/single steps/)
     expect(() => mixed.nextRaw(0)).toThrow(/^count must/)
     mixed.close()
+    await db.close()
+  })
+})
+
+/** Goal: iterators that share what is used again (cursors, the list of those of one turn) do not get into each other's way, however they end. */
+test('many iterators of one turn, ended in any order or kept over turns, each read their range and give their moments back', async () => {
+  const environment = newEnvironment(5)
+  await environment.drive(async () => {
+    const db = await openSim(environment)
+    const random = new SimRandom(5)
+    const store = db.store<string, string>('s', { keys: 'string', value: 'string' })
+    const all = Array.from({ length: 300 }, (_, i): [string, string] => [`k${String(i).padStart(3, '0')}`, `v${i}`])
+    for (let round = 0; round < 3; round++) {
+      await store.batch(all.filter((_, i) => i % 3 === round).map(([key, value]) => ({ type: 'put', key, value }) as const))
+      if (round < 2) await db.seal()
+    }
+    const open = new Set<{ readonly iterator: ReturnType<typeof store.iterator>; readonly wanted: [string, string][] }>()
+    for (let step = 0; step < 2000; step++) {
+      if (random.chance(0.55) && open.size < 200) {
+        const reverse = random.chance(0.5)
+        const from = random.below(300)
+        const iterator = store.iterator({ gte: all[from]![0], reverse })
+        const wanted = all.slice(from)
+        open.add({ iterator, wanted: reverse ? wanted.reverse() : wanted })
+        continue
+      }
+      const one = [...open][random.below(open.size)]
+      if (one === undefined) continue
+      const { iterator, wanted } = one
+      const size = 1 + random.below(20)
+      expect(iterator.nextBatch(size)).toEqual(wanted.splice(0, size))
+      if (random.chance(0.3)) iterator.close()
+      if (wanted.length === 0 || random.chance(0.2)) {
+        iterator.close()
+        open.delete(one)
+      } else if (iterator.next().done === true) open.delete(one)
+      else wanted.shift()
+      if (step % 500 === 499) await store.put(all[0]![0], all[0]![1])
+      if (step === 999) await db.seal()
+    }
+    for (const { iterator } of open) iterator.close()
+    expect(coreOf(store).host.snapshots.count).toBe(0)
+    await db.close()
+  })
+})
+
+test('a codec may close the iterator that calls it, and read the same range meanwhile', async () => {
+  const environment = newEnvironment(6)
+  await environment.drive(async () => {
+    const db = await openSim(environment)
+    let inside: (() => void) | undefined
+    const value = {
+      name: 'nosy',
+      encode: (text: string) => new TextEncoder().encode(text),
+      decode: (bytes: Uint8Array) => {
+        const act = inside
+        inside = undefined
+        act?.()
+        return new TextDecoder().decode(bytes)
+      },
+    }
+    const store = db.store<string, string>('s', { keys: 'string', value })
+    const all = Array.from({ length: 100 }, (_, i): [string, string] => [`k${String(i).padStart(3, '0')}`, `v${i}`])
+    await store.batch(all.map(([key, value]) => ({ type: 'put', key, value }) as const))
+    await db.seal()
+    const iterator = store.iterator()
+    iterator.nextBatch(10)
+    inside = () => {
+      iterator.close()
+      expect([...store.entries()]).toEqual(all)
+    }
+    expect(iterator.nextBatch(20)).toEqual(all.slice(10, 30))
+    expect(() => iterator.nextBatch(1)).toThrow(expect.objectContaining({ code: 'CLOSED' }))
+    expect([...store.entries({ reverse: true })]).toEqual(all.toReversed())
+    expect(coreOf(store).host.snapshots.count).toBe(0)
     await db.close()
   })
 })
