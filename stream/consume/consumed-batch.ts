@@ -40,8 +40,13 @@ export class ConsumedBatch<V = unknown, K = unknown> {
    * Stores `nextOffset` as the group's: whoever has the partition next goes on there. Resolves when durable. FENCED_MEMBER, UNKNOWN_MEMBER or NOT_ASSIGNED when
    * the partition is not this consumer's any more, TypeError without a group.
    */
-  async commit(options: CommitOptions = {}): Promise<void> {
-    await this.#withGroup().commit(options.metadata)
+  commit(options: CommitOptions = {}): Promise<void> {
+    // Not an async function: it would keep the records until the disk has the offset.
+    try {
+      return this.#withGroup().commit(options.metadata)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** As `commit`, as part of a transaction, fenced in the turn of its commit: `db.transaction(tx => { …; batch.commitWith(tx) })` is exactly-once. */

@@ -4,7 +4,15 @@
  * Made and filled in the turn of a call (`send-batch.ts`), or by a transaction over its body (`topic-transaction.ts`). Invariant: the records of a partition stand in
  * its batches in the order of `add`.
  */
-import type { Commit, Committed, CompressionName, LocalLog, TopicBatch, Transaction } from '../../engine/index.ts'
+import {
+  type Commit,
+  type Committed,
+  type CompressionName,
+  type LocalLog,
+  type TopicBatch,
+  type Transaction,
+  VarveError,
+} from '../../engine/index.ts'
 import type { VersionCheck } from '../keys/expected-version.ts'
 import type { StickyPartition } from '../partition/partitioner.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
@@ -32,6 +40,7 @@ export class GatheredRecords<V = unknown, K = unknown> {
   /** Of records without a time of their own, unless `add` is told another. */
   readonly #now: number
   readonly #batches: PartitionBatch[] = []
+  #isReleased = false
   /** By partition: the batch that is filled. */
   readonly #open: (PartitionBatch | undefined)[] = []
 
@@ -45,8 +54,9 @@ export class GatheredRecords<V = unknown, K = unknown> {
     return this.#batches.length === 0
   }
 
-  /** Encodes a record; returns which batch it is in. `check` is told of it. TypeError, RangeError, INVALID_RECORD, TOO_LARGE. */
+  /** Encodes a record; returns which batch it is in. `check` is told of it. TypeError, RangeError, INVALID_RECORD, TOO_LARGE, CLOSED. */
   add(item: V | Outgoing<V, K>, check?: VersionCheck, now: number = this.#now): number {
+    if (this.#isReleased) throw new VarveError('CLOSED', 'the transaction has ended')
     const prepared = this.#core.prepare(item, this.#sticky, now)
     check?.take(prepared)
     const { partition, key, value, timestamp, headers, size } = prepared
@@ -107,10 +117,11 @@ export class GatheredRecords<V = unknown, K = unknown> {
     return sent
   }
 
-  /** The commit was made, or never will be. */
+  /** The commit was made, or never will be: the batches' memory is for others. `sent` still answers. Idempotent. */
   release(): void {
+    if (this.#isReleased) return
+    this.#isReleased = true
     for (const { batch } of this.#batches) giveBack(batch)
-    this.#batches.length = 0
     this.#open.length = 0
   }
 }

@@ -58,3 +58,16 @@ test('when earlier sends wait for room, a transaction is refused with BUSY and w
     },
     { tailBytesMax: 64 * 1024 },
   ))
+
+test('its verbs are dead when it has ended', () =>
+  withTopics(3, async db => {
+    const topic = db.topic<string>('t', { value: 'string' })
+    let verbs: { send(value: string): void } | undefined
+    await db.transaction(tx => {
+      verbs = tx.topic(topic)
+      verbs.send('a')
+    })
+    expect(() => verbs?.send('b')).toThrow(expect.objectContaining({ code: 'CLOSED' }))
+    await topic.send('c')
+    expect((await readAll(topic.consume({ until: 'end' }))).map(({ value }) => value)).toEqual(['a', 'c'])
+  }))
