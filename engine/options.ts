@@ -37,7 +37,7 @@ export interface OpenOptions {
   readonly commitLogFileBytesFirst?: number | undefined
   /** Largest frame, bytes; larger commits are staged in a file of their own. Default 4 MiB. */
   readonly frameBytesMax?: number | undefined
-  /** Largest commit, bytes: TOO_LARGE above. Default, and at most, 1 GiB less 4 KiB. */
+  /** Largest commit, bytes: TOO_LARGE above, unless it fits into a frame. Default, and at most, 1 GiB less 4 KiB: the largest value that a store can hold. */
   readonly commitBytesMax?: number | undefined
   /** Appended bytes that may wait to be written before appends throw BUSY. Default 64 MiB. */
   readonly pendingBytesMax?: number | undefined

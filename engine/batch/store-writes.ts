@@ -4,8 +4,9 @@
  * A store fills one, the committer encodes it as one batch (`encode`) once the sequence is known, and the store clears it. Owned by the store
  * (or a transaction); the committer only reads. Invariant: rows `[0, count)` are whole, and their bytes lie in `#bytes` back to back.
  */
-import { assert } from '../errors.ts'
+import { assert, VarveError } from '../errors.ts'
 import { type StoreBatchFacts, StoreBatchWriter, storeBatchHeaderSize } from './store-batch.ts'
+import { STORE_BYTES_LIMIT } from './store-format.ts'
 import { compareKeys } from './store-keys.ts'
 import { storeRecordSize } from './store-record.ts'
 
@@ -165,6 +166,12 @@ export class StoreWrites {
   }
 
   #growBytes(need: number): void {
+    if (need > STORE_BYTES_LIMIT) {
+      // No option allows for a commit of so many bytes: told before they are copied.
+      throw new VarveError('TOO_LARGE', `writes of ${need} bytes exceed what commitBytesMax can be (${STORE_BYTES_LIMIT})`, {
+        details: { limit: 'commitBytesMax', actual: need, expected: STORE_BYTES_LIMIT },
+      })
+    }
     this.#bytes = grown(this.#bytes, new Uint8Array(Math.max(need, this.#bytes.length * 2)))
   }
 }

@@ -197,7 +197,10 @@ export class CommitEncoder {
     const { bytes } = this.#space.arena
     const body = this.#at + ENTRY_HEADER_BYTES
     const start = (bytes.byteOffset + body) & 7
-    if (stage.length < start + writes.bytesMax) stage = new Uint8Array(start + 2 * writes.bytesMax)
+    if (stage.length < start + writes.bytesMax) {
+      // One that will be let go again needs no room for more.
+      stage = new Uint8Array(start + (writes.bytesMax > stageBytesKept ? 1 : 2) * writes.bytesMax)
+    }
     const end = writes.encode(stage, start, {
       baseOffset,
       baseSequence: this.#sequenceOf(operation),
