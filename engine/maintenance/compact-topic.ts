@@ -5,7 +5,7 @@
  *    ends early, at a batch: the caller compacts up to there and begins again.
  * 2. `clean` walks the log from its start, part by part, and writes what stays:
  *    - a record that no later one of its key supersedes; records without a key; everything at or above the scanned end;
- *    - tombstones (null values) until their batch's delete horizon, which the first cleaning stamps as now + deleteRetentionMs;
+ *    - tombstones (null values, and records that have expired) until their batch's delete horizon, which the first cleaning stamps as now + deleteRetentionMs;
  *    - markers likewise, from when all data of their transaction is gone; records of aborted transactions go at once;
  *    - an emptied batch's header, when it is the last batch of an active producer (fencing and dedupe need it) or the last one cleaned.
  *
@@ -23,6 +23,7 @@ import {
   isControlBatch,
 } from '../batch/record-batch.ts'
 import { RecordCursor } from '../batch/record-cursor.ts'
+import { recordExpiresAt } from '../batch/record-expiry.ts'
 import { assert, VarveError } from '../errors.ts'
 import type { AbortedTransactionEntry } from '../segment/part.ts'
 import type { SegmentWriter } from '../segment/writer.ts'
@@ -259,8 +260,13 @@ export class TopicCompaction {
     this.#tombstone = false
     if (cursor.offset >= this.#end || cursor.keySize < 0) return true
     if (cursor.offset < this.#map.get(cursor.data, cursor.keyStart, cursor.keySize)) return false
-    this.#tombstone = cursor.valueSize < 0
+    this.#tombstone = cursor.valueSize < 0 || (cursor.headerCount > 0 && this.#isExpired(cursor))
     return !this.#tombstone || horizon < 0 || this.#options.now < horizon
+  }
+
+  #isExpired(cursor: RecordCursor): boolean {
+    const expiresAt = recordExpiresAt(cursor)
+    return expiresAt >= 0 && expiresAt <= this.#options.now
   }
 
   #isLastOfProducer(buffer: Uint8Array, at: number, control: boolean): boolean {

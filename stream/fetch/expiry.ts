@@ -2,11 +2,8 @@
  * Expiry of single records: `ttlMs` and `expiresAt` of what is sent become a header, and whoever hands records out leaves out those whose time has come. The
  * log keeps them, as it keeps everything, until retention or compaction takes them.
  */
-import type { RecordHeader } from '../../engine/index.ts'
+import { EXPIRES_AT_HEADER, type RecordHeader } from '../../engine/index.ts'
 import type { Outgoing } from '../produce/outgoing.ts'
-
-/** From when on the record is not handed out any more, milliseconds since 1970 in decimal digits. */
-export const EXPIRES_AT_HEADER = 'varve.expires-at'
 
 /** Whether readers hand out expired records. */
 export type ExpiredRecords = 'skip' | 'include'

@@ -5,7 +5,15 @@
  * It may say too much (records that retention, compaction or an abort has taken since), never too little.
  * Invariant: a record of the log is in it exactly if its offset is below the position of its partition; and is committed before it enters.
  */
-import { isControlBatch, isTransactionalBatch, type LocalLog, type LogSlice, RecordCursor, type Store } from '../../engine/index.ts'
+import {
+  isControlBatch,
+  isTransactionalBatch,
+  type LocalLog,
+  type LogSlice,
+  RecordCursor,
+  recordExpiresAt,
+  type Store,
+} from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
 import {
   decodeList,
@@ -13,6 +21,7 @@ import {
   encodeList,
   encodePlace,
   entryOf,
+  FLAG_EXPIRES,
   FLAG_TOMBSTONE,
   FLAG_TRANSACTIONAL,
   INDEXED_KEY_BYTES_MAX,
@@ -198,7 +207,7 @@ export class KeyIndexStore {
 }
 
 function* within(entries: readonly number[], { from = 0, before = Number.MAX_SAFE_INTEGER }: KeyRange): Iterable<number> {
-  for (const entry of entries) if (entry >= from * 4 && entry < before * 4) yield entry
+  for (const entry of entries) if (offsetOfEntry(entry) >= from && offsetOfEntry(entry) < before) yield entry
 }
 
 /** Entries that are added by one commit, by key. */
@@ -236,7 +245,9 @@ export function walkKeys(
     while (cursor.next()) {
       const { keySize, keyStart, offset } = cursor
       if (offset < from || keySize < 0 || keySize > INDEXED_KEY_BYTES_MAX) continue
-      visit(data, keyStart, keyStart + keySize, offset, ofBatch | (cursor.valueSize < 0 ? FLAG_TOMBSTONE : 0))
+      const ofValue = cursor.valueSize < 0 ? FLAG_TOMBSTONE : 0
+      const expires = cursor.headerCount > 0 && recordExpiresAt(cursor) >= 0 ? FLAG_EXPIRES : 0
+      visit(data, keyStart, keyStart + keySize, offset, ofBatch | ofValue | expires)
     }
     cursor.close()
   }

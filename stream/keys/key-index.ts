@@ -13,7 +13,15 @@ import { assert, isVarveError, type LocalLog, VarveError } from '../../engine/in
 import type { StreamHost } from '../host.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
 import { generationsOf, KeyIndexStore, type KeyRange, keyIndexLogs, sliceBytesMax, walkKeys } from './key-index-store.ts'
-import { entryOf, FLAG_TOMBSTONE, FLAG_TRANSACTIONAL, flagsOfEntry, INDEXED_KEY_BYTES_MAX, offsetOfEntry } from './key-rows.ts'
+import {
+  entryOf,
+  FLAG_EXPIRES,
+  FLAG_TOMBSTONE,
+  FLAG_TRANSACTIONAL,
+  flagsOfEntry,
+  INDEXED_KEY_BYTES_MAX,
+  offsetOfEntry,
+} from './key-rows.ts'
 import { RecordReader } from './record-reader.ts'
 
 /** Offsets that are taken up within a question; with more to do at the opening, questions wait for the build. */
@@ -70,13 +78,15 @@ export class KeyIndex {
     if (this.#prepare(partition, key)) {
       const newest = this.#current.newest(partition, key)
       if (newest === undefined) return NO_VERSION
-      if (isSure(log, newest)) return offsetOfEntry(newest)
+      if (isThere(log, newest)) return offsetOfEntry(newest)
     }
     const reader = new RecordReader(log, { topic: this.#core.name, partition, keys: this.#core.keys, values: this.#core.values })
     for (const entry of this.entries(partition, key, { reverse: true })) {
       const offset = offsetOfEntry(entry)
       if (offset < log.startOffset) break
-      if (isSure(log, entry) || reader.state(offset) !== 'gone') return offset
+      if (reader.state(offset) !== 'gone') return offset
+      // What compaction has taken had superseded all before it, unless its transaction was aborted.
+      if ((flagsOfEntry(entry) & FLAG_TRANSACTIONAL) === 0) break
     }
     return NO_VERSION
   }
@@ -255,11 +265,12 @@ export class KeyIndex {
   }
 }
 
-/** Whether the log has the record for certain. */
-function isSure(log: LocalLog, entry: number): boolean {
+/** Whether the log has the newest record of a key for certain: compaction takes only what it may. */
+function isThere(log: LocalLog, entry: number): boolean {
   const offset = offsetOfEntry(entry)
   const flags = flagsOfEntry(entry)
-  return offset >= log.startOffset && (flags & FLAG_TRANSACTIONAL) === 0 && ((flags & FLAG_TOMBSTONE) === 0 || offset >= log.cleanedTo)
+  if (offset < log.startOffset || (flags & FLAG_TRANSACTIONAL) !== 0) return false
+  return (flags & (FLAG_TOMBSTONE | FLAG_EXPIRES)) === 0 || offset >= log.cleanedTo
 }
 
 function* chain(first: Iterable<number>, second: Iterable<number>): Iterable<number> {

@@ -5,7 +5,7 @@
  *   older ones, list by list  0 u8 | partition u32 | key, escaped | 00 00 | first u64   ->  list; `first`: the first offset in it
  *   a partition               1 u8 | partition u32                                      ->  position, entries, start, cleaned: u64 each (see `KeyPlace`)
  *
- * A list is the newest entry as u64, then the difference of each entry to the one before as a varint; an entry is offset * 4 + flags. A zero byte of a key
+ * A list is the newest entry as u64, then the difference of each entry to the one before as a varint; an entry is offset * 8 + flags. A zero byte of a key
  * becomes 00 FF: so no key's rows lie among those of another one.
  */
 
@@ -18,6 +18,9 @@ export const FLAG_TOMBSTONE = 1
 /** The record belongs to a transaction of a producer: it may be open or aborted. */
 export const FLAG_TRANSACTIONAL = 2
 
+/** The record expires: compaction may have dropped it. */
+export const FLAG_EXPIRES = 4
+const flagStates = 8
 /** Entries of a list that gets a row of its own. */
 export const LIST_ENTRIES_MAX = 64
 
@@ -63,15 +66,15 @@ export function listRow(prefix: Uint8Array, first: number): Uint8Array {
 
 /** An offset with its flags as one number. */
 export function entryOf(offset: number, flags: number): number {
-  return offset * 4 + flags
+  return offset * flagStates + flags
 }
 
 export function offsetOfEntry(entry: number): number {
-  return Math.floor(entry / 4)
+  return Math.floor(entry / flagStates)
 }
 
 export function flagsOfEntry(entry: number): number {
-  return entry % 4
+  return entry % flagStates
 }
 
 /** Entries ascend; see the head of this file. */

@@ -3,9 +3,8 @@
  *
  * `varve.deliver-at` is of the record; those that begin with `varve.dead-letter.` say of a dead-letter record where it came from and why.
  */
-import type { RecordHeader } from '../../engine/index.ts'
+import { EXPIRES_AT_HEADER, type RecordHeader } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
-import { EXPIRES_AT_HEADER } from '../fetch/expiry.ts'
 import type { Outgoing } from '../produce/outgoing.ts'
 
 /** When queues may deliver the record, milliseconds since 1970 in decimal digits. */

@@ -92,3 +92,27 @@ test('queues drop what has expired, before its delivery or while it waits; or se
     expect([dropping.stats().dead, burying.stats().dead]).toEqual([0, 1200])
     expect(() => topic.queue({ group: 'x', expired: 'dead-letter' })).toThrow('deadLetter')
   }))
+
+test('compaction takes what has expired for a tombstone: it stays for deleteRetentionMs from its first cleaning, then it is gone', () =>
+  withTopics(4, async (db, environment) => {
+    const topic = db.topic<string>('t', { value: 'string', cleanup: 'compact', deleteRetentionMs: 10_000, keyIndex: true })
+    await topic.sendBatch([
+      { key: 'a', value: 'old' },
+      { key: 'a', value: 'new', ttlMs: 1000 },
+      { key: 'b', value: 'other', ttlMs: 1e9 },
+      { key: 'c', value: 'no time', headers: { 'varve.expires-at': 'soon', 'varve.expires-a': '0' } },
+    ])
+    const offsets = async () => (await readAll(topic.consume({ until: 'end', expired: 'include' }))).map(({ offset }) => offset)
+    await topic.compact()
+    expect(await offsets()).toEqual([1, 2, 3])
+    await sleep(environment, 1000)
+    await topic.send({ key: 'd', value: 'x' })
+    await topic.compact()
+    expect(await offsets()).toEqual([1, 2, 3, 4])
+    expect(topic.version('a')).toBe(1)
+    await sleep(environment, 10_000)
+    await topic.send({ key: 'd', value: 'y' })
+    await topic.compact()
+    expect(await offsets()).toEqual([2, 3, 5])
+    expect([topic.version('a'), topic.version('b'), topic.version('c')]).toEqual([-1, 2, 3])
+  }))

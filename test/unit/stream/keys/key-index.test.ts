@@ -228,3 +228,42 @@ test.each([1, 2, 3, 4])('random programs over crashes: versions and streams are 
     })
   }
 })
+
+test.each([1, 2, 3, 4])(
+  'random programs with tombstones, expiry, transactions, compaction and trims: versions are those of the log (seed %d)',
+  seed =>
+    withTopics(seed, async (db, environment) => {
+      const { random } = environment
+      const topic = db.topic<string>('t', { keyIndex: true, cleanup: 'compact', value: 'string', deleteRetentionMs: 0 })
+      const producer = db.producer({ transactionalId: 'p' })
+      const records = () =>
+        Array.from({ length: 1 + random.below(5) }, () => {
+          const key = `k${random.below(6)}`
+          const kind = random.below(4)
+          return kind === 0 ? { key, value: null } : kind === 1 ? { key, value: 'short', ttlMs: random.below(50) } : { key, value: 'x' }
+        })
+      for (let step = 0; step < 60; step++) {
+        const dice = random.below(10)
+        if (dice < 5) await topic.sendBatch(records())
+        else if (dice < 7) {
+          const tx = await producer.begin()
+          await tx.sendBatch(topic, records())
+          if (random.below(2) === 0) await tx.commit()
+          else await tx.abort()
+        } else if (dice < 9) await topic.compact()
+        else if (step > 40) await topic.deleteRecords(0, random.below(topic.partition(0).highWatermark))
+        else await new Promise<void>(resolve => void environment.timers.after(20, resolve))
+        const newest = new Map<string, number>()
+        const offsets = new Map<string, number[]>()
+        for await (const { records: read } of topic.consume({ until: 'end', expired: 'include' }))
+          for (const { key, offset } of read) {
+            newest.set(key as string, offset)
+            offsets.set(key as string, [...(offsets.get(key as string) ?? []), offset])
+          }
+        for (let k = 0; k < 6; k++) {
+          expect([step, k, topic.version(`k${k}`)]).toEqual([step, k, newest.get(`k${k}`) ?? -1])
+          expect([...topic.readKey(`k${k}`, { expired: 'include' })].map(({ offset }) => offset)).toEqual(offsets.get(`k${k}`) ?? [])
+        }
+      }
+    }),
+)
