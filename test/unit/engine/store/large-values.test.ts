@@ -16,7 +16,7 @@ afterAll(() => fs.rmSync(root, { recursive: true, force: true }))
 const open = (path: string, options: OpenOptions = {}): Promise<Database> => openDatabase(path, { environment, ...options })
 
 /** Bytes that differ from place to place, and by number. */
-function valueOf(number: number, size: number): Uint8Array {
+function bytesOf(number: number, size: number): Uint8Array {
   const bytes = new Uint8Array(size)
   for (let at = 0; at < size; at += 4096) bytes[at] = (at / 4096 + number) & 0xff
   bytes[size - 1] = number
@@ -27,14 +27,14 @@ const sizes: Readonly<Record<string, number>> = { large: MiB, 'larger than all':
 const keys = Object.keys(sizes).sort()
 
 function expectAll(store: Pick<Store<Uint8Array, string>, 'get' | 'entries'>, round: number): void {
-  for (const [key, size] of Object.entries(sizes)) expect(Buffer.compare(store.get(key) as Uint8Array, valueOf(round, size)), key).toBe(0)
+  for (const [key, size] of Object.entries(sizes)) expect(Buffer.compare(store.get(key) as Uint8Array, bytesOf(round, size)), key).toBe(0)
   const entries = [...store.entries()]
   expect(entries.map(([key]) => key)).toEqual(keys)
-  for (const [key, value] of entries) expect(Buffer.compare(value, valueOf(round, sizes[key] as number)), key).toBe(0)
+  for (const [key, value] of entries) expect(Buffer.compare(value, bytesOf(round, sizes[key] as number)), key).toBe(0)
 }
 
 async function putAll(store: Store<Uint8Array, string>, round: number): Promise<void> {
-  for (const [key, size] of Object.entries(sizes)) await store.put(key, valueOf(round, size))
+  for (const [key, size] of Object.entries(sizes)) await store.put(key, bytesOf(round, size))
 }
 
 test('put, get, iterate, reopen, flush, compact, feed, lease, backup, restore', async () => {
@@ -98,7 +98,7 @@ test('objects and texts of many megabytes, and an index beside them', async () =
 test('beyond a commit: TOO_LARGE names commitBytesMax, for one value as for a batch; what was there stays, and smaller ones go on', async () => {
   const db = await open(join(root, 'limit'), { commitBytesMax: 8 * MiB })
   const store = db.store<Uint8Array, string>('s', { value: 'bytes' })
-  await store.put('k', valueOf(1, MiB))
+  await store.put('k', bytesOf(1, MiB))
   const tooLarge = {
     code: 'TOO_LARGE',
     message: expect.stringContaining('commitBytesMax'),
@@ -108,9 +108,9 @@ test('beyond a commit: TOO_LARGE names commitBytesMax, for one value as for a ba
   const parts = Array.from({ length: 9 }, (_, i) => ({ type: 'put' as const, key: `${i}`, value: new Uint8Array(MiB) }))
   await expect(store.batch(parts)).rejects.toMatchObject(tooLarge)
   await expect(db.transaction(tx => tx.store(store).put('k', new Uint8Array(9 * MiB)))).rejects.toMatchObject(tooLarge)
-  expect(Buffer.compare(store.get('k') as Uint8Array, valueOf(1, MiB))).toBe(0)
+  expect(Buffer.compare(store.get('k') as Uint8Array, bytesOf(1, MiB))).toBe(0)
   expect(store.count()).toBe(1)
-  await store.put('k', valueOf(2, MiB))
+  await store.put('k', bytesOf(2, MiB))
   expect(store.get('k')?.at(-1)).toBe(2)
   await db.close()
 })
