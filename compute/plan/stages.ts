@@ -10,7 +10,7 @@ import { partialWidth } from '../operator/aggregate-rows.ts'
 import { shippedColumns } from '../operator/ship-rows.ts'
 import type { Needs, Source } from '../source/source.ts'
 import { inputNeeds, wholeRows } from './needs.ts'
-import type { NamedExpression, PlanNode } from './node.ts'
+import { inputsOf, type NamedExpression, type PlanNode } from './node.ts'
 
 /** Where rows of a stage come from. */
 export type StageInput =
@@ -59,7 +59,7 @@ class Cut {
     const below = inputNeeds(node, needs)
     switch (node.op) {
       case 'union':
-        return { ...node, inputs: node.inputs.map(input => this.node(input, below)) }
+        return { ...node, inputs: node.inputs.map(input => this.#united(this.node(input, below), below)) }
       case 'aggregate':
         return this.#aggregate(node, this.node(node.input, below))
       case 'fold':
@@ -87,6 +87,11 @@ class Cut {
       default:
         return { ...node, input: this.node(node.input, below) }
     }
+  }
+
+  /** An input of a union, whose stage may have many tasks: what gives a row of no rows is done before, by one. */
+  #united(input: PlanNode, needs: Needs): PlanNode {
+    return givesRowOfNone(input) ? this.#ship(input, [], needs) : input
   }
 
   #fold(node: Extract<PlanNode, { op: 'fold' }>, input: PlanNode, needs: Needs): PlanNode {
@@ -118,6 +123,12 @@ class Cut {
     this.inputs.push(input)
     return { op: 'input', index: this.inputs.length - 1 }
   }
+}
+
+/** Whether a stage's plan has an aggregate or a fold of all rows, which has a result in every task. */
+function givesRowOfNone(plan: PlanNode): boolean {
+  if ((plan.op === 'aggregate' || plan.op === 'fold') && plan.keys.length === 0) return true
+  return inputsOf(plan).some(givesRowOfNone)
 }
 
 function expressionOf({ expression }: NamedExpression): NamedExpression['expression'] {

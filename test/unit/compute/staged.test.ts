@@ -154,6 +154,12 @@ const flows: Record<string, (input: Flow<Event>) => AnyFlow> = {
   'distinct rows': input => input.select('city', 'tags.odd').distinct().sort('city', 'tags.odd'),
   'sorted rows': input => input.filter(col('id').mod(97).eq(0)).sort({ by: 'price', descending: true, nulls: 'first' }, 'id'),
   'first rows': input => input.sort('id').limit(7, 5).select('id'),
+  'rows united with an aggregate of all': input =>
+    input
+      .aggregate({ id: count(), price: sum('price') })
+      .select('id', 'price')
+      .union(input.filter(col('id').lt(5)).select('id', 'price'))
+      .sort('id', 'price'),
   'united rows': input =>
     input
       .filter(col('id').lt(9))
