@@ -46,9 +46,8 @@ export function indexOf({ reader, part }: PartRef): RunIndex {
   return reader.runIndex(part)
 }
 
-export function rangeOf(piece: PartRef): KeyRange {
-  const { keyFrom: from, keyTo: to } = indexOf(piece)
-  return { from, to }
+export function rangeOf({ reader, part }: PartRef): KeyRange {
+  return reader.summary(part).range
 }
 
 /** All keys in order, by the pieces among the runs; empty without any, undefined when pieces overlap (a repair found a result and its sources). */

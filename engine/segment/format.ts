@@ -174,6 +174,17 @@ export const STATISTICS_MAX_VERSION = 60
 export const STATISTICS_EXPIRING = 72
 export const STATISTICS_VERSIONED = 80
 
+/** Extension of the footer: summaries of runs whose index section is larger than `SUMMARY_INDEX_BYTES_MIN`. */
+export const FOOTER_RUN_SUMMARIES = 2
+/** A smaller index section is read as fast as its summary. */
+export const SUMMARY_INDEX_BYTES_MIN: number = 4 * 1024
+/** Flags of a summary. */
+export const SUMMARY_RANGE_DELETES = 1
+export const SUMMARY_KEY_FROM = 2
+export const SUMMARY_KEY_TO = 4
+export const SUMMARY_CODECS = 8
+export const SUMMARY_FLAGS_KNOWN = 15
+
 /** Footer: fixed fields, then replaced, names, extensions. */
 export const FOOTER_FIXED_BYTES = 56
 /** u64, u64: as in the header. */

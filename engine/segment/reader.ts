@@ -15,8 +15,9 @@ import { assert, corrupt, ioError, VarveError } from '../errors.ts'
 import { blockContent } from './block-content.ts'
 import { SegmentDirectory } from './directory.ts'
 import { decodeFooter, decodeTrailer, directoryBytes, type Footer, type ReplacedPart, type SegmentName, type Trailer } from './footer.ts'
-import { PART_RUN, SEGMENT_HEADER_BYTES, TRAILER_BYTES } from './format.ts'
+import { FOOTER_RUN_SUMMARIES, PART_RUN, SEGMENT_HEADER_BYTES, TRAILER_BYTES } from './format.ts'
 import { BatchIndex, type BlockIndex, RunIndex } from './part-index.ts'
+import { decodeRunSummaries, type RunSummary, summaryOf } from './run-summary.ts'
 
 /** What the catalog knows about the file. */
 export interface SegmentExpectation {
@@ -52,6 +53,7 @@ export class SegmentReader {
   readonly #file: File
   readonly #footer: Footer
   readonly #indexes = new Map<number, BatchIndex | RunIndex>()
+  #summaries: ReadonlyMap<number, RunSummary> | undefined
   #closed = false
   /** Asynchronous reads under way: the file stays open until they end. */
   #reading = 0
@@ -158,6 +160,20 @@ export class SegmentReader {
   runIndex(part: number): RunIndex {
     assert(this.directory.type(part) === PART_RUN, 'a run', part)
     return this.index(part) as RunIndex
+  }
+
+  /** What is known of a run without its index section, if the footer has it. */
+  summary(part: number): RunSummary {
+    assert(this.directory.type(part) === PART_RUN, 'a run', part)
+    return this.summaries.get(part) ?? summaryOf(this.runIndex(part))
+  }
+
+  /** The summaries that the footer has, by part. */
+  get summaries(): ReadonlyMap<number, RunSummary> {
+    const bytes = this.#footer.extensions.find(({ tag }) => tag === FOOTER_RUN_SUMMARIES)?.bytes
+    this.#summaries ??=
+      bytes === undefined ? new Map() : placed(this.path, this.footerPosition, () => decodeRunSummaries(bytes, this.directory.partCount))
+    return this.#summaries
   }
 
   index(part: number): BatchIndex | RunIndex {

@@ -48,6 +48,7 @@ import {
 import type { KeyRange } from './key-range.ts'
 import { ByteBuilder, type SegmentOutput } from './output.ts'
 import type { PartFacts, PartStart } from './part.ts'
+import type { RunSummary } from './run-summary.ts'
 
 /** Counts and bounds of a run while it is written or verified. */
 export class RunStatistics {
@@ -245,6 +246,20 @@ export class RunPartWriter {
       blockCount: this.#blockCount,
       index: this.#entries.view(),
       tables,
+    }
+  }
+
+  /** Of what was written; the arrays are its own. */
+  summary(): RunSummary {
+    const codecs = new Set<number>()
+    const entries = this.#codecs
+    for (let at = BLOCK_CODEC_ID; entries !== undefined && at < entries.used; at += BLOCK_CODEC_ENTRY_BYTES) codecs.add(entries.bytes[at]!)
+    codecs.delete(CODEC_NONE)
+    const { from, to } = this.#keyRange
+    return {
+      hasRangeDeletes: this.#rangeDeletes.used > 0,
+      range: { from: from?.slice(), to: to?.slice() },
+      codecs: [...codecs].sort((left, right) => left - right),
     }
   }
 

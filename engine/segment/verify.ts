@@ -9,8 +9,10 @@ import { placeDamage } from '../codec/damage.ts'
 import type { Files } from '../env/environment.ts'
 import { VarveError } from '../errors.ts'
 import { decodeHeader } from './footer.ts'
-import { SEGMENT_HEADER_BYTES } from './format.ts'
+import { PART_RUN, SEGMENT_HEADER_BYTES } from './format.ts'
+import { compareBytes } from './key-range.ts'
 import { type SegmentExpectation, SegmentReader } from './reader.ts'
+import { encodeRunSummaries, type RunSummary, summaryOf } from './run-summary.ts'
 import { verifyPart } from './verify-part.ts'
 
 export interface Finding {
@@ -86,6 +88,7 @@ export function verifySegment(files: Files, path: string, options: { readonly ex
     verifyPlaces(reader, context)
     for (let part = 0; part < reader.directory.partCount && !context.full; part++) verifyPart(reader, part, context)
     verifyNames(reader, context)
+    verifySummaries(reader, context)
     return report(context, reader)
   } finally {
     reader.close()
@@ -128,6 +131,21 @@ function verifyPlaces(reader: SegmentReader, context: VerifyContext): void {
     at = Math.max(at, end)
   }
   if (at !== reader.directoryPosition) context.add(at, 'bytes before the directory belong to no part')
+}
+
+/** Summaries in the footer say what the index sections say. */
+function verifySummaries(reader: SegmentReader, context: VerifyContext): void {
+  const summaries = context.try(reader.footerPosition, () => reader.summaries) ?? new Map<number, RunSummary>()
+  for (const [part, summary] of summaries) {
+    if (reader.directory.type(part) !== PART_RUN) context.add(reader.footerPosition, `part ${part} has the summary of a run`)
+    else {
+      const index = context.try(reader.directory.indexPosition(part), () => reader.runIndex(part))
+      if (index === undefined) continue
+      const one = encodeRunSummaries(new Map([[part, summary]]))
+      const other = encodeRunSummaries(new Map([[part, summaryOf(index)]]))
+      if (compareBytes(one, other) !== 0) context.add(reader.footerPosition, `the summary of run ${part} differs from its index section`)
+    }
+  }
 }
 
 function verifyNames(reader: SegmentReader, context: VerifyContext): void {

@@ -13,10 +13,20 @@ import { assert, ioError } from '../errors.ts'
 import { BatchPartWriter } from './batch-part-writer.ts'
 import { writeDirectoryEntry } from './directory.ts'
 import { encodeFooter, encodeHeader, encodeTrailer, type ReplacedPart, type SegmentMeta, type SegmentName } from './footer.ts'
-import { DIRECTORY_ENTRY_BYTES, DIRECTORY_INDEX_CHECKSUM, PART_BODY, PART_RUN, PART_TOPIC, TRAILER_FOOTER_CHECKSUM } from './format.ts'
+import {
+  DIRECTORY_ENTRY_BYTES,
+  DIRECTORY_INDEX_CHECKSUM,
+  FOOTER_RUN_SUMMARIES,
+  PART_BODY,
+  PART_RUN,
+  PART_TOPIC,
+  SUMMARY_INDEX_BYTES_MIN,
+  TRAILER_FOOTER_CHECKSUM,
+} from './format.ts'
 import type { KeyRange } from './key-range.ts'
 import { ByteBuilder, SegmentOutput } from './output.ts'
 import type { PartFacts, PartStart, PartTables } from './part.ts'
+import { encodeRunSummaries, type RunSummary } from './run-summary.ts'
 import { RunPartWriter } from './run-writer.ts'
 
 export interface FinishOptions {
@@ -25,6 +35,7 @@ export interface FinishOptions {
   readonly outputCount?: number
   /** Parts that the edit replaced. */
   readonly replaced?: readonly ReplacedPart[]
+  /** Of the footer; beside run summaries. */
   readonly extensions?: readonly Extension[]
 }
 
@@ -47,6 +58,8 @@ interface EndedPart {
   /** Range in `#indexes`. */
   readonly indexStart: number
   readonly indexEnd: number
+  /** Of runs. */
+  readonly summary: RunSummary | undefined
 }
 
 export class SegmentWriter {
@@ -139,6 +152,7 @@ export class SegmentWriter {
     const writer = this.#run ?? this.#batches
     assert(writer !== undefined, 'a part has a writer')
     const { index, tables, ...facts } = writer.end()
+    const summary = this.#run?.summary()
     const indexStart = this.#indexes.used
     this.#indexes.append(index)
     const tablesAt = this.#indexes.reserve(extensionsSize(tables))
@@ -150,6 +164,7 @@ export class SegmentWriter {
       bytes: this.#output.position - this.#position,
       indexStart,
       indexEnd: this.#indexes.used,
+      summary,
     })
     this.#start = undefined
     this.#run = undefined
@@ -160,6 +175,10 @@ export class SegmentWriter {
     assert(this.#start === undefined && !this.#finished, 'all parts were ended')
     this.#finished = true
     const output = this.#output
+    this.#ended.sort(
+      (left, right) =>
+        left.start.logId - right.start.logId || left.start.type - right.start.type || left.facts.firstOffset - right.facts.firstOffset,
+    )
     const directory = this.#encodeDirectory(output.position)
     output.append(this.#indexes.bytes, 0, this.#indexes.used)
     const directoryPosition = output.position
@@ -177,7 +196,7 @@ export class SegmentWriter {
       directoryChecksum,
       replaced: options.replaced ?? [],
       names: [...this.#names.values()].sort((left, right) => left.logId - right.logId),
-      extensions: options.extensions ?? [],
+      extensions: [...this.#summaries(), ...(options.extensions ?? [])].sort((left, right) => left.tag - right.tag),
     })
     const trailer = encodeTrailer(footerPosition, footer)
     output.append(footer)
@@ -193,14 +212,19 @@ export class SegmentWriter {
     }
   }
 
+  /** Of large runs, in the order of the directory. */
+  #summaries(): Extension[] {
+    const summaries = new Map<number, RunSummary>()
+    this.#ended.forEach(({ summary, indexStart, indexEnd }, part) => {
+      if (summary !== undefined && indexEnd - indexStart > SUMMARY_INDEX_BYTES_MIN) summaries.set(part, summary)
+    })
+    return summaries.size === 0 ? [] : [{ tag: FOOTER_RUN_SUMMARIES, bytes: encodeRunSummaries(summaries) }]
+  }
+
   #encodeDirectory(indexesPosition: number): Uint8Array {
     const bytes = new Uint8Array(this.#ended.length * DIRECTORY_ENTRY_BYTES)
-    const sorted = [...this.#ended].sort(
-      (left, right) =>
-        left.start.logId - right.start.logId || left.start.type - right.start.type || left.facts.firstOffset - right.facts.firstOffset,
-    )
     let at = 0
-    for (const { start, facts, position, bytes: bodyBytes, indexStart, indexEnd } of sorted) {
+    for (const { start, facts, position, bytes: bodyBytes, indexStart, indexEnd } of this.#ended) {
       const place = { position, bytes: bodyBytes, indexPosition: indexesPosition + indexStart, indexBytes: indexEnd - indexStart }
       writeDirectoryEntry(bytes, at, start, facts, place)
       xxh64Into(this.#indexes.bytes, indexStart, indexEnd, bytes, at + DIRECTORY_INDEX_CHECKSUM)

@@ -21,7 +21,6 @@ export class RunLevel implements SortedRun {
   readonly largestSequence: number
   readonly hasRangeDeletes: boolean
   readonly rangeDeletes: Uint8Array
-  readonly indexBytes: number
 
   /** At least one piece, in key order, with disjoint ranges. */
   constructor(pieces: readonly Run[]) {
@@ -32,7 +31,10 @@ export class RunLevel implements SortedRun {
     this.largestSequence = pieces.reduce((sequence, piece) => Math.max(sequence, piece.largestSequence), first.largestSequence)
     this.hasRangeDeletes = pieces.some(piece => piece.hasRangeDeletes)
     this.rangeDeletes = this.hasRangeDeletes ? joined(pieces) : first.rangeDeletes
-    this.indexBytes = pieces.reduce((sum, piece) => sum + piece.indexBytes, 0)
+  }
+
+  get indexBytes(): number {
+    return this.pieces.reduce((sum, piece) => sum + piece.indexBytes, 0)
   }
 
   find(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number, record: StoreRecordCursor): boolean {
@@ -62,7 +64,7 @@ export class RunLevel implements SortedRun {
     let to = pieces.length
     while (from < to) {
       const middle = (from + to) >>> 1
-      const { keyFrom } = (pieces[middle] as Run).index
+      const keyFrom = (pieces[middle] as Run).range.from
       if (keyFrom === undefined || compareKeys(keyFrom, 0, keyFrom.length, key, start, size) <= 0) from = middle + 1
       else to = middle
     }
@@ -144,7 +146,7 @@ class LevelCursor implements OrderedCursor {
   }
 }
 
-const rangeOf = ({ index }: Run): KeyRange => ({ from: index.keyFrom, to: index.keyTo })
+const rangeOf = ({ range }: Run): KeyRange => range
 
 /**
  * Runs of one store in the order in which they are asked: newest first, the bottom last. Pieces of the bottom whose ranges overlap (a repair found a

@@ -8,6 +8,7 @@ import type { KeyHash } from '../batch/store-keys.ts'
 import { compareKeys } from '../batch/store-keys.ts'
 import { StoreRecordCursor } from '../batch/store-record.ts'
 import type { PartRef } from '../log/parts.ts'
+import type { KeyRange } from '../segment/key-range.ts'
 import type { RunIndex } from '../segment/part-index.ts'
 import { type RunBlockSource, RunBlocks } from '../segment/run-blocks.ts'
 import { RunCursor } from '../segment/run-reader.ts'
@@ -24,7 +25,7 @@ export interface SortedRun {
   readonly hasRangeDeletes: boolean
   /** Range delete records, back to back. */
   readonly rangeDeletes: Uint8Array
-  /** Memory of index sections and filters, bytes. */
+  /** Memory of index sections and filters, bytes; of those that were read. */
   readonly indexBytes: number
   /** In key order. */
   readonly pieces: readonly Run[]
@@ -54,9 +55,12 @@ export interface OrderedCursor {
   previous(): boolean
 }
 
+const noBytes = new Uint8Array(0)
+
 export class Run implements SortedRun {
   readonly part: PartRef
-  readonly index: RunIndex
+  /** A piece of the bottom level: the range of keys that it stands for. */
+  readonly range: KeyRange
   readonly smallestSequence: number
   readonly largestSequence: number
   readonly hasRangeDeletes: boolean
@@ -65,20 +69,50 @@ export class Run implements SortedRun {
   filtered = 0
   found = 0
   readonly pieces: readonly Run[]
-  readonly #blocks: CachedBlocks
-  readonly #source: RunBlockSource
+  readonly #cache: BlockCache
+  /** Read when somebody looks into the run. */
+  #index: RunIndex | undefined
+  #blocks: CachedBlocks | undefined
+  #isGone = false
+  #source: RunBlockSource | undefined
   #deletes: RangeDeletes | undefined
 
   constructor(part: PartRef, cache: BlockCache) {
     const { reader } = part
     this.part = part
-    this.index = reader.runIndex(part.part)
     this.smallestSequence = reader.directory.minSequence(part.part)
     this.largestSequence = reader.directory.maxSequence(part.part)
-    this.hasRangeDeletes = this.index.rangeDeletes.length > 0
+    const { range, hasRangeDeletes } = reader.summary(part.part)
+    this.range = range
+    this.hasRangeDeletes = hasRangeDeletes
     this.pieces = [this]
-    const blocks = new CachedBlocks(cache, reader, part.part)
-    this.#blocks = blocks
+    this.#cache = cache
+  }
+
+  get index(): RunIndex {
+    this.#index ??= this.part.reader.runIndex(this.part.part)
+    return this.#index
+  }
+
+  get rangeDeletes(): Uint8Array {
+    return this.hasRangeDeletes ? this.index.rangeDeletes : noBytes
+  }
+
+  get indexBytes(): number {
+    return this.#index?.bytes.byteLength ?? 0
+  }
+
+  get #cached(): CachedBlocks {
+    if (this.#blocks !== undefined) return this.#blocks
+    this.#blocks = new CachedBlocks(this.#cache, this.part.reader, this.part.part)
+    if (this.#isGone) this.#blocks.clear()
+    return this.#blocks
+  }
+
+  /** For walks. */
+  get #walked(): RunBlockSource {
+    if (this.#source !== undefined) return this.#source
+    const blocks = this.#cached
     this.#source = {
       block: block => blocks.block(block),
       peek: block => blocks.peek(block),
@@ -86,14 +120,7 @@ export class Run implements SortedRun {
       offer: (block, bytes) => blocks.offer(block, bytes),
       keys: block => blocks.keys(block),
     }
-  }
-
-  get rangeDeletes(): Uint8Array {
-    return this.index.rangeDeletes
-  }
-
-  get indexBytes(): number {
-    return this.index.bytes.byteLength
+    return this.#source
   }
 
   pieceNumber(): number {
@@ -113,7 +140,7 @@ export class Run implements SortedRun {
       this.filtered++
       return false
     }
-    const blocks = this.#blocks
+    const blocks = this.#cached
     for (let block = Math.max(0, index.findFence(key, start, size) - 1); ; block++) {
       const found = blocks.find(block, key, start, size, hash, sequenceMax, record)
       if (found === FRAME_FOUND) {
@@ -128,9 +155,9 @@ export class Run implements SortedRun {
     const { index, part } = this
     if (index.filter?.mayContain(hash) !== true) return
     const block = Math.max(0, index.findFence(key, start, size) - 1)
-    if (block >= index.blockCount || this.#blocks.has(block)) return
+    if (block >= index.blockCount || this.#cached.has(block)) return
     const { bytes } = await part.reader.readBlocksAsync(part.part, block, 0)
-    this.#blocks.keep(block, bytes)
+    this.#cached.keep(block, bytes)
   }
 
   coveringRangeDelete(key: Uint8Array, start: number, size: number, sequenceMax: number): number {
@@ -161,15 +188,16 @@ export class Run implements SortedRun {
   }
 
   cursor(): RunCursor {
-    return new RunCursor(this.part.reader, this.part.part, { source: this.#source })
+    return new RunCursor(this.part.reader, this.part.part, { source: this.#walked })
   }
 
   /** For a walk over blocks; see `RunBlocks`. */
   blocks(): RunBlocks {
-    return new RunBlocks(this.part.reader, this.part.part, { source: this.#source })
+    return new RunBlocks(this.part.reader, this.part.part, { source: this.#walked })
   }
 
   forget(): void {
-    this.#blocks.clear()
+    this.#isGone = true
+    this.#blocks?.clear()
   }
 }

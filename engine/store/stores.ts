@@ -257,7 +257,7 @@ export class Stores {
     for (const { type, reader, part } of log.parts) {
       // Blocks from before the option was changed may have other codecs.
       if (type !== PART_RUN) continue
-      for (const id of reader.runIndex(part).codecs) assertInstalled(definition.name.slice(storeLogPrefix.length), id)
+      for (const id of reader.summary(part).codecs) assertInstalled(definition.name.slice(storeLogPrefix.length), id)
     }
     const core = new StoreCore(this.#host, log, new StoreTable(log, this.cache), codecs, stored.ttlMs, this.histories)
     this.#indexes.open(core)

@@ -57,6 +57,7 @@ function* dumpFooter(reader: SegmentReader): Generator<DumpItem> {
     checksum: hex(reader.footerChecksum),
     names: reader.names.map(({ logId, kind, name }) => ({ log: logId, kind: kind === 1 ? 'topic' : 'store', name })),
     replaced: reader.replaced.map(({ segmentId, part }) => ({ segment: segmentId, part })),
+    summarised: [...reader.summaries.keys()],
   }
 }
 
