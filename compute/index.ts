@@ -53,6 +53,7 @@ export type {
   WindowValues,
 } from './flow/types.ts'
 export { type Job, type JobContext, type JobHost, type JobOptions, job } from './job/job.ts'
+export { type MapContext, type MapReduceOptions, mapReduce, type ReduceContext } from './mapreduce/map-reduce.ts'
 export type { DescribedOperator, FlowDescription } from './plan/describe.ts'
 export type { JoinHint, JoinKind } from './plan/node.ts'
 export { toCallback, toConsole } from './sink/callback-sink.ts'

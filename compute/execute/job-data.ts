@@ -18,7 +18,18 @@ export interface JobData {
   readonly sources: readonly (PortableSource | undefined)[]
 }
 
-const functionOps: ReadonlySet<PlanNode['op']> = new Set(['filterBy', 'map', 'flatMap', 'mapBatch', 'mapAsync', 'keyBy', 'fold'])
+const functionOps: ReadonlySet<PlanNode['op']> = new Set([
+  'filterBy',
+  'map',
+  'flatMap',
+  'mapBatch',
+  'mapAsync',
+  'keyBy',
+  'fold',
+  'emit',
+  'combine',
+  'reduceGroups',
+])
 
 /** Whether a plan can be run by other threads: it has no functions, or a module that has them, and all its sources can be read there. */
 export function isPortablePlan(plan: PlanNode, hasModule: boolean): boolean {

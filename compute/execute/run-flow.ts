@@ -7,7 +7,7 @@ import type { PlanEnd } from '../plan/build-together.ts'
 import type { PlanNode } from '../plan/node.ts'
 import type { Executor } from './executor.ts'
 import { inputBytes, isPortablePlan } from './job-data.ts'
-import { runInline, runInlineTogether } from './run-inline.ts'
+import { type Counters, runInline, runInlineTogether } from './run-inline.ts'
 import { runStaged } from './run-staged.ts'
 import { ThreadExecutor } from './threads.ts'
 
@@ -49,14 +49,14 @@ function executorOf(slots: number): Executor {
   return executor
 }
 
-export async function runFlow(name: string, plan: PlanNode, end: Receiver, options: RunOptions, module?: JobModule): Promise<void> {
+export async function runFlow(name: string, plan: PlanNode, end: Receiver, options: RunOptions, module?: JobModule): Promise<Counters> {
   const { signal, onProgress, workers = 'auto', memoryBytesMax = memoryBytesDefault, attemptsMax = 2 } = options
   if (workers !== 'auto') checkWhole(workers, 'workers', 0)
   checkWhole(memoryBytesMax, 'memoryBytesMax', 1 << 20)
   checkWhole(attemptsMax, 'attemptsMax', 1)
   const slots = slotsFor(plan, workers, module !== undefined)
   if (slots === 0) return await runInline(plan, end, place, memoryBytesMax, signal)
-  await runStaged(plan, end, {
+  return await runStaged(plan, end, {
     name,
     module,
     executor: executorOf(slots),

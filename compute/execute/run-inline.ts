@@ -5,11 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { assert, type Files, loadChecksums, type Random } from '../../engine/index.ts'
 import type { OperatorContext } from '../operator/context.ts'
+import { BAD_RECORDS_COUNTER } from '../operator/emit-rows.ts'
 import { isPromise, type Receiver } from '../operator/receiver.ts'
 import { buildPlan, type PlanInput } from '../plan/build.ts'
 import { buildTogether, type PlanEnd } from '../plan/build-together.ts'
 import type { PlanNode } from '../plan/node.ts'
 import type { SplitReader } from '../source/source.ts'
+
+/** Sums by name: of `count` in MapReduce functions, and `badRecords` of records that were left out. */
+export type Counters = Readonly<Record<string, number>>
 
 /** Time, turns of the thread and files, from the environment. */
 export interface InlinePlace {
@@ -23,15 +27,15 @@ export interface InlinePlace {
 /** So long a run holds the thread at most, a chunk's own time aside. */
 const sliceMs = 5
 
-/** Resolves when all rows have gone through; rejects with what an operator, a source or a user's function threw, or the signal's reason. */
+/** Resolves with what was counted when all rows have gone through; rejects with what an operator, a source or a user's function threw, or the signal's reason. */
 export async function runInline(
   plan: PlanNode,
   end: Receiver,
   place: InlinePlace,
   memoryBytesMax: number,
   signal: AbortSignal | undefined,
-): Promise<void> {
-  await runInputs(context => buildPlan(plan, end, context), place, memoryBytesMax, signal)
+): Promise<Counters> {
+  return await runInputs(context => buildPlan(plan, end, context), place, memoryBytesMax, signal)
 }
 
 /** As `runInline` of several plans, which share what they begin with. */
@@ -49,7 +53,7 @@ async function runInputs(
   place: InlinePlace,
   memoryBytesMax: number,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<Counters> {
   const turn = new Turn(place)
   const { files, random } = place
   const spilled: string[] = []
@@ -59,19 +63,30 @@ async function runInputs(
     spilled.push(path)
     return path
   }
+  const counters: Record<string, number> = {}
+  const count = (name: string, by: number): void => {
+    counters[name] = (counters[name] ?? 0) + by
+  }
+  const context: OperatorContext = { memoryBytesMax, files, spillPath, count, onEnd: close => void endings.push(close) }
   await loadChecksums()
   try {
-    for (const input of build({ memoryBytesMax, files, spillPath, onEnd: close => void endings.push(close) })) {
-      if (!input.receiver.isSated) await readSource(input, turn, signal)
+    for (const input of build(context)) {
+      if (!input.receiver.isSated) await readSource(input, context, turn, signal)
       await input.receiver.finish()
     }
+    return counters
   } finally {
     for (const close of endings) close()
     for (const path of spilled) await files.remove(path).catch(() => undefined) // what was never written is not there
   }
 }
 
-async function readSource({ leaf, needs, receiver }: PlanInput, turn: Turn, signal: AbortSignal | undefined): Promise<void> {
+async function readSource(
+  { leaf, needs, receiver }: PlanInput,
+  context: OperatorContext,
+  turn: Turn,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   assert(leaf.op === 'source', 'a plan that is run in one thread was not cut')
   const { source } = leaf
   const set = await source.split({ parallelism: 1, portable: false })
@@ -81,6 +96,7 @@ async function readSource({ leaf, needs, receiver }: PlanInput, turn: Turn, sign
       const reader = await source.open(split, needs)
       try {
         await readSplit(reader, receiver, turn, signal)
+        if (reader.badRecords !== undefined && reader.badRecords > 0) context.count(BAD_RECORDS_COUNTER, reader.badRecords)
       } catch (error) {
         throw reader.locate?.(error) ?? error
       } finally {

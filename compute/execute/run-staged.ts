@@ -15,6 +15,7 @@ import { allBuckets, type BucketRange, ExchangeReader } from '../shuffle/exchang
 import type { SplitSet } from '../source/source.ts'
 import type { Executor, ExecutorSession } from './executor.ts'
 import { type JobPlan, planData } from './job-data.ts'
+import type { Counters } from './run-inline.ts'
 import type { BucketWork, SplitWork, Task } from './task.ts'
 import { TaskFailure } from './task-failure.ts'
 
@@ -37,7 +38,7 @@ export interface StagedRun {
 /** Splits for each slot: enough that a slow one does not hold up the others. */
 const splitsPerSlot = 4
 
-export async function runStaged(plan: PlanNode, end: Receiver, run: StagedRun): Promise<void> {
+export async function runStaged(plan: PlanNode, end: Receiver, run: StagedRun): Promise<Counters> {
   run.signal?.throwIfAborted()
   await loadChecksums()
   const staged = cutStages(plan)
@@ -47,6 +48,7 @@ export async function runStaged(plan: PlanNode, end: Receiver, run: StagedRun): 
   try {
     const outputs = await job.run()
     await deliver(outputs, staged, end, run)
+    return job.counters()
   } finally {
     await job.close()
   }
@@ -116,6 +118,15 @@ class StagedJob {
     })
     for (let stage = 0; stage < this.#plan.stages.length; stage++) this.#outputs.push(await this.#runStage(stage))
     return this.#outputs.at(-1) as ExchangeOutput[]
+  }
+
+  /** Of all tasks whose output was taken. */
+  counters(): Counters {
+    const sums: Record<string, number> = {}
+    for (const { counters } of this.#outputs.flat()) {
+      for (const [name, count] of Object.entries(counters)) sums[name] = (sums[name] ?? 0) + count
+    }
+    return sums
   }
 
   async close(): Promise<void> {

@@ -6,6 +6,7 @@
  */
 import { assert, type Files } from '../../engine/index.ts'
 import type { OperatorContext } from '../operator/context.ts'
+import { BAD_RECORDS_COUNTER } from '../operator/emit-rows.ts'
 import { isPromise, type Receiver } from '../operator/receiver.ts'
 import { buildPlan, type PlanInput } from '../plan/build.ts'
 import type { StagedPlan, StageInput } from '../plan/stages.ts'
@@ -61,17 +62,22 @@ export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOut
   const { columns, keyWidth } = stage.output
   const end = new ExchangeWriter({ columns, keyWidth, files: place.files, path: task.file, memoryBytesMax: task.memoryBytesMax })
   let spills = 0
+  const counters: Record<string, number> = {}
   const endings: (() => void)[] = [() => end.finish()]
   const context: OperatorContext = {
     memoryBytesMax: task.memoryBytesMax,
     files: place.files,
     spillPath: () => `${task.file}-${spills++}`,
     onEnd: close => void endings.push(close),
+    count: (name, by) => {
+      counters[name] = (counters[name] ?? 0) + by
+    },
   }
   try {
     for (const input of buildPlan(stage.plan, end, context)) {
       const reader = input.receiver.isSated ? undefined : await openInput(task, input, place)
       if (reader !== undefined) await readAll(reader, input.receiver, place)
+      if (reader?.badRecords !== undefined && reader.badRecords > 0) context.count(BAD_RECORDS_COUNTER, reader.badRecords)
       await input.receiver.finish()
     }
   } catch (error) {
@@ -79,7 +85,7 @@ export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOut
   } finally {
     for (const close of endings) close()
   }
-  return end.output()
+  return end.output(counters)
 }
 
 function openInput({ work }: Task, { leaf, needs }: PlanInput, place: TaskPlace): SplitReader | Promise<SplitReader> | undefined {

@@ -83,9 +83,15 @@ class LineSource<T> implements TypedSource<T> {
     this.#formatOf = formatOf
   }
 
-  /** Files are looked for when the run begins. */
-  get bytes(): undefined {
-    return undefined
+  /** Of files; folders and patterns are gone through when the run begins. */
+  get bytes(): number | undefined {
+    let bytes = 0
+    for (const path of this.#paths) {
+      const stat = nodeFiles.statSync(path)
+      if (stat === undefined || stat.isDirectory) return undefined
+      bytes += stat.size
+    }
+    return bytes
   }
 
   async split({ parallelism }: SplitOptions): Promise<SplitSet> {

@@ -9,6 +9,7 @@ import type { Store, StoreKey, StoreView } from '../../engine/index.ts'
 import type { Topic } from '../../stream/index.ts'
 import { type Aggregate, count } from '../aggregate/aggregate.ts'
 import { type RunOptions, runFlow } from '../execute/run-flow.ts'
+import type { Counters } from '../execute/run-inline.ts'
 import { Expression, expressionOf } from '../expression/expression.ts'
 import type { ExpressionNode } from '../expression/node.ts'
 import { Collect, ForEach } from '../operator/collect.ts'
@@ -325,8 +326,8 @@ export class Flow<T> implements AsyncIterable<T> {
     return new Flow<U>(this.name, plan)
   }
 
-  async #run(end: Receiver, options: RunOptions): Promise<void> {
-    await runFlow(this.name, this.plan, end, options)
+  async #run(end: Receiver, options: RunOptions): Promise<Counters> {
+    return await runFlow(this.name, this.plan, end, options)
   }
 }
 

@@ -9,6 +9,7 @@
 import { type Store, VarveError } from '../../engine/index.ts'
 import type { Topic } from '../../stream/index.ts'
 import { type RunOptions, runFlow } from '../execute/run-flow.ts'
+import type { Counters } from '../execute/run-inline.ts'
 import { checkFunction } from '../flow/arguments.ts'
 import { Flow, flow } from '../flow/flow.ts'
 import type { TypedSource } from '../flow/input.ts'
@@ -106,10 +107,10 @@ export class Job<T, Args = undefined> {
     return explainPlan(this.flow(db, args).plan)
   }
 
-  async #run(db: JobHost, end: Receiver, options: JobOptions<Args> | undefined): Promise<void> {
+  async #run(db: JobHost, end: Receiver, options: JobOptions<Args> | undefined): Promise<Counters> {
     const args = options?.args as Args
     const { plan } = this.flow(db, args)
-    await runFlow(this.name, plan, end, options ?? {}, { url: this.url, args })
+    return await runFlow(this.name, plan, end, options ?? {}, { url: this.url, args })
   }
 }
 

@@ -7,6 +7,8 @@ export interface OperatorContext {
   readonly files: Files
   /** A path for a new file, which is removed with the run. */
   spillPath(): string
+  /** Adds to a counter of the run. */
+  count(name: string, by: number): void
   /** Called when the run or task is over, however it ended: to close files. */
   onEnd(close: () => void): void
 }

@@ -5,6 +5,7 @@ import { CacheRows } from '../operator/cache-rows.ts'
 import { cogroup } from '../operator/cogroup-rows.ts'
 import type { OperatorContext } from '../operator/context.ts'
 import { DistinctRows } from '../operator/distinct-rows.ts'
+import { CombineRows, EmitRows, ReduceGroups } from '../operator/emit-rows.ts'
 import { FoldRows } from '../operator/fold-rows.ts'
 import { hashJoin, type JoinReceivers } from '../operator/hash-join.ts'
 import type { Receiver } from '../operator/receiver.ts'
@@ -28,6 +29,7 @@ import { WindowRows } from '../operator/window-rows.ts'
 import { WithColumns } from '../operator/with-columns.ts'
 import { IterableSource } from '../source/iterable-source.ts'
 import type { Needs } from '../source/source.ts'
+import { compareValues } from '../vector/value-order.ts'
 import { inputNeeds, wholeRows } from './needs.ts'
 import { inputsOf, type PlanNode } from './node.ts'
 
@@ -99,6 +101,12 @@ function operatorOf(node: Exclude<PlanNode, { op: 'source' | 'input' } | PairNod
       return new MapRows(node.map, end)
     case 'flatMap':
       return new FlatMapRows(node.map, end)
+    case 'emit':
+      return new EmitRows(node.functions, context, end)
+    case 'combine':
+      return new CombineRows(node.combine, node.functions, context, end)
+    case 'reduceGroups':
+      return new ReduceGroups(node.reduce, isSameValue, context, end)
     case 'words':
       return new SplitWords(node.text, end)
     case 'mapBatch':
@@ -136,4 +144,8 @@ function operatorOf(node: Exclude<PlanNode, { op: 'source' | 'input' } | PairNod
     default:
       return node satisfies never
   }
+}
+
+function isSameValue(a: unknown, b: unknown): boolean {
+  return compareValues(a, b) === 0
 }

@@ -21,6 +21,12 @@ export function nodeText(node: PlanNode): string {
     case 'flatMap':
     case 'mapBatch':
       return `${node.op} by a function`
+    case 'emit':
+      return 'map to pairs by a function'
+    case 'combine':
+      return 'combine by a function'
+    case 'reduceGroups':
+      return 'reduce by a function'
     case 'words':
       return `words of ${expressionText(node.text)}`
     case 'mapAsync':

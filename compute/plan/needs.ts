@@ -1,6 +1,7 @@
 /** What operators need of their inputs' rows, so that sources take out these fields alone and stages send nothing else. */
 import { aggregateFields } from '../aggregate/aggregate.ts'
 import { type ExpressionNode, fieldsRead } from '../expression/node.ts'
+import { PAIR_COLUMNS } from '../operator/emit-rows.ts'
 import type { Needs } from '../source/source.ts'
 import { windowFields } from '../window/window-function.ts'
 import type { NamedExpression, PlanNode } from './node.ts'
@@ -21,6 +22,11 @@ export function inputNeeds(node: Exclude<PlanNode, { op: 'source' | 'input' }>, 
     case 'mapBatch':
     case 'mapAsync':
       return wholeRows
+    case 'emit':
+      return wholeRows
+    case 'combine':
+    case 'reduceGroups':
+      return { paths: [...PAIR_COLUMNS], values: false }
     case 'words':
       return fieldsOnly(readBy([node.text]))
     case 'select':

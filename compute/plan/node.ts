@@ -6,6 +6,8 @@ import type { AggregateNode } from '../aggregate/aggregate.ts'
 import type { ExpressionNode } from '../expression/node.ts'
 import type { AggregateStep } from '../operator/aggregate-rows.ts'
 import type { CacheCell } from '../operator/cache-rows.ts'
+import type { OperatorContext } from '../operator/context.ts'
+import type { EmitFunctions } from '../operator/emit-rows.ts'
 import type { Needs, Source } from '../source/source.ts'
 import type { WindowNode } from '../window/window-function.ts'
 
@@ -99,7 +101,31 @@ export type PlanNode =
       readonly isMerge?: boolean
     }
   | { readonly op: 'distinct'; readonly input: PlanNode; readonly by: readonly ExpressionNode[] }
-  | { readonly op: 'sort'; readonly input: PlanNode; readonly by: readonly SortCriterion[] }
+  | {
+      readonly op: 'sort'
+      readonly input: PlanNode
+      readonly by: readonly SortCriterion[]
+      /** Rows equal in these are sorted together, others may be elsewhere. Undefined: all rows are one order. */
+      readonly divideBy?: readonly ExpressionNode[]
+    }
+  | {
+      /** The map side of a MapReduce. */
+      readonly op: 'emit'
+      readonly input: PlanNode
+      readonly functions: EmitFunctions
+    }
+  | {
+      readonly op: 'combine'
+      readonly input: PlanNode
+      readonly functions: Pick<EmitFunctions, 'group' | 'partition'>
+      readonly combine: (key: unknown, values: unknown[]) => unknown
+    }
+  | {
+      /** The reduce side, over pairs in the order of their groups. */
+      readonly op: 'reduceGroups'
+      readonly input: PlanNode
+      readonly reduce: (group: unknown, values: unknown[], emit: (row: unknown) => void, count: OperatorContext['count']) => void
+    }
   | { readonly op: 'limit'; readonly input: PlanNode; readonly count: number; readonly offset: number }
   | { readonly op: 'sample'; readonly input: PlanNode; readonly fraction: number; readonly seed: number }
   | { readonly op: 'union'; readonly inputs: readonly PlanNode[] }

@@ -69,7 +69,7 @@ class Cut {
         return { ...node, input: this.#ship({ ...node, input: this.node(node.input, below) }, by, below) }
       }
       case 'sort':
-        return { ...node, input: this.#ship(this.node(node.input, below), [], below) }
+        return { ...node, input: this.#ship(this.node(node.input, below), node.divideBy ?? [], below) }
       case 'limit': {
         const first: PlanNode = { ...node, input: this.node(node.input, below), count: node.count + node.offset, offset: 0 }
         return { ...node, input: this.#ship(first, [], below) }

@@ -69,14 +69,14 @@ export class ExchangeWriter implements Receiver {
   }
 
   /** What was written; after `finish`. */
-  output(): ExchangeOutput {
+  output(counters: Readonly<Record<string, number>> = {}): ExchangeOutput {
     const buckets: BucketOutput[] = []
     const all = this.#buckets ?? [this.#whole]
     for (let b = 0; b < all.length; b++) {
       const { rows, stored, blocks } = all[b] as Bucket
       if (rows > 0) buckets.push({ bucket: this.#buckets === undefined ? -1 : b, rows, stored, blocks })
     }
-    return { file: this.#file?.path, rows: this.#rows, bytes: this.#bytes, buckets }
+    return { file: this.#file?.path, rows: this.#rows, bytes: this.#bytes, buckets, counters }
   }
 
   /** Too many rows for a whole: what is there goes into buckets. */

@@ -40,4 +40,6 @@ export interface ExchangeOutput {
   readonly rows: number
   readonly bytes: number
   readonly buckets: readonly BucketOutput[]
+  /** What the task counted. */
+  readonly counters: Readonly<Record<string, number>>
 }

@@ -1,0 +1,104 @@
+/**
+ * MapReduce as Hadoop has it, on the same engine as flows: `map` emits pairs for each row, pairs of one key meet in one place in order, `reduce` emits rows for each key.
+ *
+ * 1. Each task maps one split. `combine` joins the values of a key that one task has; it may be called any number of times, so it must be associative and give what `reduce` takes.
+ * 2. Pairs are divided by the hash of their group (the key, unless `group` says which part of it), or by `partition`.
+ * 3. Each task of the second stage sorts its pairs, with files beyond its memory, and calls `reduce` group by group. Groups come in the order of values within a task; the order of
+ *    the values of a group is that of `sort`, and without it none.
+ * 4. Tasks that fail are tried again, and counters count once: only attempts whose output is taken.
+ */
+
+import { checkCount, checkFunction, type SortOptions, sortCriteria } from '../flow/arguments.ts'
+import { Flow } from '../flow/flow.ts'
+import type { JobContext } from '../job/job.ts'
+import { Job } from '../job/job.ts'
+import type { EmitFunctions } from '../operator/emit-rows.ts'
+import type { PlanNode, SortCriterion } from '../plan/node.ts'
+
+/** What a map function may do beside emitting. */
+export interface MapContext<K, V> {
+  /** Gives a pair to the reducers. Keys are what store keys may be, and lists and objects of them. */
+  emit(key: K, value: V): void
+  /** Adds to a counter of the job. */
+  count(name: string, by?: number): void
+}
+
+/** What a reduce function may do. */
+export interface ReduceContext<R> {
+  /** Gives a row of the result. */
+  emit(row: R): void
+  /** Adds to a counter of the job. */
+  count(name: string, by?: number): void
+}
+
+/** A MapReduce job; see `mapReduce`. */
+export interface MapReduceOptions<T, K, V, R, G = K, Args = undefined> {
+  /** Where rows come from: `({ store }) => store('flights')`. What stands between may be verbs of flows. */
+  readonly input: (context: JobContext<Args>) => Flow<T>
+  /** Emits any number of pairs for a row. */
+  readonly map: (row: T, context: MapContext<K, V>) => void
+  /** Joins some values of a key into one, before they travel. Default: none. */
+  readonly combine?: (key: K, values: readonly V[]) => V
+  /** Emits any number of rows for the values of a group. Default, zero reducers: the result is the pairs, `{ key, value }`, unsorted. */
+  readonly reduce?: (group: G, values: readonly V[], context: ReduceContext<R>) => void
+  /** The part of a key by which pairs meet (Hadoop's grouping comparator); the rest of the key may order them. Default: the key. */
+  readonly group?: (key: K) => G
+  /** In which order the values of a group come (secondary sort): paths and expressions over `key` and `value`, as `'value.at'`. */
+  readonly sort?: readonly (string | SortOptions<string>)[]
+  /** Which pairs go to one task: a number for a group. Default: by its hash. */
+  readonly partition?: (group: G) => number
+  /** Rows at which `map` throws that one task may leave out; counted as `badRecords`. Default 0: the first ends the job. */
+  readonly skipBadRecords?: number
+}
+
+/**
+ * A MapReduce job in a module of its own, its default export; `url` is `import.meta.url`. Run it as other jobs: `toArray(db)`, `to(db, sink)`. TypeError naming what is wrong.
+ */
+export function mapReduce<T, K, V, R = { key: K; value: V }, G = K, Args = undefined>(
+  url: string,
+  name: string,
+  options: MapReduceOptions<T, K, V, R, G, Args>,
+): Job<R, Args> {
+  const { input, map, combine, reduce, group, sort = [], partition, skipBadRecords = 0 } = options
+  checkFunction(input, 'input')
+  checkFunction(map, 'map')
+  for (const [option, given] of Object.entries({ combine, reduce, group, partition })) {
+    if (given !== undefined) checkFunction(given, option)
+  }
+  checkCount(skipBadRecords, 'skipBadRecords')
+  const criteria = sort.length === 0 ? [] : sortCriteria(sort)
+  if (reduce === undefined && (combine !== undefined || group !== undefined || sort.length > 0 || partition !== undefined)) {
+    throw new TypeError('combine, group, sort and partition need a function reduce')
+  }
+  const functions: EmitFunctions = {
+    map: (row, emit, count) => map(row as T, { emit, count: (counter, by = 1) => count(counter, by) }),
+    group: group as EmitFunctions['group'],
+    partition: partition as EmitFunctions['partition'],
+    badRecordsMax: skipBadRecords,
+  }
+  return new Job<R, Args>(url, name, context => {
+    const rows: unknown = input(context)
+    if (!(rows instanceof Flow)) throw new TypeError(`input of ${name} must return a flow, got ${String(rows)}`)
+    const mapped: PlanNode = { op: 'emit', input: (rows as Flow<T>).plan, functions }
+    if (reduce === undefined) return new Flow<R>(name, { op: 'select', input: mapped, columns: pairColumns })
+    const combined: PlanNode =
+      combine === undefined
+        ? mapped
+        : { op: 'combine', input: mapped, functions, combine: combine as (key: unknown, values: unknown[]) => unknown }
+    const sorted: PlanNode = {
+      op: 'sort',
+      input: combined,
+      by: [byGroup, ...criteria],
+      divideBy: [{ kind: 'field', path: 'partition' }],
+    }
+    return new Flow<R>(name, {
+      op: 'reduceGroups',
+      input: sorted,
+      reduce: (key, values, emit, count) =>
+        reduce(key as G, values as V[], { emit: emit as (row: R) => void, count: (counter, by = 1) => count(counter, by) }),
+    })
+  })
+}
+
+const pairColumns = ['key', 'value'].map(name => ({ name, expression: { kind: 'field', path: name } as const }))
+const byGroup: SortCriterion = { expression: { kind: 'field', path: 'group' }, descending: false, nullsFirst: false }
