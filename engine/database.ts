@@ -6,45 +6,33 @@
  * owner's thread; segments and the view are written in the executor's worker.
  *
  * Who decides what: commits are built by `log/committer.ts`, written by `commit-log/commit-log.ts`, moved to segments by
- * `maintenance/flusher.ts`, merged by `maintenance/consolidator.ts`. This file wires them and holds nothing of theirs.
- *
- * One file, although long: it is the list of everything that a user may ask of a database, and the hosts by which its parts reach each other.
+ * `maintenance/flusher.ts`, merged by `maintenance/consolidator.ts`; `database-parts.ts` wires them. This file is the list of everything that a user may
+ * ask of a database.
  */
 import { type BackupOptions, type BackupReport, backUp } from './backup/backup.ts'
 import { checkOutside } from './backup/new-folder.ts'
-import type { Catalog } from './catalog/catalog.ts'
-import { LogDefinitions } from './catalog/definitions.ts'
-import type { LogTable } from './catalog/log-table.ts'
-import type { Manifest } from './catalog/manifest.ts'
-import { packRow, type RowChange, rowKeys, type StateRow, SYSTEM_LOG_ID } from './catalog/rows.ts'
+import { SYSTEM_LOG_ID } from './catalog/rows.ts'
 import { loadChecksums } from './codec/xxh64.ts'
-import { CommitLog } from './commit-log/commit-log.ts'
-import { FilePool } from './commit-log/file-pool.ts'
 import type { RecoveryReport } from './commit-log/recovery.ts'
-import type { TailFile } from './commit-log/tail-file.ts'
+import { DatabaseParts } from './database-parts.ts'
 import { recoveryChannel } from './diagnostics.ts'
-import type { Environment, Executor, FolderLock } from './env/environment.ts'
+import type { Environment, FolderLock } from './env/environment.ts'
 import { createMemoryEnvironment, createNodeEnvironment, resolveWorkerUrl } from './env/index.ts'
-import { ioError, isVarveError, typedError, VarveError } from './errors.ts'
-import { type LeaseOptions, Leases, type OwnedLease } from './lease/leases.ts'
-import { carryBatches } from './log/carry.ts'
+import { ioError, typedError, type VarveError } from './errors.ts'
+import type { LeaseOptions, OwnedLease } from './lease/leases.ts'
 import { checkBound, checkNames, checkObject, checkString } from './log/check-arguments.ts'
-import { LocalCommit } from './log/committer.ts'
 import type { Commit, Committed, Committer, DefinedLog, Definitions, Durability, LocalLog, LogDefinition } from './log/log.ts'
-import type { LogHost, LogicalLog } from './log/logical-log.ts'
+import type { LogicalLog } from './log/logical-log.ts'
 import { resolveDurability } from './log/operations.ts'
-import { Consolidator } from './maintenance/consolidator.ts'
-import { Flusher } from './maintenance/flusher.ts'
 import { lockFileName, Opening, prepareFolder } from './opening.ts'
 import { type OpenOptions, type ResolvedOptions, resolveOptions } from './options.ts'
 import { collectStats, type DatabaseStats } from './stats.ts'
 import type { OpenGroupFeed } from './store/group-feed.ts'
 import type { StoreKey } from './store/key-codec.ts'
-import { type Snapshot, Snapshots } from './store/snapshots.ts'
+import type { Snapshot } from './store/snapshots.ts'
 import type { Store } from './store/store.ts'
 import type { StoreOptions } from './store/store-options.ts'
-import { Stores } from './store/stores.ts'
-import { type Transaction, type TransactionOptions, Transactions } from './store/transaction.ts'
+import type { Transaction, TransactionOptions } from './store/transaction.ts'
 
 /**
  * Opens, or creates, the database in `folder`, without topics: transactions of their producers that an earlier process has left open stay so, and hold back the
@@ -102,25 +90,7 @@ export class Database implements Committer, Definitions {
   readonly environment: Environment
   /** What the last opening found in the commit log. */
   readonly recovery: RecoveryReport
-  readonly #lock: FolderLock
-  readonly #executor: Executor
-  readonly #catalog: Catalog
-  readonly #manifest: Manifest
-  readonly #logs: LogTable
-  readonly #logHost: LogHost
-  readonly #commitLog: CommitLog
-  readonly #flusher: Flusher
-  readonly #consolidator: Consolidator
-  readonly #definitions: LogDefinitions
-  readonly #leases: Leases
-  readonly #snapshots = new Snapshots()
-  readonly #stores: Stores
-  readonly #transactions: Transactions
-  #nextSegmentId: number
-  #nextEditId = 0
-  #closing: Promise<void> | undefined
-  #closed = false
-  #openGroupFeed: OpenGroupFeed | undefined
+  readonly #parts: DatabaseParts
 
   /** Opens the database in a folder; see `openDatabase`. */
   static async open(folder: string, options: ResolvedOptions, environment: Environment): Promise<Database> {
@@ -139,11 +109,11 @@ export class Database implements Committer, Definitions {
       await opening.run()
       // `this`: a class that adds layers opens itself.
       database = new this(folder, options, environment, lock, opening)
-      await database.#start(opening)
+      await database.#parts.start(opening)
       if (recoveryChannel.hasSubscribers) recoveryChannel.publish({ database: folder, report: database.recovery })
       return database
     } catch (error) {
-      if (database !== undefined) await database.#abandon()
+      if (database !== undefined) await database.#parts.abandon()
       await opening?.giveUp()
       await lock.release().catch(() => undefined) // the opening's own error is the one to report
       throw typedError(error, folder, 'opening the database')
@@ -155,169 +125,24 @@ export class Database implements Committer, Definitions {
     this.options = options
     this.environment = environment
     this.recovery = opening.recovered.report
-    this.#lock = lock
-    this.#executor = environment.createExecutor()
-    this.#catalog = opening.catalog
-    this.#manifest = opening.manifest
-    this.#logs = opening.logs
-    this.#logHost = opening.logHost
-    this.#nextSegmentId = opening.nextSegmentId
-    const { recovered } = opening
-    const pool = new FilePool(environment, folder, {
-      fileBytesFirst: options.commitLogFileBytesFirst,
-      fileBytesMax: options.commitLogFileBytes,
-      nextNumber: recovered.nextFileNumber,
-      spares: recovered.spares,
-    })
-    this.#commitLog = new CommitLog(environment, folder, pool, options, this.#observer(), recovered.start)
-    opening.bind(
-      this.#commitLog,
-      (write, commitOptions) => this.commit(write, commitOptions),
-      this.#resetLog,
-      () => this.#flusher.wake(),
-    )
-    const database = this
-    const shared = {
-      environment,
-      folder,
-      catalogFolder: opening.catalogFolder,
-      executor: this.#executor,
-      commitLog: this.#commitLog,
-      catalog: this.#catalog,
-      manifest: this.#manifest,
-      logs: this.#logs,
-      ownSegmentBytes: options.ownSegmentBytes,
-      get closing(): boolean {
-        return database.#closing !== undefined
-      },
-      edit: (rows: readonly RowChange[]) => this.#edit(rows),
-      takeSegmentIds: (count: number) => this.#takeSegmentIds(count),
-      takeEditId: () => this.#takeEditId(),
-    }
-    this.#flusher = new Flusher({
-      ...shared,
-      get closing(): boolean {
-        return database.#closing !== undefined
-      },
-      carry: (log, from, arenas) => carryBatches(this.#commitLog, log, from, arenas),
-      segmentsChanged: () => {
-        void this.#deleteDoomed()
-        if (options.autoConsolidate && this.#closing === undefined) this.#consolidator.wake()
-      },
-      untilRoom: async (bytesOf, onStep) => {
-        if (options.autoConsolidate && this.#closing === undefined) await this.#consolidator.untilRoom(bytesOf, onStep)
-      },
-      hasRoom: bytesOf => !options.autoConsolidate || this.#closing !== undefined || !this.#consolidator.runs.isBehind(bytesOf),
-      checkLock: () => this.#checkLock(),
-      slotOf: log => this.#stores.histories.of(log)?.takeTimes(),
-    })
-    this.#consolidator = new Consolidator({
-      ...shared,
-      get closing(): boolean {
-        return database.#closing !== undefined
-      },
-      updateView: () => this.#flusher.updateView(),
-      deleteDoomed: () => this.#deleteDoomed(),
-      snapshotsOf: () => this.#snapshots.sequences(),
-      keepSinceOf: log => this.#stores.histories.of(log)?.keepSince(),
-      dropsBefore: (log, keepSince) => this.#stores.histories.of(log)?.dropBefore(keepSince),
-      expiryClock: () => environment.clock.now(),
-      // A snapshot's clock stands still: what it shows may have expired since.
-      mayDropExpired: logId => {
-        const log = this.#logs.get(logId)
-        if (log === undefined || log.definition.body === true || this.#stores.histories.of(log) !== undefined) return false
-        return this.#snapshots.count === 0 && this.#stores.mayDropExpired(logId)
-      },
-    })
-    this.#definitions = new LogDefinitions(
-      this.#catalog,
-      this.#manifest,
-      rows => this.#edit(rows),
-      rows => this.#editNow(rows),
-    )
-    this.#leases = new Leases(this.#manifest, () => void this.#deleteDoomed())
-    const storesHost = this.#storesHost()
-    this.#stores = new Stores(storesHost)
-    this.#transactions = new Transactions(storesHost)
+    this.#parts = new DatabaseParts(folder, options, environment, lock, opening)
   }
 
   // --- life --------------------------------------------------------------------------------------------------------------------------
 
-  async #start(opening: Opening): Promise<void> {
-    if (this.#catalog.database === undefined) await this.#edit(opening.firstRows())
-    // Arenas whose content an edit in the tail already made segments of.
-    const flushed = this.#commitLog.tails.filter(tail => tail.endLsn <= this.#catalog.flush.lsn)
-    if (flushed.length > 0) {
-      for (const tail of flushed) tail.sealed = true
-      await this.#flusher.updateView()
-      for (const tail of flushed) await this.#commitLog.release(tail)
-    }
-    for (const path of opening.orphans) await this.environment.files.remove(path)
-    if (opening.orphans.length > 0) await this.environment.files.syncDirectory(this.path)
-    void this.#deleteDoomed()
-    this.#flusher.wake()
-  }
-
-  /** Opening failed behind the constructor: ends what the database had begun. */
-  async #abandon(): Promise<void> {
-    this.#closing = Promise.resolve()
-    await this.#flusher.stop().catch(() => undefined) // the opening's own error is the one to report
-    await this.#executor.close().catch(() => undefined)
-  }
-
   /** False from the call of `close` on. */
   get isOpen(): boolean {
-    return !this.#closed && this.#closing === undefined
+    return this.#parts.isOpen
   }
 
   /** The error that poisoned the database; undefined while all is well. Reads still work, everything else needs a reopen. */
   get poison(): VarveError | undefined {
-    return this.#commitLog.poison
+    return this.#parts.commitLog.poison
   }
 
   /** Idempotent. Ends waits, flushes and closes; rejects when the last data could not be made durable, with everything released all the same. */
   close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
-  }
-
-  async #close(): Promise<void> {
-    const errors: unknown[] = []
-    const attempt = async (run: () => Promise<unknown> | unknown): Promise<void> => {
-      try {
-        await run()
-      } catch (error) {
-        errors.push(typedError(error, this.path, 'closing the database'))
-      }
-    }
-    const ended = new VarveError('CLOSED', 'the database was closed')
-    for (const log of this.#logs.values()) log.endWaits(ended)
-    this.#stores.stop()
-    await attempt(() => this.#consolidator.stop())
-    const poisoned = this.poison !== undefined
-    if (!poisoned) {
-      await attempt(async () => {
-        if (this.#commitLog.unflushedBytes > this.options.closeTailBytesMax) {
-          this.#commitLog.sealArena()
-          await this.#flusher.drain()
-        }
-      })
-    }
-    await attempt(() => this.#flusher.stop())
-    await attempt(() => this.#leases.close())
-    await attempt(() => this.#deletions)
-    await attempt(() => this.environment.files.syncDirectory(this.path))
-    if (poisoned) await attempt(() => this.#commitLog.close())
-    else await attempt(() => this.#commitLog.close())
-    this.#closed = true
-    // Those who began to wait while it closed.
-    for (const log of this.#logs.values()) log.endWaits(ended)
-    await attempt(() => this.#manifest.close())
-    await attempt(() => this.#executor.close())
-    await attempt(() => this.#lock.release())
-    // Whoever still holds this object must not hold the data.
-    if (this.options.storage === 'memory') await attempt(() => this.environment.files.removeDirectory(this.path))
-    if (errors.length > 0 && !poisoned) throw errors[0]
+    return this.#parts.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -326,7 +151,7 @@ export class Database implements Committer, Definitions {
 
   /** Throws CLOSED once `close` was called. */
   assertOpen(): void {
-    if (this.#closed || this.#closing !== undefined) throw new VarveError('CLOSED', 'the database is closed')
+    this.#parts.assertOpen()
   }
 
   /** Other threads and folders cannot reach what this process has in memory. */
@@ -339,56 +164,42 @@ export class Database implements Committer, Definitions {
   /** Defines logs, all or none; those that are there must be the same (DEFINITION_MISMATCH). Resolves when durable. */
   define(definitions: readonly LogDefinition[]): Promise<DefinedLog[]> {
     this.assertOpen()
-    return this.#definitions.define(definitions)
+    return this.#parts.definitions.define(definitions)
   }
   /** Replaces the options of a log’s definition. NOT_FOUND. Resolves when durable. */
   redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog> {
     this.assertOpen()
-    return this.#definitions.redefine(name, options)
+    return this.#parts.definitions.redefine(name, options)
   }
   /** Gives a log another name. NOT_FOUND, EXISTS. Resolves when durable. */
   rename(from: string, to: string): Promise<DefinedLog> {
     this.assertOpen()
-    return this.#definitions.rename(from, to)
+    return this.#parts.definitions.rename(from, to)
   }
   /** Several renames as one commit. */
   renameAll(pairs: readonly (readonly [from: string, to: string])[]): Promise<DefinedLog[]> {
     this.assertOpen()
-    return this.#definitions.renameAll(pairs)
+    return this.#parts.definitions.renameAll(pairs)
   }
   /** Drops logs with all they hold, all or none. NOT_FOUND. Resolves when durable. */
   async drop(names: readonly string[]): Promise<void> {
-    this.assertOpen()
-    await this.#definitions.drop(names)
-    this.#stores.forgetDropped()
-    this.#manifest.sync(this.#catalog.segments())
-    await this.#flusher.updateView()
-    void this.#deleteDoomed()
+    await this.#parts.drop(names)
   }
   /** The definition of this name; undefined when there is none. */
   get(name: string): DefinedLog | undefined {
     this.assertOpen()
     checkString(name, 'name')
-    return this.#catalog.definitionByName(name)
+    return this.#parts.catalog.definitionByName(name)
   }
   /** All definitions, those of the system aside. */
   list(): DefinedLog[] {
     this.assertOpen()
-    return this.#catalog.definitions()
+    return this.#parts.catalog.definitions()
   }
 
   /** The log of that name; NOT_FOUND when none is defined. The same object each time. */
   log(name: string): LocalLog {
-    return this.#log(name)
-  }
-
-  /** As `log`, with the verbs that are the engine's own. */
-  #log(name: string): LogicalLog {
-    this.assertOpen()
-    checkString(name, 'name')
-    const definition = this.#catalog.definitionByName(name)
-    if (definition === undefined) throw new VarveError('NOT_FOUND', `no log is named ${name}`, { details: { log: name } })
-    return this.#logs.get(definition.id) as LogicalLog
+    return this.#parts.log(name)
   }
 
   // --- stores --------------------------------------------------------------------------------------------------------------------------
@@ -399,7 +210,7 @@ export class Database implements Committer, Definitions {
    */
   store<V = unknown, K extends StoreKey = StoreKey>(name: string, options?: StoreOptions<V>): Store<V, K> {
     this.assertOpen()
-    const store = this.#stores.store<V, K>(name, options)
+    const store = this.#parts.stores.store<V, K>(name, options)
     databases.set(store, this)
     return store
   }
@@ -407,30 +218,30 @@ export class Database implements Committer, Definitions {
   /** Names of all stores, sorted. */
   storeNames(): string[] {
     this.assertOpen()
-    return this.#stores.names()
+    return this.#parts.stores.names()
   }
 
   /** Renames a store; handles go on. NOT_FOUND, EXISTS. Resolves when durable. */
   async renameStore(from: string, to: string): Promise<void> {
     this.assertOpen()
-    await this.#stores.rename(from, to)
+    await this.#parts.stores.rename(from, to)
   }
 
   /** Removes a store with everything in it. NOT_FOUND. Resolves when durable. */
   async dropStore(name: string): Promise<void> {
     this.assertOpen()
-    await this.#stores.drop(name)
+    await this.#parts.stores.drop(name)
   }
 
   /** For the layer above that has consumer groups: what `store.changes({ group })` opens. */
   provideGroupFeeds(open: OpenGroupFeed): void {
-    this.#openGroupFeed = open
+    this.#parts.openGroupFeed = open
   }
 
   /** This moment of all stores, for reads with the option `snapshot`. Compaction keeps what it sees until it is closed. */
   snapshot(): Snapshot {
     this.assertOpen()
-    return this.#snapshots.take(this.#visibleSequence, this.environment.clock.now())
+    return this.#parts.snapshots.take(this.#parts.visibleSequence, this.environment.clock.now())
   }
 
   // --- writing -----------------------------------------------------------------------------------------------------------------------
@@ -442,7 +253,7 @@ export class Database implements Committer, Definitions {
     checkObject(options, 'options')
     checkNames(options, commitOptionNames)
     const durability = resolveDurability(options.durability, this.options.durability)
-    const commit = new LocalCommit(this.#committerHost)
+    const commit = this.#parts.newCommit()
     const returned: unknown = write(commit)
     if (isThenable(returned)) {
       // What it does later fails with CLOSED; that is told here.
@@ -458,33 +269,31 @@ export class Database implements Committer, Definitions {
    * again, and CONFLICT is the end of that. What the body throws rejects, and nothing is written.
    */
   transaction<T>(body: (tx: Transaction) => T | PromiseLike<T>, options?: TransactionOptions): Promise<T> {
-    return this.#transactions.run(body, options)
+    return this.#parts.transactions.run(body, options)
   }
 
   /** Makes everything appended so far durable, whatever its word. */
   async flush(): Promise<void> {
     this.assertOpen()
-    await this.#commitLog.syncAll()
+    await this.#parts.commitLog.syncAll()
   }
 
   /** Resolves when less than half of every bound is in use: a good moment to go on after BUSY, or to pace a writer that does not await. */
   drain(): Promise<void> {
     this.assertOpen()
-    return this.#commitLog.drain()
+    return this.#parts.commitLog.drain()
   }
 
   /** Moves all tails into segments now. */
   async seal(): Promise<void> {
     this.assertOpen()
-    await this.#commitLog.syncAll()
-    this.#commitLog.sealArena()
-    await this.#flusher.drain()
+    await this.#parts.seal()
   }
 
   /** Merges small and mostly dead segments now, until there is nothing worth merging. */
   async consolidate(): Promise<void> {
     this.assertOpen()
-    await this.#consolidator.run()
+    await this.#parts.consolidator.run()
   }
 
   /**
@@ -493,16 +302,16 @@ export class Database implements Committer, Definitions {
    * Store logs: merges their runs.
    */
   async compactLog(name: string, options: { readonly deleteRetentionMs?: number; readonly endOffset?: number } = {}): Promise<void> {
-    const log = this.#log(name)
+    const log = this.#parts.log(name)
     checkObject(options, 'options')
-    await this.#consolidator.compact(log, options.deleteRetentionMs, options.endOffset)
+    await this.#parts.consolidator.compact(log, options.deleteRetentionMs, options.endOffset)
   }
 
   /** Frees the space of what was trimmed now: parts that lie wholly below their log's start go; mostly hidden segments are merged in the background. */
   async reclaim(): Promise<void> {
     this.assertOpen()
-    await this.#consolidator.reclaim()
-    if (this.options.autoConsolidate && this.#closing === undefined) this.#consolidator.wake()
+    await this.#parts.consolidator.reclaim()
+    if (this.options.autoConsolidate && this.#parts.isOpen) this.#parts.consolidator.wake()
   }
 
   /**
@@ -523,22 +332,22 @@ export class Database implements Committer, Definitions {
     return await backUp(
       {
         environment: this.environment,
-        executor: this.#executor,
+        executor: this.#parts.executor,
         folder: this.path,
-        commitLog: this.#commitLog,
-        catalog: this.#catalog,
-        manifest: this.#manifest,
+        commitLog: this.#parts.commitLog,
+        catalog: this.#parts.catalog,
+        manifest: this.#parts.manifest,
         get systemEnd() {
-          return (database.#logs.get(SYSTEM_LOG_ID) as LogicalLog).endOffset
+          return (database.#parts.logs.get(SYSTEM_LOG_ID) as LogicalLog).endOffset
         },
         get isOpen() {
           return database.isOpen
         },
         get isClosed() {
-          return database.#closed
+          return database.#parts.isClosed
         },
         seal: () => this.seal(),
-        unpinned: () => void this.#deleteDoomed(),
+        unpinned: () => void this.#parts.deleteDoomed(),
       },
       path,
       options,
@@ -560,12 +369,12 @@ export class Database implements Committer, Definitions {
     }
     const isAll = options.logs === undefined && options.stores === undefined
     const logs = isAll ? this.list().map(({ name }) => name) : (options.logs ?? [])
-    return this.#leases.take({
-      sequence: this.#visibleSequence,
+    return this.#parts.leases.take({
+      sequence: this.#parts.visibleSequence,
       time: this.environment.clock.now(),
-      logs: logs.map(name => this.#log(name)),
+      logs: logs.map(name => this.#parts.log(name)),
       bound: options.bound ?? 'highWatermark',
-      stores: this.#stores.leased(isAll ? undefined : (options.stores ?? [])),
+      stores: this.#parts.stores.leased(isAll ? undefined : (options.stores ?? [])),
     })
   }
 
@@ -573,187 +382,19 @@ export class Database implements Committer, Definitions {
   stats(): DatabaseStats {
     this.assertOpen()
     return collectStats({
-      commitLog: this.#commitLog,
-      catalog: this.#catalog,
-      manifest: this.#manifest,
-      flusher: this.#flusher,
-      consolidator: this.#consolidator,
-      leases: this.#leases,
+      commitLog: this.#parts.commitLog,
+      catalog: this.#parts.catalog,
+      manifest: this.#parts.manifest,
+      flusher: this.#parts.flusher,
+      consolidator: this.#parts.consolidator,
+      leases: this.#parts.leases,
       recovery: this.recovery,
-      stores: this.#stores,
+      stores: this.#parts.stores,
     })
   }
 
   /** Commit sequence up to which reads see: after a poison only what is durable. */
   get #visibleSequence(): number {
-    return this.#commitLog.poison === undefined ? this.#commitLog.sequence : this.#commitLog.durableSequence
-  }
-
-  // --- wiring ------------------------------------------------------------------------------------------------------------------------
-
-  #observer(): ConstructorParameters<typeof CommitLog>[4] {
-    return {
-      advanced: () => {
-        const { watched } = this.#logs
-        for (const log of watched) {
-          log.advanced()
-          if (!log.watched) watched.delete(log)
-        }
-      },
-      sealed: (_tail: TailFile) => this.#flusher.wake(),
-      isFlushing: () => this.#flusher.isRunning,
-      poisoned: error => {
-        for (const log of this.#logs.values()) log.endWaits(error)
-      },
-    }
-  }
-
-  #storesHost(): ConstructorParameters<typeof Stores>[0] {
-    const database = this
-    return {
-      snapshots: this.#snapshots,
-      cacheBytesMax: this.options.cacheBytesMax,
-      expirySweepMs: this.options.expirySweepMs,
-      timers: this.environment.timers,
-      get visibleSequence() {
-        return database.#visibleSequence
-      },
-      now: () => this.environment.clock.now(),
-      assertOpen: () => this.assertOpen(),
-      commit: (write, durability) => {
-        const commit = new LocalCommit(this.#committerHost)
-        write(commit)
-        return commit.run(durability ?? this.options.durability)
-      },
-      openGroupFeed: (store, options) => {
-        if (this.#openGroupFeed === undefined)
-          throw new TypeError('group is of databases with topics: this one was opened by varve/engine alone')
-        return this.#openGroupFeed(store, options)
-      },
-      compact: async log => {
-        await this.seal()
-        await this.#consolidator.compact(log, undefined)
-      },
-      writtenOf: logId => {
-        const compacted = this.#consolidator.runs.bytesByLog.get(logId)
-        const flushed = this.#flusher.runBytesByLog.get(logId) ?? 0
-        return { flushed, compactedIn: compacted?.in ?? 0, compactedOut: compacted?.out ?? 0 }
-      },
-      pin: segmentIds => {
-        for (const id of segmentIds) this.#manifest.pin(id)
-        return () => {
-          // The manifest is closed and knows no pins any more.
-          if (this.#closed) return
-          for (const id of segmentIds) this.#manifest.unpin(id)
-          void this.#deleteDoomed()
-        }
-      },
-      definition: name => this.#catalog.definitionByName(name),
-      definitions: () => this.#catalog.definitions(),
-      define: definition => this.#definitions.defineNow(definition),
-      redefine: (name, options) => this.redefine(name, options),
-      rename: (from, to) => this.rename(from, to),
-      drop: names => this.drop(names),
-      log: name => this.#log(name),
-      wakeUpkeep: () => {
-        if (this.options.autoConsolidate && this.#closing === undefined) this.#consolidator.wake()
-      },
-    }
-  }
-
-  readonly #committerHost: ConstructorParameters<typeof LocalCommit>[0] = (() => {
-    const database = this
-    return {
-      get commitLog() {
-        return database.#commitLog
-      },
-      get clock() {
-        return database.environment.clock
-      },
-      get logHost() {
-        return database.#logHost
-      },
-      get systemLog() {
-        return database.#logs.get(SYSTEM_LOG_ID) as LogicalLog
-      },
-      metadataRow: (log: LogicalLog, slot: string, value: Uint8Array | undefined) => ({
-        key: rowKeys.meta(log.id, slot),
-        value: value ?? null,
-      }),
-      stateRow: (log: LogicalLog, change: Partial<StateRow>) => {
-        const before = database.#catalog.state(log.id) ?? { startOffset: 0, resetLsn: 0, endOffset: 0, epoch: 0 }
-        return { key: rowKeys.state(log.id), value: packRow({ ...before, ...change }) }
-      },
-      dropPartsRows: (log: LogicalLog) => database.#definitions.dropPartsRows([log.id]),
-      applyRows: (rows: readonly RowChange[]) => database.#applyRows(rows),
-    }
-  })()
-
-  #applyRows(rows: readonly RowChange[]): void {
-    this.#catalog.apply(rows)
-    this.#logs.redefined(rows)
-  }
-
-  readonly #resetLog = (log: LogicalLog, offset: number, durability: Durability | undefined): Committed => {
-    this.assertOpen()
-    const commit = new LocalCommit(this.#committerHost)
-    commit.resetTo(log, offset)
-    const committed = commit.run(resolveDurability(durability, this.options.durability))
-    this.#manifest.sync(this.#catalog.segments())
-    return committed
-  }
-
-  /** Commits rows as one edit of the system log; without rows, waits until the edits so far are durable. */
-  async #edit(rows: readonly RowChange[]): Promise<void> {
-    if (rows.length === 0) {
-      const systemLog = this.#logs.get(SYSTEM_LOG_ID) as LogicalLog
-      if (systemLog.durableOffset < systemLog.endOffset) await this.#commitLog.syncAll()
-      return
-    }
-    await this.#editNow(rows)
-  }
-
-  /** As `#edit`, but throws in this turn when the commit is refused. */
-  #editNow(rows: readonly RowChange[]): Promise<void> {
-    const commit = new LocalCommit(this.#committerHost, true)
-    commit.addRows(rows)
-    commit.run('sync')
-    return this.#commitLog.whenDurable(this.#commitLog.endLsn)
-  }
-
-  /** A folder that somebody else opened meanwhile must not be written any more: two writers would destroy each other's files. */
-  async #checkLock(): Promise<void> {
-    try {
-      await this.#lock.check()
-    } catch (error) {
-      if (isVarveError(error, 'LOCKED')) this.#commitLog.fail(error)
-      throw error
-    }
-  }
-
-  /** Drawn before an edit's files are written, so that two edits under way cannot share one. */
-  #takeEditId(): number {
-    this.#nextEditId = Math.max(this.#nextEditId, this.#catalog.ids.edit)
-    return this.#nextEditId++
-  }
-
-  #takeSegmentIds(count: number): number[] {
-    const first = this.#nextSegmentId
-    this.#nextSegmentId += count
-    return Array.from({ length: count }, (_, index) => first + index)
-  }
-
-  #deletions: Promise<void> = Promise.resolve()
-
-  /** Deletes files of segments that nobody needs; resolves when they are gone. A file that cannot be deleted now is an orphan at the next opening. */
-  #deleteDoomed(): Promise<void> {
-    this.#leases.collect()
-    const paths = this.#manifest.takeDoomed()
-    if (paths.length === 0) return this.#deletions
-    // Without a sync of the folder: names come back at worst, and are swept at the next opening.
-    this.#deletions = this.#deletions.then(async () => {
-      for (const path of paths) await this.environment.files.remove(path).catch(() => undefined) // as above
-    })
-    return this.#deletions
+    return this.#parts.commitLog.poison === undefined ? this.#parts.commitLog.sequence : this.#parts.commitLog.durableSequence
   }
 }

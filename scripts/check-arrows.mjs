@@ -43,6 +43,7 @@ const engineLayers = [
   ['stats.ts'],
   ['opening.ts'],
   ['backup'],
+  ['database-parts.ts'],
   ['database.ts'],
   ['tools'],
   ['index.ts', 'worker.ts'],
