@@ -217,7 +217,7 @@ export const topicWorkloads: readonly Workload[] = [
     raw: { metric: 'p50Us', of: 'raw-write-async' },
     targets: [{ metric: 'rate', atLeast: 4000 }, ...calm],
     small: { transactions: 50, callers: 1 },
-    large: { transactions: 5000, callers: 1 },
+    large: { transactions: 20_000, callers: 1 },
     body: (measurement, parameters) => transactions(measurement, parameters, 'group'),
   }),
   workload({
@@ -229,7 +229,7 @@ export const topicWorkloads: readonly Workload[] = [
     raw: { metric: 'p50Us', of: 'raw-write-sync' },
     targets: [{ metric: 'rate', atLeast: 4000 }, ...calm],
     small: { transactions: 50, callers: 1 },
-    large: { transactions: 5000, callers: 1 },
+    large: { transactions: 20_000, callers: 1 },
     body: (measurement, parameters) => transactions(measurement, parameters, 'inline'),
   }),
   workload({
