@@ -6,6 +6,7 @@ import { runDump } from './commands/dump.ts'
 import { runRepair } from './commands/repair.ts'
 import { runStats } from './commands/stats.ts'
 import { runVerify } from './commands/verify.ts'
+import { addJobVerbs } from './job-verbs.ts'
 import { addStoreVerbs } from './store-verbs.ts'
 import { addTopicVerbs } from './topic-verbs.ts'
 import { toCount, verb } from './verb.ts'
@@ -69,5 +70,6 @@ export function createProgram(done: (exitCode: number) => void): Command {
     )
   addStoreVerbs(program, done)
   addTopicVerbs(program, done)
+  addJobVerbs(program, done)
   return program
 }

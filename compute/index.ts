@@ -52,7 +52,7 @@ export type {
   ValueAt,
   WindowValues,
 } from './flow/types.ts'
-export { type Job, type JobContext, type JobHost, type JobOptions, job } from './job/job.ts'
+export { Job, type JobContext, type JobHost, type JobOptions, job } from './job/job.ts'
 export { type MapContext, type MapReduceOptions, mapReduce, type ReduceContext } from './mapreduce/map-reduce.ts'
 export type { DescribedOperator, FlowDescription } from './plan/describe.ts'
 export type { JoinHint, JoinKind } from './plan/node.ts'

@@ -1,0 +1,97 @@
+/** `varve run`: a job of a module over a database, to stdout, a file or a store. */
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import {
+  Job,
+  type JobHost,
+  type RunReport,
+  type Sink,
+  toConsole,
+  toStore,
+  writeCsv,
+  writeJsonl,
+  writeParquet,
+} from '../../compute/index.ts'
+import type { Database } from '../../index.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { InputError } from '../input-error.ts'
+import { plural, print, printJson } from '../output.ts'
+import { withProgress } from '../progress.ts'
+import { withDatabase } from '../stores.ts'
+
+export interface RunJobOptions {
+  readonly json: boolean
+  /** JSON. */
+  readonly args?: string | undefined
+  readonly workers?: number | undefined
+  readonly out?: string | undefined
+  readonly force: boolean
+  readonly store?: string | undefined
+  readonly key: readonly string[]
+  readonly replace: boolean
+  readonly explain: boolean
+}
+
+type AnyJob = Job<unknown, unknown>
+
+export async function runJob(path: string, module: string, options: RunJobOptions): Promise<number> {
+  const { json, store, out, key, explain, workers } = options
+  if (store !== undefined && out !== undefined) throw new InputError('--store and --out cannot both be given')
+  if (store !== undefined && key.length === 0) throw new InputError('--store needs --key: the fields that are the key')
+  const args = parsed(options.args)
+  const job = await loadJob(module)
+  return await withDatabase(path, { create: false }, async db => {
+    if (explain) {
+      await print(`${job.explain(db as unknown as JobHost, args)}\n`)
+      return exitCodes.ok
+    }
+    const sink = sinkOf(db, options)
+    const report = await withProgress({ json, bytes: true }, async (bar, signal): Promise<RunReport> => {
+      const onProgress = (done: number, total: number): void => bar.update(done, total, job.name)
+      return await job.to(db as unknown as JobHost, sink, {
+        args,
+        signal,
+        onProgress,
+        ...(workers === undefined ? {} : { workers }),
+      })
+    })
+    const where = out ?? store
+    if (json && where !== undefined) await printJson({ job: job.name, ...report })
+    else if (where !== undefined) {
+      const counted = Object.entries(report.counters).map(([name, count]) => `, ${name} ${count}`)
+      await print(`${job.name}: ${plural(report.rows, 'row')} to ${where} in ${(report.ms / 1000).toFixed(1)} s${counted.join('')}\n`)
+    }
+    return exitCodes.ok
+  })
+}
+
+function parsed(args: string | undefined): unknown {
+  try {
+    return args === undefined ? undefined : JSON.parse(args)
+  } catch (error) {
+    throw new InputError(`--args is not JSON: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+async function loadJob(module: string): Promise<AnyJob> {
+  let loaded: { readonly default?: unknown }
+  try {
+    loaded = (await import(pathToFileURL(resolve(module)).href)) as typeof loaded
+  } catch (error) {
+    throw new InputError(`${module} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  if (!(loaded.default instanceof Job)) throw new InputError(`${module} has no job as its default export; see docs/JOBS.md`)
+  return loaded.default as AnyJob
+}
+
+function sinkOf(db: Database, { store, out, key, replace, force }: RunJobOptions): Sink<unknown> {
+  if (store !== undefined) {
+    const [first = ''] = key
+    return toStore(db.store(store), { key: key.length === 1 ? first : key, mode: replace ? 'replace' : 'upsert' })
+  }
+  if (out === undefined) return toConsole()
+  if (out.endsWith('.csv')) return writeCsv(out, { overwrite: force })
+  if (out.endsWith('.parquet')) return writeParquet(out, { overwrite: force })
+  if (out.endsWith('.jsonl')) return writeJsonl(out, { overwrite: force })
+  throw new InputError(`--out must end in .jsonl, .csv or .parquet, got ${out}`)
+}
