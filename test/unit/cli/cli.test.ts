@@ -118,6 +118,9 @@ describe('docs/CLI.md', () => {
 
   test('has examples that run, in their order', async () => {
     const path = await makeDatabase()
+    const door = JSON.stringify(new URL('../../../dist/compute/index.js', import.meta.url).href)
+    const code = `import { job, readText } from ${door}\nexport default job(import.meta.url, 'late', ({ source }) => source(readText('late.mjs')).limit(1))\n`
+    fs.writeFileSync(join(dirname(path), 'late.mjs'), code)
     const examples = [...text.matchAll(/```sh\nvarve (.*)\n```/g)].map(([, line]) => (line as string).split(' '))
     expect(new Set(examples.map(([verb]) => verb))).toEqual(new Set(program.commands.map(command => command.name())))
     for (const args of examples) {
