@@ -88,6 +88,17 @@ async function run(folder) {
   }
   let db = await open(folder, { memoryBytesMax: budget })
   let store = db.store('s', { keys: 'string', value: 'string' })
+  /** Waits where the budget is too small for what is under way. @param {object[]} operations */
+  const commit = async operations => {
+    for (;;) {
+      try {
+        return await store.batch(operations)
+      } catch (error) {
+        if (/** @type {{ code?: string }} */ (error).code !== 'BUSY') throw error
+        await db.drain()
+      }
+    }
+  }
   /** @param {(i: number) => object | undefined} operation @param {number} total */
   const write = async (operation, total) => {
     /** @type {Promise<void>[]} */
@@ -98,15 +109,7 @@ async function run(folder) {
         const next = operation(i)
         if (next !== undefined) operations.push(next)
       }
-      for (;;) {
-        try {
-          running.push(store.batch(operations))
-          break
-        } catch (error) {
-          if (/** @type {{ code?: string }} */ (error).code !== 'BUSY') throw error
-          await db.drain()
-        }
-      }
+      running.push(commit(operations))
       if (running.length >= 4) await running.shift()
     }
     await Promise.all(running)
