@@ -128,5 +128,5 @@ describe('docs/CLI.md', () => {
       expect([status, stderr], args.join(' ')).toEqual([0, ''])
       expect(stdout, args.join(' ')).not.toBe('')
     }
-  })
+  }, 120_000)
 })
