@@ -259,14 +259,16 @@ export interface RunFacts {
 interface Fences {
   /** Bytes that all first keys have in common. */
   readonly common: number
+  /** Where the first of them begins. */
+  readonly start: number
   readonly prefixes: Float64Array
 }
 
 /** As many bytes as a double holds exactly. */
 const prefixBytes = 6
 
-/** The next six bytes as a number; keys that end earlier are filled up with zeros, so equal numbers need a comparison of keys. */
-function prefixOf(bytes: Uint8Array, start: number, end: number): number {
+/** The next six bytes of a key as a number; keys that end earlier are filled up with zeros, so equal numbers need a comparison of keys. */
+export function prefixOf(bytes: Uint8Array, start: number, end: number): number {
   let high = 0
   let low = 0
   if (start + prefixBytes <= end) {
@@ -282,7 +284,7 @@ function prefixOf(bytes: Uint8Array, start: number, end: number): number {
 function makeFences(index: RunIndex): Fences {
   const { bytes, blockCount } = index
   const prefixes = new Float64Array(blockCount)
-  if (blockCount === 0) return { common: 0, prefixes }
+  if (blockCount === 0) return { common: 0, start: 0, prefixes }
   const first = index.keyStart(0)
   const last = index.keyStart(blockCount - 1)
   const shorter = Math.min(index.keyBytes(0), index.keyBytes(blockCount - 1))
@@ -292,7 +294,7 @@ function makeFences(index: RunIndex): Fences {
     const start = index.keyStart(block)
     prefixes[block] = prefixOf(bytes, start + common, start + index.keyBytes(block))
   }
-  return { common, prefixes }
+  return { common, start: first, prefixes }
 }
 
 /** Odd tags of a run's tables that this version understands. */
@@ -451,11 +453,11 @@ export class RunIndex implements BlockIndex {
   /** First block whose first key is >= the key; `blockCount` when all are smaller. The key may also stand at the end of the block before. */
   findFence(key: Uint8Array, start: number, size: number): number {
     this.#fences ??= makeFences(this)
-    const { common, prefixes } = this.#fences
+    const { common, start: first, prefixes } = this.#fences
     let from = 0
     let to = this.blockCount
     if (size >= common) {
-      const order = common === 0 ? 0 : compareKeys(key, start, common, this.bytes, this.keyStart(0), common)
+      const order = common === 0 ? 0 : compareKeys(key, start, common, this.bytes, first, common)
       if (order < 0) return 0
       if (order > 0) return this.blockCount
       // By numbers first; whole keys only where these are equal.

@@ -3,7 +3,7 @@
  * several adjacent ones in one system call. Every byte handed out was checked under its checksum (unless the caller declines).
  *
  * Owned by whoever opened it, who closes it; a segment never changes, so any number of readers may be open. Errors: CORRUPT with file and
- * byte position, NEWER_FORMAT, IO. The body's meaning is the business of `RunReader` and of the batch cursors.
+ * byte position, NEWER_FORMAT, IO. The body's meaning is the business of `RunCursor`, of the cache of blocks and of the batch cursors.
  */
 
 import type { Extension } from '../batch/extension.ts'

@@ -8,12 +8,15 @@
  * levels"). Asked first, they give the same answer: such a record lies in both, or hides what the merge dropped.
  */
 import type { KeyHash } from '../batch/store-keys.ts'
-import { compareKeys } from '../batch/store-keys.ts'
+import { compareKeys, sameKey } from '../batch/store-keys.ts'
 import { StoreRecordCursor } from '../batch/store-record.ts'
 import { assert } from '../errors.ts'
 import { LEVEL_BOTTOM } from '../segment/format.ts'
 import { areDisjoint, compareRanges, type KeyRange } from '../segment/key-range.ts'
+import { prefixOf } from '../segment/part-index.ts'
 import type { OrderedCursor, Run, SortedRun } from './run.ts'
+
+const noKey = new Uint8Array(0)
 
 export class RunLevel implements SortedRun {
   readonly pieces: readonly Run[]
@@ -21,6 +24,8 @@ export class RunLevel implements SortedRun {
   readonly largestSequence: number
   readonly hasRangeDeletes: boolean
   readonly rangeDeletes: Uint8Array
+  #common: Uint8Array = noKey
+  #numbers: Float64Array | undefined
 
   /** At least one piece, in key order, with disjoint ranges. */
   constructor(pieces: readonly Run[]) {
@@ -31,6 +36,19 @@ export class RunLevel implements SortedRun {
     this.largestSequence = pieces.reduce((sequence, piece) => Math.max(sequence, piece.largestSequence), first.largestSequence)
     this.hasRangeDeletes = pieces.some(piece => piece.hasRangeDeletes)
     this.rangeDeletes = this.hasRangeDeletes ? joined(pieces) : first.rangeDeletes
+    this.#numberPieces()
+  }
+
+  /** What the keys have in common that the pieces but the first begin with, and for each of them what follows it as a number. */
+  #numberPieces(): void {
+    const froms = this.pieces.slice(1).map(({ range }) => range.from as Uint8Array)
+    const [first] = froms
+    const last = froms.at(-1)
+    if (first === undefined || last === undefined) return
+    let common = 0
+    while (common < Math.min(first.length, last.length) && first[common] === last[common]) common++
+    this.#common = first.subarray(0, common)
+    this.#numbers = Float64Array.from(froms, from => prefixOf(from, common, from.length))
   }
 
   get indexBytes(): number {
@@ -60,8 +78,24 @@ export class RunLevel implements SortedRun {
 
   pieceNumber(key: Uint8Array, start: number, size: number): number {
     const { pieces } = this
+    const common = this.#common
+    const numbers = this.#numbers
     let from = 0
     let to = pieces.length
+    if (numbers !== undefined && size >= common.length && sameKey(key, start, common, 0, common.length)) {
+      // By numbers first; whole keys only where these are equal.
+      const number = prefixOf(key, start + common.length, start + size)
+      let low = 0
+      let high = numbers.length
+      while (low < high) {
+        const middle = (low + high) >>> 1
+        if ((numbers[middle] as number) < number) low = middle + 1
+        else high = middle
+      }
+      // Number i is that of piece i + 1: pieces up to `low` begin before the key.
+      if (numbers[low] !== number && low > 0) return low
+      from = low > 0 ? low + 1 : 0
+    }
     while (from < to) {
       const middle = (from + to) >>> 1
       const keyFrom = (pieces[middle] as Run).range.from

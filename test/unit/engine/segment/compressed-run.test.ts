@@ -11,12 +11,13 @@ import { loadPackage } from '../../../../engine/codec/optional-package.ts'
 import { loadChecksums, xxh64Into } from '../../../../engine/codec/xxh64.ts'
 import { PART_RUN, TABLE_BLOCK_CODECS } from '../../../../engine/segment/format.ts'
 import { SegmentReader } from '../../../../engine/segment/reader.ts'
-import { RunCursor, RunReader } from '../../../../engine/segment/run-reader.ts'
+import { RunCursor } from '../../../../engine/segment/run-reader.ts'
 import { verifySegment } from '../../../../engine/segment/verify.ts'
 import { dumpSegment } from '../../../../engine/tools/dump-segment.ts'
 import { seeded } from '../codec/random.ts'
 import { utf8, withReader, writeSegment } from './fixtures.ts'
 import { MemoryFiles } from './memory-files.ts'
+import { RunLookup } from './run-lookup.ts'
 
 beforeAll(loadChecksums)
 
@@ -193,7 +194,7 @@ describe('damage', () => {
     expect(messages(files)).toContain('holds more')
     withReader(files, 's', reader => {
       const key = utf8('key-00000')
-      expect(() => new RunReader(reader, 0).get(key, 0, key.length)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+      expect(() => new RunLookup(reader, 0).get(key, 0, key.length)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
     })
   })
 })

@@ -5,11 +5,12 @@ import { StoreRecordCursor } from '../../../../engine/batch/store-record.ts'
 import { CODEC_LZ4, CODEC_NONE, CODEC_SNAPPY } from '../../../../engine/codec/compression.ts'
 import { loadChecksums } from '../../../../engine/codec/xxh64.ts'
 import { PART_RUN } from '../../../../engine/segment/format.ts'
-import { RunCursor, RunReader } from '../../../../engine/segment/run-reader.ts'
+import { RunCursor } from '../../../../engine/segment/run-reader.ts'
 import { verifySegment } from '../../../../engine/segment/verify.ts'
 import { type Random, seeded } from '../codec/random.ts'
 import { type PlainRecord, plain, storeRecord, textOf, utf8, withReader, writeSegment } from './fixtures.ts'
 import { MemoryFiles } from './memory-files.ts'
+import { RunLookup } from './run-lookup.ts'
 
 beforeAll(loadChecksums)
 
@@ -56,7 +57,7 @@ test('get finds what a search of the records finds, at every sequence', async ()
       writeRun(files, records, false, random.pick(codecs))
       expect(verifySegment(files, 's').findings).toEqual([])
       withReader(files, 's', reader => {
-        const run = new RunReader(reader, 0)
+        const run = new RunLookup(reader, 0)
         const get = (key: string, sequenceMax?: number): PlainRecord | undefined => {
           const bytes = utf8(key)
           return run.get(bytes, 0, bytes.length, undefined, sequenceMax) ? plain(run.record) : undefined
@@ -159,7 +160,7 @@ test('versions order the records of one key in a versioned run', () => {
   withReader(files, 's', reader => {
     expect(reader.directory.isVersioned(0)).toBe(true)
     expect(reader.runIndex(0).facts()).toMatchObject({ minVersion: records[3]!.version, maxVersion: records[0]!.version, versioned: 4 })
-    const run = new RunReader(reader, 0)
+    const run = new RunLookup(reader, 0)
     expect(run.get(utf8('k'), 0, 1)).toBe(true)
     expect(run.record.sequence).toBe(1)
     expect(run.get(utf8('k'), 0, 1, undefined, 8)).toBe(true)
@@ -175,14 +176,14 @@ test('the filter answers most misses without a read, and an empty run answers al
     Array.from({ length: 5000 }, (_, i) => ({ kind: STORE_PUT, key: `key-${String(i).padStart(6, '0')}`, sequence: i })),
   )
   withReader(files, 's', reader => {
-    const run = new RunReader(reader, 0)
+    const run = new RunLookup(reader, 0)
     files.reads = 0
     for (let i = 0; i < 5000; i++) expect(run.get(utf8(`key-${String(i).padStart(6, '0')}x`), 0, 11)).toBe(false)
     expect(files.reads).toBeLessThan(120)
   })
   writeRun(files, [])
   withReader(files, 's', reader => {
-    expect(new RunReader(reader, 0).get(utf8('a'), 0, 1)).toBe(false)
+    expect(new RunLookup(reader, 0).get(utf8('a'), 0, 1)).toBe(false)
     const cursor = new RunCursor(reader, 0)
     expect([cursor.first(), cursor.last(), cursor.next(), cursor.previous(), cursor.seek(utf8('a'))]).toEqual([
       false,
