@@ -60,3 +60,25 @@ export function inputBytes(plan: PlanNode): number | undefined {
   }
   return sum
 }
+
+/** Right sides of joins whose sources are smaller go to every task, bytes. */
+const broadcastBytesMax = 8 << 20
+
+/** The plan with hints where joins have none and the right side is known to be small. Only where the plan goes to other threads as data: there it is cut as it is here. */
+export function withHints(plan: PlanNode): PlanNode {
+  switch (plan.op) {
+    case 'source':
+    case 'input':
+      return plan
+    case 'union':
+      return { ...plan, inputs: plan.inputs.map(withHints) }
+    case 'cogroup':
+      return { ...plan, left: withHints(plan.left), right: withHints(plan.right) }
+    case 'join': {
+      const isSmall = (inputBytes(plan.right) ?? Number.POSITIVE_INFINITY) <= broadcastBytesMax
+      return { ...plan, left: withHints(plan.left), right: withHints(plan.right), hint: plan.hint ?? (isSmall ? 'broadcast' : 'shuffle') }
+    }
+    default:
+      return { ...plan, input: withHints(plan.input) }
+  }
+}

@@ -14,7 +14,7 @@ import { BUCKETS, type ExchangeOutput } from '../shuffle/exchange.ts'
 import { allBuckets, type BucketRange, ExchangeReader } from '../shuffle/exchange-reader.ts'
 import type { SplitSet } from '../source/source.ts'
 import type { Executor, ExecutorSession } from './executor.ts'
-import { type JobPlan, planData } from './job-data.ts'
+import { type JobPlan, planData, withHints } from './job-data.ts'
 import type { Counters } from './run-inline.ts'
 import type { BucketWork, SplitWork, Task } from './task.ts'
 import { TaskFailure } from './task-failure.ts'
@@ -41,7 +41,7 @@ const splitsPerSlot = 4
 export async function runStaged(plan: PlanNode, end: Receiver, run: StagedRun): Promise<Counters> {
   run.signal?.throwIfAborted()
   await loadChecksums()
-  const staged = cutStages(plan)
+  const staged = cutStages(run.module === undefined ? withHints(plan) : plan)
   const jobPlan: JobPlan =
     run.module === undefined ? { data: planData(staged) } : { module: await describeModule(run.module, plan, run.files) }
   const job = new StagedJob(staged, jobPlan, run)
@@ -176,17 +176,22 @@ class StagedJob {
     const inputs = inputNumbers((this.#plan.stages[stage] as Stage).plan)
     const works: (SplitWork | BucketWork)[] = []
     const outputs: Record<number, readonly ExchangeOutput[]> = {}
+    /** Those that every task reads. */
+    const broadcast: Record<number, readonly ExchangeOutput[]> = {}
     let isDivided = true
     for (const number of inputs) {
       const input = this.#plan.inputs[number]
-      if (input?.kind === 'exchange') {
+      if (input?.kind === 'exchange' && input.isBroadcast) broadcast[number] = this.#outputs[input.stage] as ExchangeOutput[]
+      else if (input?.kind === 'exchange') {
         outputs[number] = this.#outputs[input.stage] as ExchangeOutput[]
         isDivided &&= input.keyWidth > 0
-      } else for (const split of this.#sets.get(number)?.splits ?? []) works.push({ kind: 'split', input: number, split })
+      } else
+        for (const split of this.#sets.get(number)?.splits ?? []) works.push({ kind: 'split', input: number, split, outputs: broadcast })
     }
     const all = Object.values(outputs).flat()
     if (Object.keys(outputs).length === 0) return works
-    for (const buckets of this.#bucketRanges(all, isDivided)) works.push({ kind: 'buckets', buckets, outputs })
+    for (const buckets of this.#bucketRanges(all, isDivided))
+      works.push({ kind: 'buckets', buckets, outputs: { ...outputs, ...broadcast } })
     return works
   }
 

@@ -11,7 +11,7 @@ import { isPromise, type Receiver } from '../operator/receiver.ts'
 import { buildPlan, type PlanInput } from '../plan/build.ts'
 import type { StagedPlan, StageInput } from '../plan/stages.ts'
 import type { ExchangeOutput } from '../shuffle/exchange.ts'
-import { type BucketRange, ExchangeReader } from '../shuffle/exchange-reader.ts'
+import { allBuckets, type BucketRange, ExchangeReader } from '../shuffle/exchange-reader.ts'
 import { ExchangeWriter } from '../shuffle/exchange-writer.ts'
 import type { Needs, Split, SplitReader } from '../source/source.ts'
 import { TaskFailure } from './task-failure.ts'
@@ -32,6 +32,8 @@ export interface SplitWork {
   /** Number of the stage's input. */
   readonly input: number
   readonly split: Split
+  /** As of `BucketWork`, of exchanges that every task reads. */
+  readonly outputs: Readonly<Record<number, readonly ExchangeOutput[]>>
 }
 
 /** Read some buckets of the stage's exchanges. */
@@ -91,11 +93,13 @@ export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOut
 function openInput({ work }: Task, { leaf, needs }: PlanInput, place: TaskPlace): SplitReader | Promise<SplitReader> | undefined {
   assert(leaf.op === 'input', 'stages have inputs')
   const input = place.plan.inputs[leaf.index] as TaskInput
-  if (work.kind === 'split') return work.input === leaf.index ? place.open(leaf.index, work.split, needs) : undefined
-  if (input.kind === 'source') return undefined
+  if (input.kind === 'source') {
+    return work.kind === 'split' && work.input === leaf.index ? place.open(leaf.index, work.split, needs) : undefined
+  }
+  if (work.kind === 'split' && !input.isBroadcast) return undefined
   return new ExchangeReader({
     outputs: work.outputs[leaf.index] ?? [],
-    buckets: work.buckets,
+    buckets: input.isBroadcast || work.kind === 'split' ? allBuckets : work.buckets,
     columns: input.columns,
     keyWidth: input.keyWidth,
     files: place.files,

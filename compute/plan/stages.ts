@@ -2,7 +2,7 @@
  * Cuts a plan into stages that many tasks can run: wherever rows of one key, or all rows, must come together. Before the cut each task does what it can with its own rows
  * (partial aggregates, distinct, the first rows); behind it each task has some of the keys, or one task has all.
  *
- * A stage's leaves are *inputs*, by number: sources, of which each task reads one split, and exchanges, of which each task reads its buckets. A plan gives the same
+ * A stage's leaves are *inputs*, by number: sources, of which each task reads one split, and exchanges, of which each task reads its buckets, or all of a broadcast. A plan gives the same
  * stages in every thread, so that a task is named by numbers alone.
  */
 
@@ -22,6 +22,8 @@ export type StageInput =
       readonly columns: readonly string[]
       /** The first so many columns are the key; 0: one task reads all, in the order of the tasks that wrote. */
       readonly keyWidth: number
+      /** Whether every task of the stage reads all of it, whatever else it reads. */
+      readonly isBroadcast: boolean
     }
 
 /** What tasks write at the end of a stage. */
@@ -80,6 +82,11 @@ class Cut {
         return node.by.length === 0 ? this.node(node.input, below) : this.#ship(this.node(node.input, below), node.by, below)
       case 'join':
       case 'cogroup': {
+        if (node.op === 'join' && isBroadcast(node)) {
+          const needsRight = inputNeeds(node, needs, 1)
+          const right = this.#ship(this.node(node.right, needsRight), [], needsRight, true)
+          return { ...node, right, left: this.node(node.left, below) }
+        }
         const leftKeys = node.op === 'join' ? node.leftKeys : node.keys.map(expressionOf)
         const right = this.#ship(this.node(node.right, inputNeeds(node, needs, 1)), node.rightKeys, inputNeeds(node, needs, 1))
         return { ...node, right, left: this.#ship(this.node(node.left, below), leftKeys, below) }
@@ -109,20 +116,25 @@ class Cut {
   }
 
   /** Ends a stage behind `input`; what stands in its place in the next one. */
-  #ship(input: PlanNode, keys: Extract<PlanNode, { op: 'ship' }>['keys'], needs: Needs): PlanNode {
+  #ship(input: PlanNode, keys: Extract<PlanNode, { op: 'ship' }>['keys'], needs: Needs, isBroadcast: boolean = false): PlanNode {
     const columns = shippedColumns(keys.length, needs)
     this.stages.push({ plan: { op: 'ship', input, keys, needs }, output: { columns, keyWidth: keys.length } })
-    return this.#exchange(columns, keys.length)
+    return this.#exchange(columns, keys.length, isBroadcast)
   }
 
-  #exchange(columns: readonly string[], keyWidth: number): PlanNode {
-    return this.#input({ kind: 'exchange', stage: this.stages.length - 1, columns, keyWidth })
+  #exchange(columns: readonly string[], keyWidth: number, isBroadcast: boolean = false): PlanNode {
+    return this.#input({ kind: 'exchange', stage: this.stages.length - 1, columns, keyWidth, isBroadcast })
   }
 
   #input(input: StageInput): PlanNode {
     this.inputs.push(input)
     return { op: 'input', index: this.inputs.length - 1 }
   }
+}
+
+/** Whether each task gets all right rows. Where right rows without a partner are wanted, no task alone knows which they are. */
+function isBroadcast({ how, hint }: Extract<PlanNode, { op: 'join' }>): boolean {
+  return hint === 'broadcast' && how !== 'right' && how !== 'full'
 }
 
 /** Whether a stage's plan has an aggregate or a fold of all rows, which has a result in every task. */

@@ -129,11 +129,30 @@ const flows: Record<string, (input: Flow<Event>) => AnyFlow> = {
       .join(input.filter(col('id').mod(3).eq(0)).select({ id: col('id').add(1), other: 'city', deep: 'tags' }), { on: 'id', how: 'left' })
       .select('id', 'city', 'other', 'deep.odd')
       .sort('id'),
+  'joined rows, both sides divided': input =>
+    input
+      .join(input.filter(col('id').mod(3).eq(0)).select({ id: col('id').add(1), other: 'city', deep: 'tags' }), {
+        on: 'id',
+        how: 'left',
+        hint: 'shuffle',
+      })
+      .select('id', 'city', 'other', 'deep.odd')
+      .sort('id'),
   'rows joined fully': input =>
     input
       .filter(col('id').lt(3000))
       .join(input.filter(col('id').gte(2500)).filter(col('id').lt(4000)).select('id', 'price'), { on: ['id', 'price'], how: 'full' })
       .sort('id', 'city', 'price'),
+  'rows with a partner, both sides divided': input =>
+    input.join(input.filter(col('price').gt(120)), { on: 'price', how: 'semi', hint: 'shuffle' }).sort('id'),
+  'aggregates joined with rows': input =>
+    input
+      .keyBy({ k: col('id').mod(100) })
+      .count()
+      .join(input.filter(col('id').lt(1000)).select('id', 'city'), { left: 'k', right: 'id' })
+      .keyBy('city')
+      .sum('count')
+      .sort('city'),
   'rows with a partner': input => input.join(input.filter(col('price').gt(120)), { on: 'price', how: 'semi' }).sort('id'),
   'rows without a partner': input => input.join(input.filter(col('price').gt(2)), { on: 'price', how: 'anti' }).sort('id'),
   'groups of two flows': input =>
