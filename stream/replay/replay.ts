@@ -15,6 +15,7 @@ import { offsetOfPlace, type Place } from '../fetch/place.ts'
 import type { StreamHost } from '../host.ts'
 import { Topic } from '../topic/topic.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
+import { whenThereIsRoom } from '../when-there-is-room.ts'
 import { type ReplayTarget, targetOf } from './targets.ts'
 
 /** What is read again, and where it goes. */
@@ -32,7 +33,10 @@ export interface ReplayOptions<V = unknown, K = unknown> {
   readonly filter?: ((record: ConsumedRecord<V, K>) => boolean) | undefined
   /** 1: as far apart as they once were; 10: ten times faster. Default: as fast as it goes. */
   readonly pace?: number | undefined
-  /** A name under which progress is kept: the same replay, called again, goes on. Forgotten when it has ended. */
+  /**
+   * A name under which progress is kept: the same replay, called again, goes on; after a crash without loss or duplicate, after its end with what has come since.
+   * Forgotten with the topic.
+   */
   readonly resume?: string | undefined
   /** Reads and filters, writes nothing. */
   readonly dryRun?: boolean | undefined
@@ -82,6 +86,8 @@ interface SavedReplay {
   readonly topic: number
   readonly positions: { readonly [partition: string]: number }
   readonly ends: { readonly [partition: string]: number }
+  /** It has come to its ends: whoever was not told in time must not replay all of it again. */
+  readonly ended?: boolean
 }
 
 interface Range {
@@ -120,14 +126,16 @@ export async function replay<V, K>(host: StreamHost, core: TopicCore<V, K>, opti
   // That of a topic that was deleted says nothing any more.
   const saved = found !== undefined && host.list().some(({ id }) => id === found.topic) ? found : undefined
   if (saved !== undefined && saved.topic !== core.id)
-    throw new TypeError(`resume must be a name of its own: '${resume}' is the name of an unfinished replay of another topic`)
+    throw new TypeError(`resume must be a name of its own: '${resume}' is the name of a replay of another topic`)
   const partitions = options.partitions ?? Array.from({ length: core.partitionCount }, (_, partition) => partition)
   const clock = options.expired === 'include' ? undefined : host.environment.clock
   const ranges = partitions.map((partition): Range => {
     const log = core.partition(partition)
     const end = isolation === 'read_committed' ? log.lastStableOffset : log.highWatermark
     const from = saved?.positions[partition] ?? (options.from === undefined ? log.startOffset : offsetOfPlace(log, options.from))
-    const to = saved?.ends[partition] ?? Math.min(end, options.until === undefined ? end : offsetOfPlace(log, options.until))
+    const to =
+      (saved?.ended === true ? undefined : saved?.ends[partition]) ??
+      Math.min(end, options.until === undefined ? end : offsetOfPlace(log, options.until))
     const source = { topic: core.name, partition, keys: core.keys, values: core.values }
     const fetcher = new PartitionFetcher(log, source, from, isolation, clock) as unknown as PartitionFetcher
     return { partition, from, to: Math.max(from, to), fetcher, waiting: [] }
@@ -135,7 +143,10 @@ export async function replay<V, K>(host: StreamHost, core: TopicCore<V, K>, opti
   const run = new Run(host, ranges, options as unknown as ReplayOptions<never, never>)
   const save = saves === undefined || dryRun ? undefined : saveOf(saves, resume as string, core.id, ranges)
   await run.run(dryRun ? undefined : (records, positions) => target.write(records as ConsumedRecord<V, K>[], save?.(positions)))
-  if (saves !== undefined && !dryRun) await saves.del(resume as string)
+  if (save !== undefined) {
+    const ended = save(new Map(ranges.map(range => [range, range.to])), true)
+    await whenThereIsRoom(host, () => host.transaction(ended))
+  }
   return {
     read: run.read,
     written: run.written,
@@ -151,11 +162,11 @@ function saveOf(
   name: string,
   topic: number,
   ranges: readonly Range[],
-): (positions: ReadonlyMap<Range, number>) => (tx: Transaction) => void {
+): (positions: ReadonlyMap<Range, number>, ended?: boolean) => (tx: Transaction) => void {
   const ends = Object.fromEntries(ranges.map(({ partition, to }) => [partition, to]))
-  return positions => {
+  return (positions, ended = false) => {
     const at = Object.fromEntries(ranges.map(range => [range.partition, positions.get(range) ?? range.from]))
-    return tx => tx.store(saves).put(name, { topic, positions: at, ends })
+    return tx => tx.store(saves).put(name, { topic, positions: at, ends, ended })
   }
 }
 

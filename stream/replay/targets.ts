@@ -8,6 +8,8 @@ import type { StreamHost } from '../host.ts'
 import { partitionOfKey } from '../partition/partitioner.ts'
 import { coreOfTopic, type Topic } from '../topic/topic.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
+import { isCompacted } from '../topic/topic-options.ts'
+import { whenThereIsRoom } from '../when-there-is-room.ts'
 
 /** Called with the records of one partition, in order; a promise is awaited before the next call. */
 export type ReplayFunction<V, K> = (records: readonly ConsumedRecord<V, K>[]) => void | PromiseLike<void>
@@ -43,18 +45,22 @@ function topicTarget<V, K>(host: StreamHost, source: TopicCore<V, K>, target: To
       { details: { topic: target.name, option, expected: source.options[option], actual: target.options[option] } },
     )
   }
+  const { compression } = target.options
   return {
     write: (records, save) =>
-      host.transaction(tx => {
+      transaction(host, tx => {
         const batches = new Map<number, TopicRecord[]>()
-        for (const { keyBytes, valueBytes, timestamp, headers, partition: from } of records) {
+        for (const record of records) {
+          const { keyBytes, valueBytes, timestamp, headers, partition: from } = record
+          if (keyBytes === null && isCompacted(target.options)) throw withoutKey(`a record of the compacted topic ${target.name}`, record)
           const partition = keyBytes === null ? from % target.partitionCount : partitionOfKey(keyBytes, target.partitionCount)
           const batch = batches.get(partition)
-          const record = { key: keyBytes, value: valueBytes, timestamp, headers }
-          if (batch === undefined) batches.set(partition, [record])
-          else batch.push(record)
+          const copy = { key: keyBytes, value: valueBytes, timestamp, headers }
+          if (batch === undefined) batches.set(partition, [copy])
+          else batch.push(copy)
         }
-        for (const [partition, batch] of batches) tx.log(target.partition(partition)).appendRecords(batch)
+        for (const [partition, batch] of batches)
+          tx.log(target.partition(partition)).appendRecords(batch, compression === undefined ? {} : { compression })
         save?.(tx)
       }),
   }
@@ -64,14 +70,11 @@ function topicTarget<V, K>(host: StreamHost, source: TopicCore<V, K>, target: To
 function storeTarget<V, K>(host: StreamHost, store: Store<V, StoreKey>): Target<V, K> {
   return {
     write: (records, save) =>
-      host.transaction(tx => {
+      transaction(host, tx => {
         const part = tx.store(store)
         for (const record of records) {
           const { key, value } = record
-          if (key === null) {
-            const message = `topic ${record.topic}: the record at offset ${record.offset} of partition ${record.partition} has no key to be put into a store by`
-            throw new VarveError('INVALID_RECORD', message, { details: { topic: record.topic } })
-          }
+          if (key === null) throw withoutKey('what is put into a store', record)
           if (value === null) part.del(key as StoreKey)
           else part.put(key as StoreKey, value)
         }
@@ -84,7 +87,17 @@ function functionTarget<V, K>(host: StreamHost, write: ReplayFunction<V, K>): Ta
   return {
     async write(records, save) {
       await write(records)
-      if (save !== undefined) await host.transaction(save)
+      if (save !== undefined) await transaction(host, save)
     },
   }
+}
+
+/** All or nothing; waits for room. */
+function transaction(host: StreamHost, body: (tx: Transaction) => void): Promise<void> {
+  return whenThereIsRoom(host, () => host.transaction(body))
+}
+
+function withoutKey<V, K>(what: string, { topic, partition, offset }: ConsumedRecord<V, K>): VarveError {
+  const message = `topic ${topic}: the record at offset ${offset} of partition ${partition} has no key, and ${what} must have one`
+  return new VarveError('INVALID_RECORD', message, { details: { topic } })
 }

@@ -12,6 +12,7 @@ import { FetchSession } from '../fetch/fetch-session.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import type { StreamHost } from '../host.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
+import { whenThereIsRoom } from '../when-there-is-room.ts'
 
 /** Offsets of all tables by topic id and partition. */
 const offsetsStore = '__tables'
@@ -234,15 +235,7 @@ export class Table<V = unknown, K = string> {
       }
       tx.store(this.#offsets).put([this.#core.id, partition], position)
     }
-    for (;;) {
-      try {
-        // Without a wait for the disk: what is lost with a crash is read again.
-        await this.#host.transaction(write, { durability: 'buffered' })
-        return
-      } catch (error) {
-        if (!isVarveError(error, 'BUSY')) throw error
-        await this.#host.drain()
-      }
-    }
+    // Without a wait for the disk: what is lost with a crash is read again.
+    await whenThereIsRoom(this.#host, () => this.#host.transaction(write, { durability: 'buffered' }))
   }
 }

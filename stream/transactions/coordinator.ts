@@ -13,7 +13,6 @@
  */
 import {
   type Commit,
-  isVarveError,
   type LocalLog,
   producerChannel,
   TRANSACTION_MARKER_BYTES,
@@ -24,6 +23,7 @@ import {
 import type { StreamHost } from '../host.ts'
 import type { InternalTopic } from '../internal/internal-topic.ts'
 import { producerEpochMax, producerFenced } from '../produce/producer-registry.ts'
+import { whenThereIsRoom } from '../when-there-is-room.ts'
 
 /** Name of the internal topic. */
 export const transactionStateTopic = '__transaction_state'
@@ -330,7 +330,7 @@ export class TransactionCoordinator {
       return
     }
     void state.log
-    const rest = await this.#whenThereIsRoom(async () => {
+    const rest = await whenThereIsRoom(host, async () => {
       const logs = this.#openLogs(entry)
       const now = logs.slice(0, this.#markersPerCommit)
       const isWhole = now.length === logs.length
@@ -368,7 +368,7 @@ export class TransactionCoordinator {
       const now = logs.slice(i, i + this.#markersPerCommit)
       const changes =
         i + this.#markersPerCommit < logs.length ? [] : [rowChange(entry, `complete-${outcome}`, entry.epoch, this.#now(), [])]
-      const committed = await this.#whenThereIsRoom(() =>
+      const committed = await whenThereIsRoom(host, () =>
         host.commit(commit => {
           for (const log of now) if (!log.dropped) commit.appendBatches(log, this.#marker(entry.producerId, entry.epoch, outcome))
           state.write(commit, changes)
@@ -379,17 +379,6 @@ export class TransactionCoordinator {
     }
     entry.partitions = new Map()
     await acknowledged
-  }
-
-  async #whenThereIsRoom<T>(attempt: () => T | Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        return await attempt()
-      } catch (error) {
-        if (!isVarveError(error, 'BUSY')) throw error
-        await this.#place.host.drain()
-      }
-    }
   }
 
   /** Logs of the touched partitions that wait for a marker. */
