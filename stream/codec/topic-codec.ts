@@ -5,6 +5,7 @@
  * its next use. A null value is a tombstone in every codec, a null key is no key.
  */
 import { type CustomValueCodec, readText, type ValueCodec, type ValueCodecName, valueCodecOf } from '../../engine/index.ts'
+import { keep } from './slab.ts'
 
 /** The codecs that the options `value` and `keyCodec` can name. */
 export type TopicCodecName = ValueCodecName
@@ -17,24 +18,6 @@ export interface TopicCodec<T = unknown> {
   encode(value: T): string | Uint8Array
   /** The value in `bytes[start, end)`. */
   decode(bytes: Uint8Array, start: number, end: number): T
-}
-
-const slabBytes = 64 * 1024
-let slab = new Uint8Array(slabBytes)
-let slabUsed = 0
-
-/** A copy in memory that nobody writes again. */
-function keep(bytes: Uint8Array): Uint8Array {
-  const { length } = bytes
-  if (length > slabBytes >> 3) return bytes.slice()
-  if (slabUsed + length > slabBytes) {
-    slab = new Uint8Array(slabBytes)
-    slabUsed = 0
-  }
-  const copy = slab.subarray(slabUsed, slabUsed + length)
-  copy.set(bytes)
-  slabUsed += length
-  return copy
 }
 
 const isWellFormed = (text: string): boolean => (text as unknown as { isWellFormed(): boolean }).isWellFormed()

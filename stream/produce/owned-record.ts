@@ -1,5 +1,6 @@
 /** What is kept until a later turn must be ours: bytes may be the caller's, who may write them again. */
 import type { TopicRecord } from '../../engine/index.ts'
+import { keep } from '../codec/slab.ts'
 import type { PreparedRecord } from '../topic/topic-core.ts'
 
 /** The record, with copies of its bytes. */
@@ -9,5 +10,5 @@ export function ownedRecord({ key, value, timestamp, headers }: PreparedRecord):
 }
 
 function copied<T extends string | Uint8Array | null>(bytes: T): T {
-  return (typeof bytes === 'object' && bytes !== null ? (bytes as Uint8Array).slice() : bytes) as T
+  return (typeof bytes === 'object' && bytes !== null ? keep(bytes) : bytes) as T
 }

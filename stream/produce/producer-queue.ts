@@ -30,7 +30,8 @@ export interface QueuedBatch {
 
 /** Batches that were committed: where each record went, and when that is durable. */
 export interface WrittenBatches {
-  readonly sent: readonly (readonly Sent[])[]
+  /** Of the batch at `index`; made when it is asked for, since what waits for the disk costs the garbage collector. */
+  sentOf(index: number): readonly Sent[]
   readonly acknowledged: Promise<void>
 }
 
@@ -170,7 +171,7 @@ export class ProducerQueue {
     return batches
   }
 
-  #written(batches: readonly QueuedBatch[], { sent, acknowledged }: WrittenBatches): void {
+  #written(batches: readonly QueuedBatch[], { sentOf, acknowledged }: WrittenBatches): void {
     this.#inFlight++
     const ended = (settle: () => void): void => {
       this.#inFlight--
@@ -180,7 +181,7 @@ export class ProducerQueue {
     const resolve = (): void => {
       for (const [index, { waiters, bytes }] of batches.entries()) {
         this.#bytes -= bytes
-        const places = sent[index] as readonly Sent[]
+        const places = sentOf(index)
         for (let i = 0; i < waiters.length; i++) (waiters[i] as Waiter).resolve(places[i] as Sent)
       }
       this.#settled(batches)

@@ -27,15 +27,14 @@ export async function sendBatch<V, K>(
     if (gathered.isEmpty) return []
     // Only then: without a condition it is this turn's commit.
     if (expected !== undefined) await expected.index.built
-    const { committed, sent } = await accumulator.inTurn(() => {
+    const committed = await accumulator.inTurn(() => {
       expected?.check()
-      const committed = host.commit(commit => gathered.append(commit))
-      const sent = gathered.sent(batchOf, committed)
-      gathered.release()
-      return { committed, sent }
+      return host.commit(commit => gathered.append(commit))
     })
+    gathered.release()
     await committed.acknowledged
-    return sent
+    // Made only now: what lives as long as a write to the disk costs the garbage collector more than what is looked at once.
+    return gathered.sent(batchOf, committed)
   } finally {
     gathered.release()
   }

@@ -41,7 +41,10 @@ export function writeBatches(host: StreamHost, batches: readonly QueuedBatch[], 
   if (next !== undefined) for (const [log, sequence] of next) producer?.next.set(log, sequence)
   // What `also` has appended comes first.
   const first = committed.appends.length - batches.length
-  return { sent: batches.map((batch, index) => placesOf(batch, committed, first + index)), acknowledged: committed.acknowledged }
+  return {
+    sentOf: index => placesOf(batches[index] as QueuedBatch, committed, first + index),
+    acknowledged: committed.acknowledged,
+  }
 }
 
 function placesOf({ partition, records }: QueuedBatch, { appends }: Committed, index: number): Sent[] {
@@ -94,12 +97,18 @@ export function writeNamed(
   }))
   const written = writeBatches(host, kept, { producer, also: commit => registry.writeLast(commit, rows) })
   registry.apply(rows)
-  let next = 0
-  const all = sent.map(places => {
-    if (places.every(place => place !== undefined)) return places as Sent[]
-    const fresh = written.sent[next++] as readonly Sent[]
-    let taken = 0
-    return places.map(place => place ?? (fresh[taken++] as Sent))
-  })
-  return { sent: all, acknowledged: written.acknowledged }
+  let count = 0
+  /** Of each batch: which of those that were written; -1 for one of which nothing was new. */
+  const writtenAs = sent.map(places => (places.every(place => place !== undefined) ? -1 : count++))
+  return {
+    sentOf(index) {
+      const places = sent[index] as (Sent | undefined)[]
+      const as = writtenAs[index] as number
+      if (as < 0) return places as Sent[]
+      const fresh = written.sentOf(as)
+      let taken = 0
+      return places.map(place => place ?? (fresh[taken++] as Sent))
+    },
+    acknowledged: written.acknowledged,
+  }
 }
