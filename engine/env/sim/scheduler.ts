@@ -15,8 +15,8 @@ import type { SimRandom } from './random.ts'
 const eventsMaxDefault = 10_000_000
 /** After so many events the real event loop gets a turn, so that a test's time limit works. */
 const eventsPerTurn = 2000
-/** How long an empty queue may last in real time before `drive` gives up: modules and WebAssembly load in real time. */
-const patienceMs = 300
+/** How long an empty queue may last in real time before `drive` gives up: modules and WebAssembly load in real time, on a busy machine slowly. */
+const patienceMs = 3000
 
 interface Event {
   readonly timeMs: number
