@@ -20,6 +20,8 @@ export class RecordsText {
   readonly start: number
   readonly #bytes: Uint8Array
   readonly #end: number
+  /** Bytes that are not ASCII, before keys; -1: not counted. */
+  #others = -1
   /** undefined: nobody asked yet. */
   #ascii: string | false | undefined
 
@@ -36,11 +38,17 @@ export class RecordsText {
     return this.#ascii
   }
 
+  /** From who went through all its records anyway: how many bytes before their keys are not ASCII; -1 for not known. */
+  tellOthers(count: number): void {
+    this.#others = count
+  }
+
   #read(): string | false {
     const text = latin1Slice.call(this.#bytes, this.start, this.#end)
     // UTF-8 of latin1 has one byte more for each that is not ASCII: in keys and values there may be none, before them there may.
     const others = Buffer.byteLength(text, 'utf8') - text.length
-    return others === 0 || others === this.#othersBeforeKeys() ? text : false
+    if (others === 0) return text
+    return others === (this.#others < 0 ? this.#othersBeforeKeys() : this.#others) ? text : false
   }
 
   #othersBeforeKeys(): number {

@@ -69,6 +69,9 @@ export class RowWindow {
   /** What the rows lie in, as text; undefined where there is none. */
   text: RecordsText | undefined = undefined
 
+  /** Bytes that are not ASCII, of what precedes the keys of the records that `fill` went through; -1: not known. */
+  othersBeforeKeys = -1
+
   /** Lets go of the bytes. */
   release(): void {
     this.bytes = noBytes
@@ -115,6 +118,8 @@ export class RowWindow {
     let { bytes: other, start: otherStart, size } = last
     let count = 0
     let at = position
+    let others = 0
+    let hasOptions = false
     while (at < limit) {
       const start = at
       let end = bytes[at++]!
@@ -132,6 +137,7 @@ export class RowWindow {
         cursor.readAt(bytes, start, limit)
         ;({ kind, sequence, keyStart, valueStart } = cursor)
         isHidden = cursor.expiry > 0 && cursor.expiry <= moment.now
+        hasOptions = true
       } else {
         // The usual record: without options, and its sequence is seen.
         while (bytes[at++]! >= 0x80);
@@ -143,6 +149,8 @@ export class RowWindow {
           valueStart += keyStart
         }
         if (valueStart > end || end > limit) cursor.readAt(bytes, start, limit) // tells what is wrong
+        // All bytes of a varint but its last: of three varints and a byte.
+        others += keyStart - start - 4
       }
       if (valueStart - keyStart === size && isSameKey(bytes, keyStart, other, otherStart, size)) {
         at = end
@@ -174,6 +182,7 @@ export class RowWindow {
     this.bytes = bytes
     this.count = count
     this.at = 0
+    this.othersBeforeKeys = hasOptions ? -1 : others
     return at
   }
 

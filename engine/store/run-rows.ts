@@ -101,8 +101,10 @@ export class RunRows implements RowSource {
     const { rows } = this
     const last = this.#last
     const max = Math.min(wanted, windowRowsMax)
-    this.#at = rows.fill(blocks.bytes, this.#at, blocks.table, max, this.#moment!, this.#sequences, last)
+    const from = this.#at
+    this.#at = rows.fill(blocks.bytes, from, blocks.table, max, this.#moment!, this.#sequences, last)
     rows.text = wanted >= textRowsMin ? blocks.text : undefined
+    if (from === blocks.start && this.#at === blocks.table) rows.text?.tellOthers(rows.othersBeforeKeys)
     if (rows.count === 0) return
     last.bytes = rows.bytes
     last.start = rows.keyStarts[rows.count - 1]!
@@ -122,6 +124,7 @@ export class RunRows implements RowSource {
     this.#last.size = -1
     if (from === 0) this.#skipSpanning(bytes, position, limit, wanted)
     rows.fill(bytes, position, limit, windowRowsMax, this.#moment!, this.#sequences, this.#last)
+    if (from === 0 && limit === table) rows.text?.tellOthers(rows.othersBeforeKeys)
     rows.reverse()
   }
 
