@@ -177,10 +177,6 @@ test('a named replay that dies at any point goes on without loss or duplicate', 
     const second = newEnvironment(500 + point, environment.disk)
     await second.drive(async () => {
       const db = await openTopics(second)
-      const copied = [0, 1].reduce((sum, partition) => sum + db.topic<number>('copy').partition(partition).endOffset, 0)
-      const looked = await db.topic<number>('source').replay({ to: db.topic<number>('copy'), resume: 'copying', dryRun: true })
-      // It has ended, and died before it could say so.
-      if (copied === 60 && !looked.resumed) return await db.close()
       const report = await db.topic<number>('source').replay({ to: db.topic<number>('copy'), resume: 'copying', batch: 4 })
       const all = (await readAll(db.topic<number>('copy').consume({ until: 'end' }))).map(({ value }) => value as number)
       expect([...all].sort((a, b) => a - b)).toEqual(Array.from({ length: 60 }, (_, i) => i))
