@@ -18,6 +18,7 @@ import { isVarveError, typedError, VarveError } from './errors.ts'
 import { Leases } from './lease/leases.ts'
 import { carryBatches } from './log/carry.ts'
 import { checkString } from './log/check-arguments.ts'
+import { commitWrites } from './log/commit-encode.ts'
 import { LocalCommit } from './log/committer.ts'
 import type { Committed, Durability } from './log/log.ts'
 import type { LogHost, LogicalLog } from './log/logical-log.ts'
@@ -104,18 +105,23 @@ export class DatabaseParts {
     }
     this.flusher = new Flusher({
       ...shared,
+      commitLogFileBytes: options.commitLogFileBytes,
       get closing(): boolean {
         return parts.#closing !== undefined
       },
       carry: (log, from, arenas) => carryBatches(this.commitLog, log, from, arenas),
       segmentsChanged: () => {
         void this.deleteDoomed()
-        if (options.autoConsolidate && this.#closing === undefined) this.consolidator.wake()
+        if (!options.autoConsolidate || this.#closing !== undefined) return
+        this.commitLog.sealAt(this.consolidator.runs.flushBytesAim())
+        this.consolidator.wake()
       },
       untilRoom: async (bytesOf, onStep) => {
         if (options.autoConsolidate && this.#closing === undefined) await this.consolidator.untilRoom(bytesOf, onStep)
       },
       hasRoom: bytesOf => !options.autoConsolidate || this.#closing !== undefined || !this.consolidator.runs.isBehind(bytesOf),
+      snapshots: () => this.snapshots.sequences(),
+      keepSinceOf: log => this.stores.histories.of(log)?.keepSince(),
       checkLock: () => this.#checkLock(),
       slotOf: log => this.stores.histories.of(log)?.takeTimes(),
     })
@@ -311,6 +317,10 @@ export class DatabaseParts {
         if (this.openGroupFeed === undefined)
           throw new TypeError('group is of databases with topics: this one was opened by varve/engine alone')
         return this.openGroupFeed(store, options)
+      },
+      commitWrites: (log, writes, durability) => {
+        const word = durability ?? this.#options.durability
+        return commitWrites(this.commitLog, this.#environment.clock, log, writes, word).acknowledged(word)
       },
       compact: async log => {
         await this.seal()

@@ -98,6 +98,8 @@ export class CommitLog {
   /** Bytes of staged commits that are not flushed. */
   #stagedUsed = 0
   #cancelDue: (() => void) | undefined
+  /** See `sealAt`. */
+  #sealBytes = Number.POSITIVE_INFINITY
 
   #sequence: number
   #endLsn: number
@@ -288,7 +290,8 @@ export class CommitLog {
       if (this.#inFlight.length === 0 || frame.end - frame.start >= this.#overlapBytesMin) this.#schedule()
     }
     // Commit records are small: without this, staged memory would wait for its flush until thousands of them fill the arena.
-    if (isStaged && stagedBytes(frame.tail) > this.#options.tailBytesMax / 4) this.sealArena()
+    const isFull = isStaged && stagedBytes(frame.tail) > this.#options.tailBytesMax / 4
+    if (isFull || frame.end >= this.#sealBytes) this.sealArena()
     return frame.ticket
   }
 
@@ -376,6 +379,16 @@ export class CommitLog {
     this.#queueOpen()
     this.#sealTail(tail)
     return true
+  }
+
+  /** Arenas are sealed from now on when they hold so many bytes, though there is room for more: smaller flushes. */
+  sealAt(bytes: number): void {
+    this.#sealBytes = bytes
+  }
+
+  /** See `sealAt`; Infinity: when they are full. */
+  get sealBytes(): number {
+    return this.#sealBytes
   }
 
   /**
@@ -529,9 +542,10 @@ export class CommitLog {
    * them time, and a small database may never need it.
    */
   #prepareAhead({ arena: { used, capacity }, openedMs }: TailFile): void {
-    if (used * 8 < capacity || this.#pool.preparationMs === 0 || this.#pool.preparationFailure !== undefined) return
+    const full = Math.min(capacity, this.#sealBytes)
+    if (used * 8 < full || this.#pool.preparationMs === 0 || this.#pool.preparationFailure !== undefined) return
     const elapsedMs = this.#clock.monotonic() - openedMs
-    if (used * 2 > capacity || (capacity - used) * elapsedMs < used * this.#pool.preparationMs) this.#pool.prepare()
+    if (used * 2 > full || (full - used) * elapsedMs < used * this.#pool.preparationMs) this.#pool.prepare()
   }
 
   #sealTail(tail: TailFile): void {

@@ -3,6 +3,7 @@
  * Owned by the commit log, which alone moves it: open -> written -> durable, or open/written -> failed.
  */
 import type { VarveError } from '../errors.ts'
+import type { Durability } from '../log/log.ts'
 
 export class FrameTicket {
   #state: 'open' | 'written' | 'durable' | 'failed' = 'open'
@@ -24,6 +25,12 @@ export class FrameTicket {
     if (this.#state === 'failed') return Promise.reject(this.#error)
     this.#durable ??= new Deferred()
     return this.#durable.promise
+  }
+
+  /** What a commit with this word waits for. */
+  acknowledged(durability: Durability): Promise<void> {
+    if (durability === 'sync') return this.durable
+    return durability === 'buffered' ? this.written : Promise.resolve()
   }
 
   markWritten(): void {

@@ -45,8 +45,7 @@ export class CommitAnswer implements Committed {
     return this.#ticket.durable
   }
   get acknowledged(): Promise<void> {
-    if (this.#durability === 'sync') return this.#ticket.durable
-    return this.#durability === 'buffered' ? this.#ticket.written : Promise.resolve()
+    return this.#ticket.acknowledged(this.#durability)
   }
 }
 

@@ -9,6 +9,7 @@ import { compressRecordBatch, encodeRecordBatch } from '../batch/record-batch-co
 import { RecordBatchWriter } from '../batch/record-batch-writer.ts'
 import {
   isStoreBatchChecksumFilled,
+  type StoreBatchFacts,
   StoreBatchWriter,
   storeBatchBaseOffset,
   storeBatchBaseSequence,
@@ -31,6 +32,7 @@ import {
 } from '../commit-log/format.ts'
 import { writeU64 } from '../commit-log/frame.ts'
 import type { CommitSpace } from '../commit-log/tail-file.ts'
+import type { FrameTicket } from '../commit-log/ticket.ts'
 import type { Clock } from '../env/environment.ts'
 import { assert, VarveError } from '../errors.ts'
 import { batchEnd, batchNewest } from './batch-kinds.ts'
@@ -191,25 +193,11 @@ export class CommitEncoder {
     this.#admitted(log, this.#batch(log, storeWriter.finish(), operation, true))
   }
 
-  /** Encoded in private memory and copied as a whole: shared memory is slow to write byte by byte, and fast from the same alignment. */
   #storeWrites(operation: AppendOperation, writes: StoreWrites): void {
     const { log, baseOffset, epoch } = operation
-    const { bytes } = this.#space.arena
-    const body = this.#at + ENTRY_HEADER_BYTES
-    const start = (bytes.byteOffset + body) & 7
-    if (stage.length < start + writes.bytesMax) {
-      // One that will be let go again needs no room for more.
-      stage = new Uint8Array(start + (writes.bytesMax > stageBytesKept ? 1 : 2) * writes.bytesMax)
-    }
-    const end = writes.encode(stage, start, {
-      baseOffset,
-      baseSequence: this.#sequenceOf(operation),
-      timestamp: this.#clock.now(),
-      epoch,
-    })
-    bytes.set(stage.subarray(start, end), body)
-    if (stage.length > stageBytesKept) stage = emptyBytes
-    this.#admitted(log, this.#batch(log, body + end - start, operation, true))
+    const facts = { baseOffset, baseSequence: this.#sequenceOf(operation), timestamp: this.#clock.now(), epoch }
+    const end = encodeWrites(this.#space.arena.bytes, this.#at + ENTRY_HEADER_BYTES, writes, facts)
+    this.#admitted(log, this.#batch(log, end, operation, true))
   }
 
   /** A replicated store's sequence is the offset in its log, so that bytes agree on all replicas. */
@@ -293,6 +281,61 @@ export class CommitEncoder {
       })
     }
   }
+}
+
+/**
+ * Writes rows as one batch at `bytes[position]` and returns the position after it. Encoded in private memory and copied as a whole: shared memory is slow to write
+ * byte by byte, and fast from the same alignment.
+ */
+function encodeWrites(bytes: Uint8Array, position: number, writes: StoreWrites, facts: StoreBatchFacts): number {
+  const start = (bytes.byteOffset + position) & 7
+  if (stage.length < start + writes.bytesMax) {
+    // One that will be let go again needs no room for more.
+    stage = new Uint8Array(start + (writes.bytesMax > stageBytesKept ? 1 : 2) * writes.bytesMax)
+  }
+  const end = writes.encode(stage, start, facts)
+  bytes.set(stage.subarray(start, end), position)
+  if (stage.length > stageBytesKept) stage = emptyBytes
+  return position + end - start
+}
+
+/**
+ * A commit of one store's rows and nothing else, which is most of them: as `LocalCommit` with one `appendWrites`, without what serves several operations. For logs
+ * that no owner and no state machine confirm. Throws without any effect.
+ */
+export function commitWrites(
+  commitLog: CommitLog,
+  clock: Clock,
+  log: LogicalLog,
+  writes: StoreWrites,
+  durability: Durability,
+): FrameTicket {
+  assert(
+    log.kind === 'store' && writes.count > 0 && !log.ownsHighWatermark && log.machine === undefined,
+    'writes of a plain store log',
+    writes.count,
+  )
+  const bytesMax = ENTRY_HEADER_BYTES + writes.bytesMax
+  const { arena, position } = commitLog.begin(bytesMax)
+  const { endOffset: baseOffset, epoch } = log
+  const timestamp = clock.now()
+  const endOffset = baseOffset + writes.count
+  let row: number
+  try {
+    if (!Number.isSafeInteger(endOffset)) throw new RangeError(`log ${log.name}: offsets end at 2^53`)
+    const body = position + ENTRY_HEADER_BYTES
+    const end = encodeWrites(arena.bytes, body, writes, { baseOffset, baseSequence: commitLog.sequence, timestamp, epoch })
+    assert(end - position <= bytesMax, 'a commit is no larger than was estimated', end - position, bytesMax)
+    const state = (wordNumbers[durability] << STATE_WORD_SHIFT) | STATE_CHECKSUM_OPEN | STATE_STORE
+    row = arena.addIndexRow(log.id, body, end - body, baseOffset, endOffset, timestamp, epoch, state)
+    commitLog.addEntry(ENTRY_STORE_BATCH, ENTRY_FLAG_CHECKSUM_OPEN, log.id, position, end)
+  } catch (error) {
+    commitLog.abort()
+    throw error
+  }
+  const ticket = commitLog.end(durability, writes.count)
+  log.accept(arena, row, endOffset, epoch)
+  return ticket
 }
 
 function producerFields(options: AppendOptions): {

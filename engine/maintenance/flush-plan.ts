@@ -9,9 +9,10 @@ import { PART_TOPIC } from '../segment/format.ts'
 
 const flagVersioned = 4
 const flagBody = 8
+const flagWhole = 16
 const kindMask = 3
 /** The codec's id stands above it. */
-const codecShift = 4
+const codecShift = 5
 const nameSeparator = '\u0000'
 
 /** What the worker needs to know of one log. */
@@ -22,6 +23,8 @@ export interface FlushLog {
   readonly kind: number
   readonly versioned: boolean
   readonly body: boolean
+  /** Every record of a run is kept, whether or not somebody sees it: the store has a history. */
+  readonly isWhole: boolean
   /** Id of the codec of a run's blocks. */
   readonly codec: number
   /** Batches that end above it stay (carried elsewhere). */
@@ -57,7 +60,7 @@ export class FlushPlan {
   }
 
   /** Logs are added in ascending order of their ids. */
-  add(log: LogicalLog, limit: number): void {
+  add(log: LogicalLog, limit: number, isWhole: boolean): void {
     const { versioned, body } = log.definition
     this.#ids.push(log.id)
     this.#limits.push(limit)
@@ -65,6 +68,7 @@ export class FlushPlan {
       kindNumbers[log.kind] |
         (versioned === true ? flagVersioned : 0) |
         (body === true ? flagBody : 0) |
+        (isWhole ? flagWhole : 0) |
         (blockCodecOf(log.definition) << codecShift),
     )
     this.#names.push(log.name)
@@ -99,6 +103,7 @@ export function unpackFlushLogs(packed: PackedFlushLogs): FlushLog[] {
       kind: flags & kindMask,
       versioned: (flags & flagVersioned) !== 0,
       body: (flags & flagBody) !== 0,
+      isWhole: (flags & flagWhole) !== 0,
       codec: flags >>> codecShift,
       limit: packed.limits[i] as number,
     }

@@ -31,6 +31,7 @@ import { PART_BODY, PART_RUN, PART_TOPIC } from '../segment/format.ts'
 import { SegmentReader } from '../segment/reader.ts'
 import { type SegmentSummary, SegmentWriter } from '../segment/writer.ts'
 import { type FlushLog, type FlushProducers, type PackedFlushLogs, unpackFlushLogs } from './flush-plan.ts'
+import { mergeRuns } from './merge-runs.ts'
 import { MemorySource, sortStoreRecords, storeRecordAddress } from './merge-sort.ts'
 
 export interface FlushInput {
@@ -42,6 +43,8 @@ export interface FlushInput {
   readonly arenas: readonly ArenaView[]
   readonly logs: PackedFlushLogs
   readonly ownSegmentBytes: number
+  /** Sequences of stores that must stay readable, ascending; what none of them sees, nor the newest moment, is left out of runs. */
+  readonly snapshots: readonly number[]
 }
 
 export interface FlushOutput {
@@ -189,7 +192,7 @@ function writeSegment(
         if (state !== undefined) producers.push({ logId: group.log.id, bytes: state })
       } else {
         if (group.log.body) writeBodyPart(writer, group)
-        writeRunPart(writer, group)
+        writeRunPart(writer, group, input.snapshots)
       }
     }
     return writer.finish(place)
@@ -270,7 +273,7 @@ function writeBodyPart(writer: SegmentWriter, group: LogBatches): void {
   writer.endPart()
 }
 
-function writeRunPart(writer: SegmentWriter, group: LogBatches): void {
+function writeRunPart(writer: SegmentWriter, group: LogBatches, snapshots: readonly number[]): void {
   const { log, batches } = group
   const first = batches[0] as BatchPlace
   const last = batches.at(-1) as BatchPlace
@@ -294,6 +297,7 @@ function writeRunPart(writer: SegmentWriter, group: LogBatches): void {
     while (cursor.next()) addresses.push(storeRecordAddress(buffers.length - 1, cursor.start))
   }
   const source = new MemorySource(buffers, sortStoreRecords(buffers, Float64Array.from(addresses), { versioned: log.versioned }))
-  while (source.next()) writer.addParsedRecord(source.record)
+  if (log.isWhole) while (source.next()) writer.addParsedRecord(source.record)
+  else mergeRuns([source], writer, { versioned: log.versioned, snapshots })
   writer.endPart()
 }

@@ -35,6 +35,11 @@ import type { ViewInput } from './view.ts'
 const retryDelayMs = 1000
 /** Arenas that one flush takes at most: bounds the memory of a segment's index and the time until the first file is free again. */
 const arenasPerFlushMax = 4
+/**
+ * A flush of less than this share of a full commit-log file waits for more: the files of a young database are small, and each flush costs several syncs, which the
+ * frames written meanwhile wait for.
+ */
+const flushShareMin = 1 / 5
 
 /** What the flusher needs of its database. */
 export interface FlusherHost {
@@ -47,6 +52,8 @@ export interface FlusherHost {
   readonly manifest: Manifest
   readonly logs: LogTable
   readonly ownSegmentBytes: number
+  /** Size of a full commit-log file. */
+  readonly commitLogFileBytes: number
   readonly closing: boolean
   /** Appends an edit of the system log, applies it, resolves when durable. Passes the bounds of back-pressure. */
   edit(rows: readonly RowChange[]): Promise<void>
@@ -61,6 +68,10 @@ export interface FlusherHost {
   slotOf(log: LogicalLog): { readonly slot: string; readonly value: Uint8Array } | undefined
   /** Waits for merges where stores would take too much space with this flush, calling `onStep` as they go on. */
   untilRoom(flushBytesOf: FlushBytes, onStep: () => void): Promise<void>
+  /** Sequences of stores that must stay readable, ascending. */
+  snapshots(): readonly number[]
+  /** See `RunViews.keepSinceOf`. */
+  keepSinceOf(log: LogicalLog): number | undefined
   /** Whether the stores have room for a flush. */
   hasRoom(flushBytesOf: FlushBytes): boolean
   /** Throws LOCKED when somebody else took the folder (its lock file was deleted by hand). */
@@ -145,7 +156,7 @@ export class Flusher {
       const { tails } = this.#host.commitLog
       let count = 0
       while (count < arenasPerFlushMax && tails[count]?.sealed === true) count++
-      if (count === 0) return
+      if (count === 0 || this.#isTooSmall(tails.slice(0, count))) return
       // Where space is short it is one arena at a time: what a flush writes comes on top of what lies there.
       await this.#host.untilRoom(bytesByLog(tails.slice(0, 1)), () => this.#host.commitLog.relieveHeld())
       if (count > 1 && !this.#host.hasRoom(bytesByLog(tails.slice(0, count)))) count = 1
@@ -166,6 +177,12 @@ export class Flusher {
         return
       }
     }
+  }
+
+  #isTooSmall(tails: readonly TailFile[]): boolean {
+    const { commitLog, commitLogFileBytes } = this.#host
+    if (commitLog.stalled || (tails[0]?.arena.number ?? 0) <= this.#forcedTo || tails.length === arenasPerFlushMax) return false
+    return usedBytes(tails) < Math.min(commitLogFileBytes * flushShareMin, commitLog.sealBytes)
   }
 
   /**
@@ -242,7 +259,7 @@ export class Flusher {
       if (snapshot !== undefined) snapshots.push({ key: rowKeys.meta(log.id, snapshot.slot), value: snapshot.value })
       const stored = this.#host.slotOf(log)
       if (stored !== undefined) snapshots.push({ key: rowKeys.meta(log.id, stored.slot), value: stored.value })
-      plan.add(log, log.tail.endOffset(count - 1))
+      plan.add(log, log.tail.endOffset(count - 1), this.#host.keepSinceOf(log) !== undefined)
     }
 
     let output: FlushOutput = { segments: [], producers: [] }
@@ -259,6 +276,8 @@ export class Flusher {
         arenas: arenas.map(arena => arena.viewNow()),
         logs: plan.pack(),
         ownSegmentBytes: this.#host.ownSegmentBytes,
+        // Of this turn: a later snapshot sees all that lies in sealed arenas.
+        snapshots: this.#host.snapshots(),
       }
       output = await executor.run<FlushOutput>({ kind: 'flush', input })
       await this.#host.manifest.prepare(output.segments)

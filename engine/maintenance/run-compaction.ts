@@ -94,6 +94,8 @@ export class RunCompaction {
   readonly #isInstalled = new Map<number, boolean>()
   /** Missing codecs of runs that were to be merged, by id of the log. */
   readonly #held = new Map<number, number>()
+  /** Which share of its newest run above the bottom a log has, or had, written over. */
+  readonly #newestShares = new WeakMap<LogicalLog, number>()
   /** The log that got the last merge of its own. */
   #served = -1
 
@@ -337,6 +339,25 @@ export class RunCompaction {
     return this.#crowded(flushBytesOf).length > 0
   }
 
+  /**
+   * How large flushes should be at most, for the sake of stores that are written over: a quarter of the smallest of them, as one flush comes on top of everything
+   * else. Infinity where it does not matter.
+   */
+  flushBytesAim(): number {
+    let aim = Number.POSITIVE_INFINITY
+    for (const [id, fileBytes] of this.#host.manifest.runBytesByLog()) {
+      const log = this.#host.logs.get(id)
+      if (fileBytes < this.#options.ownBytes * crowdedFactor || log === undefined || !this.#isInUse(log)) continue
+      const runs = runsOf(log)
+      const regions = regionsOf(runs)
+      if (regions === undefined || regions.length === 0) continue
+      const { mergedBytes, newestShare } = spaceOf(runs, regions)
+      if (runs.some(run => !isPiece(run) && run.recordCount > 0)) this.#newestShares.set(log, newestShare)
+      if ((this.#newestShares.get(log) ?? 0) > 1 / 2) aim = Math.min(aim, mergedBytes / 4)
+    }
+    return Math.max(aim, this.#options.ownBytes * crowdedFactor)
+  }
+
   #crowded(flushBytesOf: FlushBytes): LogicalLog[] {
     const found: LogicalLog[] = []
     const { manifest, logs } = this.#host
@@ -346,8 +367,8 @@ export class RunCompaction {
       if (log === undefined || !this.#isInUse(log)) continue
       const runs = runsOf(log)
       const bottomBytes = sumOf(runs.filter(isPiece))
-      // One step's output lies beside what it replaces.
-      const coming = flushBytesOf(id) + pieceBytesOf(bottomBytes, this.#options.pieceBytesMin)
+      // One step's output, of nearly two pieces at most, lies beside what it replaces.
+      const coming = flushBytesOf(id) + 2 * pieceBytesOf(bottomBytes, this.#options.pieceBytesMin)
       if (bottomBytes === 0 || fileBytes + coming <= amplificationMax * bottomBytes) continue
       const regions = regionsOf(runs)
       if (regions === undefined || !runs.some(run => !isPiece(run) && run.recordCount > 0)) continue

@@ -162,6 +162,11 @@ export class StoreIndexes {
     else if (writes.hasExpiry) this.expiry.appendAll(commit, writes)
   }
 
+  /** True when nothing follows from the rows: no index is there, nothing expires. */
+  concernsNothing(writes: StoreWrites): boolean {
+    return this.#byName.size === 0 && !writes.hasExpiry && !this.#isCollecting
+  }
+
   /** Runs what decodes records and gathers rows of indexes: a value codec that writes meanwhile would void what was looked up, and mix its rows with these. */
   collect<T>(gather: () => T): T {
     this.#isCollecting = true

@@ -34,6 +34,8 @@ export interface StoreHost {
   commit(write: (commit: LocalCommit) => void, durability: Durability | undefined): Committed
   /** Opens a feed for a consumer group. TypeError in a database without groups. */
   readonly openGroupFeed: OpenGroupFeed
+  /** As `commit` of these rows alone; resolves with its word. */
+  commitWrites(log: LogicalLog, writes: StoreWrites, durability: Durability | undefined): Promise<void>
   /** Moves everything into segments and merges the runs of the log into one. */
   compact(log: LogicalLog): Promise<void>
   /** Bytes that flushes and compactions read and wrote for a log since the opening. */
@@ -189,6 +191,14 @@ export class StoreCore {
     this.#structures?.append(commit)
     commit.appendWrites(this.log, writes)
     this.indexes?.append(commit, writes)
+  }
+
+  /** Commits the rows, with what follows from them; resolves when the durability word holds. */
+  commitAlone(writes: StoreWrites, durability: Durability | undefined): Promise<void> {
+    const { log, host } = this
+    const isAlone = this.indexes?.concernsNothing(writes) !== false && this.#structures?.isStored !== false
+    if (isAlone && !log.ownsHighWatermark && log.machine === undefined && !log.dropped) return host.commitWrites(log, writes, durability)
+    return host.commit(commit => this.append(commit, writes), durability).acknowledged
   }
 
   /** When an entry that is put now expires, absolute ms; 0: never. */

@@ -392,9 +392,10 @@ export class Store<V = unknown, K extends StoreKey = StoreKey> {
       collect(writes)
       const hasOthers = others !== undefined && others.size > 0
       if (writes.count === 0 && !hasOthers) return Promise.resolve()
+      if (!hasOthers) return core.commitAlone(writes, durability)
       const committed = core.host.commit(commit => {
         if (writes.count > 0) core.append(commit, writes)
-        if (hasOthers) for (const [other, rows] of others) if (rows.count > 0) other.append(commit, rows)
+        for (const [other, rows] of others) if (rows.count > 0) other.append(commit, rows)
       }, durability)
       return committed.acknowledged
     } catch (error) {

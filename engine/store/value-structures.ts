@@ -70,10 +70,15 @@ export class StructureKeeper {
     this.#stored = codec.structures.length
   }
 
+  /** Nothing new has come since the last commit that was looked at: `append` would add nothing. */
+  get isStored(): boolean {
+    return this.#codec.structures.length === this.#stored
+  }
+
   /** Adds what is not stored yet to a commit whose values may refer to it. */
   append(commit: LocalCommit): void {
     const { structures } = this.#codec
-    if (structures.length === this.#stored) return
+    if (this.isStored) return
     // The commit before may have been refused, so only the log knows.
     while (this.#stored < structures.length && this.#log.metadata.get(slotOf(this.#stored)) !== undefined) this.#stored++
     for (let index = this.#stored; index < structures.length; index++) {

@@ -190,8 +190,8 @@ describe('a carried batch', () => {
       // what is carried goes into the third.
       for (let i = 0; i < 4; i++) log.appendRecords([{ kind: 'put', key: bytesOf(`first${i}`), value: new Uint8Array(500) }])
       for (let i = 0; i < 4; i++) db.log('a').appendRecords([{ value: new Uint8Array(1000) }])
-      while (db.stats().commitLog.unflushedBytes < 38 * 1024)
-        log.appendRecords([{ kind: 'put', key: bytesOf('second'), value: new Uint8Array(900) }])
+      for (let i = 0; db.stats().commitLog.unflushedBytes < 38 * 1024; i++)
+        log.appendRecords([{ kind: 'put', key: bytesOf(`second${i}`), value: new Uint8Array(900) }])
       const { endOffset } = log
       for (let turn = 0; turn < 1000 && db.stats().flush.carriedBatches === 0; turn++) await pause(environment)
       const late = new Listener()
