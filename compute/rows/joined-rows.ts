@@ -52,12 +52,13 @@ export class JoinedRows implements ChunkData {
   #make(path: string): Vector {
     const left = gatherVector(this.#left.field(path), this.#leftRows, this.size)
     if (path.startsWith('@')) return left
-    const right = this.#ofRight(path)
     const point = path.indexOf('.')
     const outer = point < 0 ? left : gatherVector(this.#left.field(path.slice(0, point)), this.#leftRows, this.size)
     let nulls = 0
     for (let row = 0; row < this.size; row++) if (outer.isNull(row)) nulls++
+    // Most fields are of one side alone.
     if (nulls === 0) return left
+    const right = this.#ofRight(path)
     if (nulls === this.size) return right
     return vectorOf(Array.from({ length: this.size }, (_, row) => (outer.isNull(row) ? right : left).get(row)))
   }

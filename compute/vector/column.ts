@@ -2,7 +2,7 @@
  * A column: values of one field that outlive the chunks they came in, for operators that keep rows (a join's table). Vectors are appended, and rows are gathered by number into
  * vectors again. As a `VectorBuilder` it begins narrow, with numbers or texts, and becomes values when others come.
  */
-import { AnyVector, NumberVector, TextVector, type Vector } from './vector.ts'
+import { AnyVector, BOOLEAN_NULL, BooleanVector, NumberVector, TextVector, type Vector } from './vector.ts'
 
 type Form = 'none' | 'number' | 'text' | 'any'
 
@@ -128,6 +128,11 @@ export function gatherVector(vector: Vector, rows: Int32Array, count: number): V
         } else values[k] = vector.values[row] as number
       }
       return new NumberVector(values, nulls)
+    }
+    case 'boolean': {
+      const values = new Uint8Array(count)
+      for (let k = 0; k < count; k++) values[k] = (rows[k] as number) < 0 ? BOOLEAN_NULL : (vector.values[rows[k] as number] as number)
+      return new BooleanVector(values)
     }
     case 'text': {
       const [starts, ends] = [new Int32Array(count), new Int32Array(count)]
