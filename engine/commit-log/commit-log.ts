@@ -144,7 +144,7 @@ export class CommitLog {
     this.#overlapBytesMin = Math.min(overlapBytes, options.frameBytesMax / 8)
     this.#tails = start.tails
     this.#tailBytes = start.tails.reduce(
-      (sum, tail) => tail.staged.reduce((part, staged) => part + staged.arena.capacity, sum + tail.arena.capacity),
+      (sum, tail) => tail.staged.reduce((part, staged) => part + staged.arena.capacity, sum + tail.countedBytes),
       0,
     )
     this.#stagedUsed = start.tails.reduce((sum, tail) => sum + stagedUsed(tail), 0)
@@ -398,7 +398,7 @@ export class CommitLog {
   async release(tail: TailFile): Promise<void> {
     assert(this.#tails[0] === tail && tail.sealed, 'the oldest arena is released first')
     this.#tails.shift()
-    this.#tailBytes -= tail.staged.reduce((sum, staged) => sum + staged.arena.capacity, tail.arena.capacity)
+    this.#tailBytes -= tail.staged.reduce((sum, staged) => sum + staged.arena.capacity, tail.countedBytes)
     this.#stagedUsed -= stagedUsed(tail)
     const next = this.#tails[0]
     this.#pacer.drained(usedBytes(tail), next?.sealed === true ? usedBytes(next) : 0)
@@ -525,6 +525,7 @@ export class CommitLog {
       lastSequence: this.#sequence,
       openedMs: this.#clock.monotonic(),
       sealed: false,
+      countedBytes: size,
     }
     tail.ready.then(
       file => {
@@ -550,6 +551,9 @@ export class CommitLog {
 
   #sealTail(tail: TailFile): void {
     tail.sealed = true
+    // Memory that nothing was written to is not there.
+    this.#tailBytes -= tail.countedBytes - tail.arena.used
+    tail.countedBytes = tail.arena.used
     this.#pacer.waits(usedBytes(this.#tails[0] as TailFile))
     this.#observer.sealed(tail)
   }

@@ -406,6 +406,7 @@ async function openTail(
     lastSequence: last.sequence,
     openedMs: environment.clock.monotonic(),
     sealed: false,
+    countedBytes: arena.capacity,
   }
 }
 

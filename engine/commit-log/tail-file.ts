@@ -36,6 +36,8 @@ export interface TailFile {
   /** When it began to take frames, monotonic ms: how fast it fills. */
   readonly openedMs: number
   sealed: boolean
+  /** What of the arena counts towards `tailBytesMax`: all of it until it is sealed, then what it holds. */
+  countedBytes: number
 }
 
 /** A frame between its first commit and its durability. */

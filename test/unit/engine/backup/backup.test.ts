@@ -272,7 +272,7 @@ describe('nothing lies under the name of a backup that failed', () => {
   test('when the machine dies at any moment: either there is a whole backup or the next one succeeds', { timeout: 20_000 }, async () => {
     let whole = 0
     let crashes = 0
-    for (let point = 0; ; point += 2) {
+    for (let point = 0; ; point += 1) {
       const environment = newEnvironment(30 + point)
       const db = await environment.drive(async () => {
         const opened = await openSim(environment)
