@@ -69,6 +69,17 @@ async function main(): Promise<void> {
   const progress = startProgress(countRuns({ workloads, engines: present.map(({ engine }) => engine), rounds }))
   try {
     const machine = describeMachine(folder)
+    const header: Omit<StoreResults, 'workloads'> = {
+      machine,
+      date,
+      size,
+      parameters,
+      engines: present.map(({ engine: { name, settings }, version }) => ({ name, version, settings })),
+      missing,
+    }
+    const stored = values.update && existsSync(resultsFile) ? (JSON.parse(readFileSync(resultsFile, 'utf8')) as StoreResults) : undefined
+    // Before anything runs: a run may take an hour.
+    if (stored !== undefined) checkAlike(stored, header)
     const { results: ran, failures } = await runAllStores({
       workloads,
       engines: present.map(({ engine }) => engine),
@@ -78,19 +89,10 @@ async function main(): Promise<void> {
       onProgress: (what, done) => progress.update(done, what),
     })
     progress.stop()
-    const results: StoreResults = {
-      machine,
-      date,
-      size,
-      parameters,
-      engines: present.map(({ engine: { name, settings }, version }) => ({ name, version, settings })),
-      missing,
-      workloads: ran,
-    }
+    const results: StoreResults = { ...header, workloads: ran }
     const whole = size === 'large' && only.length === 0 && named.length === 0 && same(parameters, largeParameters)
-    if (values.update && existsSync(resultsFile)) store(merge(JSON.parse(readFileSync(resultsFile, 'utf8')) as StoreResults, results))
-    else if (values.update) store(results)
-    else if (whole) store(results)
+    if (stored !== undefined) store(merge(stored, results))
+    else if (values.update || whole) store(results)
     console.log(values.json ? JSON.stringify(results, undefined, 2) : storeTerminalReport(results))
     for (const { workload, engine, round, error } of failures) console.error(`FAILED: ${workload} on ${engine}, round ${round}: ${error}`)
     if (failures.length > 0) process.exitCode = 1
@@ -115,11 +117,17 @@ function findEngines(wanted: readonly StoreEngine[]): {
   return { present, missing }
 }
 
+/** Numbers of two machines or sizes do not belong into one table. */
+function checkAlike(stored: StoreResults, run: Omit<StoreResults, 'workloads'>): void {
+  for (const what of ['machine', 'size', 'parameters', 'engines'] as const) {
+    if (!same(stored[what], run[what])) {
+      throw new Error(`--update: ${what} differ from those in ${resultsFile}; remove that file to begin anew`)
+    }
+  }
+}
+
 /** The stored results with the workloads that just ran in place of theirs, in the order of the table. */
 function merge(stored: StoreResults, ran: StoreResults): StoreResults {
-  for (const what of ['machine', 'size', 'parameters', 'engines'] as const) {
-    if (!same(stored[what], ran[what])) throw new Error(`--update: ${what} differ from those in ${resultsFile}`)
-  }
   const all = new Map([...stored.workloads, ...ran.workloads].map(workload => [workload.name, workload]))
   return { ...ran, workloads: storeWorkloads.flatMap(({ name }) => all.get(name) ?? []) }
 }
