@@ -48,7 +48,7 @@ interface Event {
 }
 
 const cities = ['OSL', 'Zürich', 'JFK', 'a\u0000b', '']
-const events = Array.from({ length: 60_000 }, (_, id): Event => {
+const events = Array.from({ length: 30_000 }, (_, id): Event => {
   return {
     id,
     city: cities[(id * 7) % 5] as string,
@@ -67,12 +67,12 @@ beforeAll(async () => {
   db = await open(folder)
   topic = db.topic<Event>('events', { partitions: 3, key: 'city' })
   store = db.store<Event, number>('events')
-  await topic.sendBatch(events.slice(0, 40_000))
-  await store.batch(events.slice(0, 40_000).map(value => ({ type: 'put' as const, key: value.id, value })))
+  await topic.sendBatch(events.slice(0, 20_000))
+  await store.batch(events.slice(0, 20_000).map(value => ({ type: 'put' as const, key: value.id, value })))
   await db.seal()
   // The rest stays in memory: leases share it.
-  await topic.sendBatch(events.slice(40_000))
-  await store.batch(events.slice(40_000).map(value => ({ type: 'put' as const, key: value.id, value })))
+  await topic.sendBatch(events.slice(20_000))
+  await store.batch(events.slice(20_000).map(value => ({ type: 'put' as const, key: value.id, value })))
 })
 
 afterAll(async () => {
@@ -118,7 +118,7 @@ const flows: Record<string, (input: Flow<Event>) => AnyFlow> = {
       .sort('city'),
   'aggregates of aggregates': input =>
     input
-      .keyBy({ id: col('id').mod(20_000) })
+      .keyBy({ id: col('id').mod(10_000) })
       .count()
       .keyBy('count')
       .aggregate({ n: count() }),
@@ -182,7 +182,7 @@ const flows: Record<string, (input: Flow<Event>) => AnyFlow> = {
   'united rows': input =>
     input
       .filter(col('id').lt(9))
-      .union(input.filter(col('id').gte(59_990)))
+      .union(input.filter(col('id').gte(29_990)))
       .sort('id'),
 }
 
