@@ -260,9 +260,11 @@ export class DatabaseParts {
         }
       })
     }
+    // What a crash left replaced is still named by the view, so its files stay until somebody brings that up to date.
+    if (!poisoned && this.manifest.doomed().length > 0) await attempt(() => this.flusher.updateView())
     await attempt(() => this.flusher.stop())
     await attempt(() => this.leases.close())
-    await attempt(() => this.#deletions)
+    await attempt(() => this.deleteDoomed())
     await attempt(() => this.#environment.files.syncDirectory(this.#folder))
     await attempt(() => this.commitLog.close())
     this.#closed = true
