@@ -184,7 +184,8 @@ class TextReader implements SplitReader {
     try {
       this.#reader.codec.decode(bytes, start, end)
       return true
-    } catch {
+    } catch (error) {
+      if (!isVarveError(error, 'CORRUPT')) throw error
       this.badRecords++
       return false
     }

@@ -42,6 +42,7 @@ export function toStore<T, V, K extends StoreKey>(store: Store<V, K>, options: S
 
 class StoreWriter implements SinkWriter {
   readonly isSated = false
+  rows = 0
   readonly #store: Store
   readonly #keyOf: (row: unknown) => StoreKey
   readonly #valueFor: ((row: unknown) => unknown) | undefined
@@ -59,12 +60,9 @@ class StoreWriter implements SinkWriter {
     if (mode === 'replace') this.#operations.push({ type: 'delRange', range: {} })
   }
 
-  get rows(): number {
-    return this.#operations.filter(({ type }) => type === 'put').length
-  }
-
   receive(chunk: Chunk): void {
     const { data, rows, count } = chunk
+    this.rows += count
     for (let k = 0; k < count; k++) {
       const row = data.value(rows[k] as number)
       const key = this.#keyOf(row)

@@ -6,6 +6,8 @@
  * so), takes new ones (`onAssigned`). In between, while the application is busy with a batch, its partitions stay its own, whatever the group plans; only
  * silence or too long a pause (`maxPollIntervalMs`) takes them away (`onLost`), and then commits are refused. Leaving a loop closes the consumer.
  *
+ * One file, although long: joining, reading and committing are one state, of which each step asks what the last one left.
+ *
  * Invariant: a partition is read exactly while `Membership.holds` has it; a batch can be committed as long as its partition was not given up since.
  */
 import { type Awaitable, type Environment, groupChannel, isVarveError, type Transaction, VarveError } from '../../engine/index.ts'

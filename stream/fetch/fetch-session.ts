@@ -70,7 +70,7 @@ export class FetchSession {
     this.#wake?.()
   }
 
-  /** Ends what waits on logs: nobody polls for now. */
+  /** Ends what waits on logs: until the next poll nobody asks for records. */
   rest(): void {
     for (const controller of this.#waiting.values()) controller.abort()
     this.#waiting.clear()
