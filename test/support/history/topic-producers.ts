@@ -129,14 +129,12 @@ export class Resender {
     await producer.close()
   }
 
-  /** Nothing was acknowledged under the identity of the life before: it counts for nothing, and may be given to another. */
+  /**
+   * No answer came under the identity of the life before, so nobody knows it: it may be given to another where nothing of it was stored, and what was stored
+   * stays. Under a new identity a batch of it would be another one, so none goes out again, and nobody learns what became of it.
+   */
   #startOver(): void {
-    const sequences: number[] = []
-    this.#unanswered = this.#unanswered.map(batch => {
-      const sequence = sequences[batch.partition] ?? 0
-      sequences[batch.partition] = sequence + batch.sends.length
-      return { ...batch, sequence }
-    })
-    this.#sequences.splice(0, this.#sequences.length, ...sequences)
+    this.#unanswered = []
+    this.#sequences.length = 0
   }
 }
