@@ -9,9 +9,10 @@ import { describeModule, type JobModule } from '../job/job-module.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import type { PlanNode } from '../plan/node.ts'
 import { inputsOf } from '../plan/node.ts'
-import { cutStages, type Stage, type StagedPlan } from '../plan/stages.ts'
-import { BUCKETS, type ExchangeOutput } from '../shuffle/exchange.ts'
+import { cutStages, type Stage, type StagedPlan, type StageInput } from '../plan/stages.ts'
+import { BUCKETS, type ExchangeOutput, WHOLE_ROWS_MAX } from '../shuffle/exchange.ts'
 import { allBuckets, type BucketRange, ExchangeReader } from '../shuffle/exchange-reader.ts'
+import { keyRanges, type MergeInput, mergeInput } from '../shuffle/key-ranges.ts'
 import type { SplitSet } from '../source/source.ts'
 import type { Executor, ExecutorSession } from './executor.ts'
 import { type JobPlan, planData, withHints } from './job-data.ts'
@@ -89,6 +90,8 @@ class StagedJob {
   #fileCount = 0
   #read = 0
   #total = 0
+  /** Bytes of sorted outputs in memory. */
+  #sortedBytes = 0
 
   constructor(plan: StagedPlan, jobPlan: JobPlan, run: StagedRun) {
     this.#plan = plan
@@ -116,7 +119,10 @@ class StagedJob {
         this.#run.onProgress?.(Math.min(this.#read, this.#total), this.#total)
       },
     })
-    for (let stage = 0; stage < this.#plan.stages.length; stage++) this.#outputs.push(await this.#runStage(stage))
+    for (let stage = 0; stage < this.#plan.stages.length; stage++) {
+      this.#outputs.push(await this.#runStage(stage))
+      await this.#letGo(stage)
+    }
     return this.#outputs.at(-1) as ExchangeOutput[]
   }
 
@@ -154,15 +160,32 @@ class StagedJob {
     return outputs
   }
 
+  /** What the stage has read nobody reads again. */
+  async #letGo(stage: number): Promise<void> {
+    for (const number of inputNumbers((this.#plan.stages[stage] as Stage).plan)) {
+      const input = this.#plan.inputs[number]
+      if (input?.kind !== 'exchange') continue
+      const outputs = this.#outputs[input.stage] as ExchangeOutput[]
+      this.#sortedBytes -= outputs.reduce((sum, output) => sum + sharedBytes(output), 0)
+      this.#outputs[input.stage] = outputs.map(output => ({ ...output, buckets: [], runs: [] }))
+      for (const { file } of outputs) if (file !== undefined) await this.#run.files.remove(file)
+    }
+  }
+
   async #runTask(stage: number, work: SplitWork | BucketWork): Promise<ExchangeOutput> {
     const { attemptsMax, signal, memoryBytesMax, executor, name } = this.#run
     const session = this.#session as ExecutorSession
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted()
       const file = join(this.#folder, `${this.#fileCount++}.blocks`)
-      const task: Task = { stage, file, work, memoryBytesMax: memoryBytesMax / executor.slots / 2 }
+      const memoryOfTask = memoryBytesMax / executor.slots / 2
+      // What sorted outputs keep in memory, all of them have together.
+      const outputBytesMax = Math.max(0, (memoryBytesMax / 2 - this.#sortedBytes) / executor.slots)
+      const task: Task = { stage, file, work, memoryBytesMax: memoryOfTask, outputBytesMax }
       try {
-        return await abortable(session.run(task), signal)
+        const output = await abortable(session.run(task), signal)
+        this.#sortedBytes += sharedBytes(output)
+        return output
       } catch (error) {
         if (!(error instanceof TaskFailure)) throw error
         if (attempt < attemptsMax) continue
@@ -184,29 +207,60 @@ class StagedJob {
       if (input?.kind === 'exchange' && input.isBroadcast) broadcast[number] = this.#outputs[input.stage] as ExchangeOutput[]
       else if (input?.kind === 'exchange') {
         outputs[number] = this.#outputs[input.stage] as ExchangeOutput[]
-        isDivided &&= input.keyWidth > 0
+        isDivided &&= input.keyWidth > 0 || input.isSorted
       } else
         for (const split of this.#sets.get(number)?.splits ?? []) works.push({ kind: 'split', input: number, split, outputs: broadcast })
     }
-    const all = Object.values(outputs).flat()
     if (Object.keys(outputs).length === 0) return works
-    for (const buckets of this.#bucketRanges(all, isDivided))
-      works.push({ kind: 'buckets', buckets, outputs: { ...outputs, ...broadcast } })
+    const merged = inputs.filter(number => isSorted(this.#plan.inputs[number]))
+    const hashed = Object.fromEntries(Object.entries(outputs).filter(([number]) => !merged.includes(Number(number))))
+    const shares = this.#shares(Object.values(outputs).flat(), isDivided)
+    const ranges = new Map(merged.map(number => [number, keyRanges(outputs[number] as readonly ExchangeOutput[], shares)]))
+    for (const [i, buckets] of bucketRanges(shares).entries()) {
+      const merges: Record<number, MergeInput> = {}
+      for (const [number, all] of ranges) {
+        const range = all[i]
+        merges[number] =
+          range === undefined ? { runs: [], common: 0, from: undefined, to: undefined } : mergeInput(outputs[number] ?? [], range)
+      }
+      const hasRows = Object.keys(hashed).length > 0 || Object.values(merges).some(({ runs }) => runs.length > 0)
+      // Without rows at all there is one task, for operators that give something of nothing.
+      if (hasRows || i === 0) works.push({ kind: 'buckets', buckets, outputs: { ...hashed, ...broadcast }, merges })
+    }
     return works
   }
 
-  /** As many shares of the buckets as keep all slots busy and a share's state in memory; one for little. */
-  #bucketRanges(outputs: readonly ExchangeOutput[], isDivided: boolean): BucketRange[] {
-    if (!isDivided || outputs.every(output => output.buckets.every(({ bucket }) => bucket < 0))) return [allBuckets]
+  /** How many tasks: as many as keep all slots busy and a task's state in memory; one for little. */
+  #shares(outputs: readonly ExchangeOutput[], isDivided: boolean): number {
+    const isLittle = outputs.every(
+      ({ buckets, runs, rows }) => (runs.length > 0 ? rows : 0) <= WHOLE_ROWS_MAX && buckets.every(({ bucket }) => bucket < 0),
+    )
+    if (!isDivided || isLittle) return 1
     const { executor, memoryBytesMax } = this.#run
-    const bytes = outputs.reduce((sum, output) => sum + output.bytes, 0)
+    // Whoever merges runs keeps little of them in memory.
+    const bytes = outputs.reduce((sum, output) => sum + (output.runs.length > 0 ? 0 : output.bytes), 0)
     const bytesMax = memoryBytesMax / executor.slots / 4
-    const shares = Math.min(BUCKETS, Math.max(2 * executor.slots, Math.ceil(bytes / bytesMax)))
-    return Array.from({ length: shares }, (_, i) => ({
-      from: Math.floor((BUCKETS * i) / shares),
-      to: Math.floor((BUCKETS * (i + 1)) / shares),
-    }))
+    return Math.min(BUCKETS, Math.max(2 * executor.slots, Math.ceil(bytes / bytesMax)))
   }
+}
+
+/** Of a sorted output, bytes in memory. */
+function sharedBytes({ runs }: ExchangeOutput): number {
+  let bytes = 0
+  for (const { blocks } of runs) for (const block of blocks) if (block instanceof Uint8Array) bytes += block.length
+  return bytes
+}
+
+/** Equal shares of all buckets. */
+function bucketRanges(shares: number): BucketRange[] {
+  return Array.from({ length: shares }, (_, i) => ({
+    from: Math.floor((BUCKETS * i) / shares),
+    to: Math.floor((BUCKETS * (i + 1)) / shares),
+  }))
+}
+
+function isSorted(input: StageInput | undefined): boolean {
+  return input?.kind === 'exchange' && input.isSorted
 }
 
 function inputNumbers(plan: PlanNode): number[] {

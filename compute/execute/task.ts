@@ -13,6 +13,9 @@ import type { StagedPlan, StageInput } from '../plan/stages.ts'
 import type { ExchangeOutput } from '../shuffle/exchange.ts'
 import { allBuckets, type BucketRange, ExchangeReader } from '../shuffle/exchange-reader.ts'
 import { ExchangeWriter } from '../shuffle/exchange-writer.ts'
+import type { MergeInput } from '../shuffle/key-ranges.ts'
+import { MergeReader } from '../shuffle/merge-reader.ts'
+import { RunWriter } from '../shuffle/run-writer.ts'
 import type { Needs, Split, SplitReader } from '../source/source.ts'
 import { TaskFailure } from './task-failure.ts'
 
@@ -22,8 +25,10 @@ export interface Task {
   /** Names its file; unique within the job, another for each attempt. */
   readonly file: string
   readonly work: SplitWork | BucketWork
-  /** Bytes of blocks that the output may keep in memory. */
+  /** Bytes that operators may keep in memory, and blocks of the output. */
   readonly memoryBytesMax: number
+  /** As `memoryBytesMax`, of blocks of an output that is kept in an order. */
+  readonly outputBytesMax: number
 }
 
 /** Read one split of a source. */
@@ -42,6 +47,8 @@ export interface BucketWork {
   readonly buckets: BucketRange
   /** Outputs of the stages that wrote, by the number of the input. */
   readonly outputs: Readonly<Record<number, readonly ExchangeOutput[]>>
+  /** What to read of sorted outputs, by the number of the input. */
+  readonly merges: Readonly<Record<number, MergeInput>>
 }
 
 /** What a place needs to run the tasks of a job. */
@@ -61,11 +68,16 @@ export type TaskInput = Exclude<StageInput, { kind: 'source' }> | { readonly kin
 export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOutput> {
   const stage = place.plan.stages[task.stage]
   assert(stage !== undefined, 'a task names a stage', task.stage)
-  const { columns, keyWidth } = stage.output
-  const end = new ExchangeWriter({ columns, keyWidth, files: place.files, path: task.file, memoryBytesMax: task.memoryBytesMax })
+  const { columns, keyWidth, order } = stage.output
+  const { files } = place
+  const { file: path, memoryBytesMax, outputBytesMax } = task
+  const end =
+    order === undefined
+      ? new ExchangeWriter({ columns, keyWidth, files, path, memoryBytesMax })
+      : new RunWriter({ ...order, files, path, memoryBytesMax, outputBytesMax })
   let spills = 0
   const counters: Record<string, number> = {}
-  const endings: (() => void)[] = [() => end.finish()]
+  const endings: (() => void)[] = [() => end.close()]
   const context: OperatorContext = {
     memoryBytesMax: task.memoryBytesMax,
     files: place.files,
@@ -97,6 +109,11 @@ function openInput({ work }: Task, { leaf, needs }: PlanInput, place: TaskPlace)
     return work.kind === 'split' && work.input === leaf.index ? place.open(leaf.index, work.split, needs) : undefined
   }
   if (work.kind === 'split' && !input.isBroadcast) return undefined
+  if (work.kind === 'buckets' && input.isSorted) {
+    const merge = work.merges[leaf.index]
+    assert(merge !== undefined, 'a task knows what it merges', leaf.index)
+    return new MergeReader({ input: merge, needs, files: place.files })
+  }
   return new ExchangeReader({
     outputs: work.outputs[leaf.index] ?? [],
     buckets: input.isBroadcast || work.kind === 'split' ? allBuckets : work.buckets,

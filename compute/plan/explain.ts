@@ -47,7 +47,7 @@ export function nodeText(node: PlanNode): string {
     case 'distinct':
       return node.by.length === 0 ? 'distinct' : `distinct by ${node.by.map(expressionText).join(', ')}`
     case 'sort':
-      return `sort by ${node.by.map(criterionText).join(', ')}`
+      return `sort by ${node.by.map(criterionText).join(', ')}, ${node.divideBy === undefined ? 'in ranges of keys' : `tasks by ${node.divideBy.map(expressionText).join(', ')}`}`
     case 'limit':
       return node.offset === 0 ? `limit ${node.count}` : `limit ${node.count} after ${node.offset}`
     case 'sample':

@@ -107,6 +107,8 @@ export type PlanNode =
       readonly by: readonly SortCriterion[]
       /** Rows equal in these are sorted together, others may be elsewhere. Undefined: all rows are one order. */
       readonly divideBy?: readonly ExpressionNode[]
+      /** Rows that agree in the first so many criteria are in one task. Undefined: in all. Without `divideBy` only. */
+      readonly together?: number
     }
   | {
       /** The map side of a MapReduce. */

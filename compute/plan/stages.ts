@@ -1,6 +1,6 @@
 /**
  * Cuts a plan into stages that many tasks can run: wherever rows of one key, or all rows, must come together. Before the cut each task does what it can with its own rows
- * (partial aggregates, distinct, the first rows); behind it each task has some of the keys, or one task has all.
+ * (partial aggregates, distinct, the first rows, sorting); behind it each task has some of the keys, or one task has all.
  *
  * A stage's leaves are *inputs*, by number: sources, of which each task reads one split, and exchanges, of which each task reads its buckets, or all of a broadcast. A plan gives the same
  * stages in every thread, so that a task is named by numbers alone.
@@ -8,6 +8,7 @@
 
 import { partialWidth } from '../operator/aggregate-rows.ts'
 import { shippedColumns } from '../operator/ship-rows.ts'
+import type { RunOrder } from '../shuffle/run-writer.ts'
 import type { Needs, Source } from '../source/source.ts'
 import { inputNeeds, wholeRows } from './needs.ts'
 import { inputsOf, type NamedExpression, type PlanNode } from './node.ts'
@@ -24,12 +25,16 @@ export type StageInput =
       readonly keyWidth: number
       /** Whether every task of the stage reads all of it, whatever else it reads. */
       readonly isBroadcast: boolean
+      /** Whether it has sorted runs, of which each task merges a range of keys; the tasks' rows one after the other are all rows in order. */
+      readonly isSorted: boolean
     }
 
 /** What tasks write at the end of a stage. */
 export interface StageOutput {
   readonly columns: readonly string[]
   readonly keyWidth: number
+  /** Undefined: rows as they come, divided by the hash of their key. Else in runs in this order, the columns `#0`, `#1`, … being what they are ordered by. */
+  readonly order?: RunOrder
 }
 
 export interface Stage {
@@ -71,7 +76,8 @@ class Cut {
         return { ...node, input: this.#ship({ ...node, input: this.node(node.input, below) }, by, below) }
       }
       case 'sort':
-        return { ...node, input: this.#ship(this.node(node.input, below), node.divideBy ?? [], below) }
+        if (node.divideBy !== undefined) return { ...node, input: this.#ship(this.node(node.input, below), node.divideBy, below) }
+        return this.#sort(node, this.node(node.input, below))
       case 'limit': {
         const first: PlanNode = { ...node, input: this.node(node.input, below), count: node.count + node.offset, offset: 0 }
         return { ...node, input: this.#ship(first, [], below) }
@@ -115,6 +121,19 @@ class Cut {
     return { ...node, input: this.#exchange(columns, node.keys.length), step: 'final' }
   }
 
+  /** Each task sorts its rows into runs; the tasks of the next stage merge them, a range of keys each. */
+  #sort({ by, together }: Extract<PlanNode, { op: 'sort' }>, input: PlanNode): PlanNode {
+    const order: RunOrder = {
+      by: by.map(({ descending, nullsFirst }) => ({ descending, nullsFirst })),
+      together: together ?? by.length,
+    }
+    const keys = by.map(({ expression }) => expression)
+    const columns = shippedColumns(keys.length, wholeRows)
+    this.stages.push({ plan: { op: 'ship', input, keys, needs: wholeRows }, output: { columns, keyWidth: 0, order } })
+    const stage = this.stages.length - 1
+    return this.#input({ kind: 'exchange', stage, columns: [''], keyWidth: 0, isBroadcast: false, isSorted: true })
+  }
+
   /** Ends a stage behind `input`; what stands in its place in the next one. */
   #ship(input: PlanNode, keys: Extract<PlanNode, { op: 'ship' }>['keys'], needs: Needs, isBroadcast: boolean = false): PlanNode {
     const columns = shippedColumns(keys.length, needs)
@@ -123,7 +142,7 @@ class Cut {
   }
 
   #exchange(columns: readonly string[], keyWidth: number, isBroadcast: boolean = false): PlanNode {
-    return this.#input({ kind: 'exchange', stage: this.stages.length - 1, columns, keyWidth, isBroadcast })
+    return this.#input({ kind: 'exchange', stage: this.stages.length - 1, columns, keyWidth, isBroadcast, isSorted: false })
   }
 
   #input(input: StageInput): PlanNode {

@@ -63,6 +63,11 @@ export class ExchangeWriter implements Receiver {
 
   /** Idempotent. */
   finish(): void {
+    this.close()
+  }
+
+  /** Idempotent. */
+  close(): void {
     if (this.#isFinished) return
     this.#isFinished = true
     this.#file?.closeSync()
@@ -76,7 +81,7 @@ export class ExchangeWriter implements Receiver {
       const { rows, stored, blocks } = all[b] as Bucket
       if (rows > 0) buckets.push({ bucket: this.#buckets === undefined ? -1 : b, rows, stored, blocks })
     }
-    return { file: this.#file?.path, rows: this.#rows, bytes: this.#bytes, buckets, counters }
+    return { file: this.#file?.path, rows: this.#rows, bytes: this.#bytes, buckets, runs: [], counters }
   }
 
   /** Too many rows for a whole: what is there goes into buckets. */

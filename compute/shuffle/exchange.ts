@@ -33,6 +33,24 @@ export interface BucketOutput {
   readonly blocks: readonly Uint8Array[]
 }
 
+/**
+ * Rows of a sorted output in order: blocks of `[keys, rows]`, the keys as `sort-key.ts` encodes them. A block in memory is shared, so that it crosses to other threads for nothing.
+ */
+export interface RunOutput {
+  readonly blocks: readonly (StoredBlock | Uint8Array)[]
+  /** What rows may be divided by of the first key of each block, and behind them of the last key of the run. */
+  readonly cuts: PackedKeys
+  /** The same of some rows at equal distances, each of which stands for `sampleRows` of them. */
+  readonly samples: PackedKeys
+  readonly sampleRows: number
+}
+
+/** Keys, or what they begin with, back to back: key i is `bytes[starts[i], starts[i + 1])`. */
+export interface PackedKeys {
+  readonly bytes: Uint8Array
+  readonly starts: Int32Array
+}
+
 /** All that a task gave. Structured-clonable; `blocks` are transferred. */
 export interface ExchangeOutput {
   /** undefined: nothing went to a file. */
@@ -40,6 +58,8 @@ export interface ExchangeOutput {
   readonly rows: number
   readonly bytes: number
   readonly buckets: readonly BucketOutput[]
+  /** Of an output in an order, instead of buckets; in the order in which equal rows of theirs count. */
+  readonly runs: readonly RunOutput[]
   /** What the task counted. */
   readonly counters: Readonly<Record<string, number>>
 }

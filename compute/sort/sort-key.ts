@@ -42,12 +42,16 @@ export class SortKeyEncoder {
     for (let i = 0; i < vectors.length; i++) {
       const vector = vectors[i] as Vector
       const { descending, nullsFirst } = by[i] as SortCriterion
-      if (vector.isNull(row)) {
+      const isBytes = vector.kind === 'encoded' && vector.codec.name === 'bytes'
+      if (isBytes ? (vector.starts[row] as number) < 0 : vector.isNull(row)) {
         this.#byte(nullsFirst ? NULL_FIRST : NULL_LAST)
         continue
       }
       const from = this.#at
-      if (vector.kind === 'number') this.#number(vector.values[row] as number)
+      if (isBytes) {
+        this.#byte(TAG_BYTES)
+        this.#escaped(vector.bytes, vector.starts[row] as number, vector.ends[row] as number)
+      } else if (vector.kind === 'number') this.#number(vector.values[row] as number)
       else if (vector.kind === 'text') {
         this.#byte(TAG_STRING)
         this.#escaped(vector.bytes, vector.starts[row] as number, vector.ends[row] as number)

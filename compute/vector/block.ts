@@ -11,6 +11,7 @@
  *   any     extra bytes          a MessagePack list of the values
  */
 import { assert, valueCodecOf } from '../../engine/index.ts'
+import { areAdjacent, gatherBytes } from './gather-bytes.ts'
 import { codecOf, describeCodec } from './row-codec.ts'
 import { AnyVector, BooleanVector, EncodedVector, NumberVector, TextVector, type Vector } from './vector.ts'
 
@@ -74,12 +75,21 @@ function measure(vector: Vector, rows: Int32Array, from: number, to: number): Co
   }
 }
 
-/** Rows `rows[from, to)` of the vectors. */
-export function encodeBlock(vectors: readonly Vector[], rows: Int32Array, from: number, to: number): Uint8Array<ArrayBuffer> {
+const newBlock = (size: number): Uint8Array => new Uint8Array(size)
+
+/** Rows `rows[from, to)` of the vectors. `allocate` gives the memory, from the beginning of a buffer. */
+export function encodeBlock(
+  vectors: readonly Vector[],
+  rows: Int32Array,
+  from: number,
+  to: number,
+  allocate: (size: number) => Uint8Array = newBlock,
+): Uint8Array {
   const count = to - from
   const columns = vectors.map(vector => measure(vector, rows, from, to))
   const size = columns.reduce((sum, column) => sum + COLUMN_HEADER_BYTES + padded(column.bytes), HEADER_BYTES)
-  const block = new Uint8Array(size)
+  const block = allocate(size)
+  assert(block.byteOffset === 0 && block.length === size, 'a block is a buffer from its beginning', block.byteOffset)
   const header = new Uint32Array(block.buffer, 0, HEADER_BYTES / 4)
   header[0] = count
   header[1] = vectors.length
@@ -96,15 +106,7 @@ export function encodeBlock(vectors: readonly Vector[], rows: Int32Array, from: 
   return block
 }
 
-function fill(
-  block: Uint8Array<ArrayBuffer>,
-  at: number,
-  vector: Vector,
-  column: Column,
-  rows: Int32Array,
-  from: number,
-  count: number,
-): void {
+function fill(block: Uint8Array, at: number, vector: Vector, column: Column, rows: Int32Array, from: number, count: number): void {
   switch (vector.kind) {
     case 'number': {
       const target = new Float64Array(block.buffer, at, count)
@@ -136,7 +138,7 @@ function fill(
 
 /** Starts and ends from `at` on, which count from `base`, and the bytes from there. */
 function fillText(
-  block: Uint8Array<ArrayBuffer>,
+  block: Uint8Array,
   at: number,
   base: number,
   vector: TextVector | EncodedVector,
@@ -146,21 +148,15 @@ function fillText(
 ): void {
   const starts = new Int32Array(block.buffer, at, count)
   const ends = new Int32Array(block.buffer, at + 4 * count, count)
-  let used = 0
-  for (let k = 0; k < count; k++) {
-    const row = rows[from + k] as number
-    const start = vector.starts[row] as number
-    if (start < 0) {
-      starts[k] = -1
-      continue
+  if (areAdjacent(vector.starts, vector.ends, rows, from, from + count)) {
+    const first = vector.starts[rows[from] as number] as number
+    for (let k = 0; k < count; k++) {
+      const row = rows[from + k] as number
+      starts[k] = (vector.starts[row] as number) - first
+      ends[k] = (vector.ends[row] as number) - first
     }
-    const size = (vector.ends[row] as number) - start
-    starts[k] = used
-    ends[k] = used + size
-    if (size <= 16) for (let b = 0; b < size; b++) block[base + used + b] = vector.bytes[start + b] as number
-    else block.set(vector.bytes.subarray(start, start + size), base + used)
-    used += size
-  }
+    block.set(vector.bytes.subarray(first, first + (ends[count - 1] as number)), base)
+  } else gatherBytes(vector.bytes, vector.starts, vector.ends, rows, from, from + count, block, base, starts, ends)
 }
 
 export interface DecodedBlock {
@@ -168,7 +164,7 @@ export interface DecodedBlock {
   readonly vectors: readonly Vector[]
 }
 
-/** The vectors of a block; they keep its memory. `block` begins at a multiple of eight of its buffer. */
+/** The vectors of a block; they keep its memory. `block` begins from the beginning of a buffer. */
 export function decodeBlock(block: Uint8Array): DecodedBlock {
   assert(block.byteOffset % 8 === 0, 'a block is aligned', block.byteOffset)
   const { buffer, byteOffset } = block

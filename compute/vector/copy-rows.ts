@@ -1,4 +1,5 @@
 /** Copies of rows of a vector, for whoever keeps them longer than their chunk. */
+import { gatherBytes } from './gather-bytes.ts'
 import { AnyVector, BooleanVector, EncodedVector, NumberVector, TextVector, type Vector } from './vector.ts'
 
 /** What a value costs that is kept as one, about. */
@@ -40,19 +41,13 @@ function pick(source: Uint8Array, rows: Int32Array, count: number): Uint8Array {
 function compact(vector: TextVector | EncodedVector, rows: Int32Array, count: number): Pick<TextVector, 'bytes' | 'starts' | 'ends'> {
   const starts = new Int32Array(count)
   const ends = new Int32Array(count)
-  let used = 0
+  let size = 0
   for (let k = 0; k < count; k++) {
     const row = rows[k] as number
     const start = vector.starts[row] as number
-    starts[k] = start < 0 ? -1 : used
-    if (start >= 0) used += (vector.ends[row] as number) - start
-    ends[k] = used
+    if (start >= 0) size += (vector.ends[row] as number) - start
   }
-  const bytes = new Uint8Array(used)
-  for (let k = 0; k < count; k++) {
-    const row = rows[k] as number
-    const start = vector.starts[row] as number
-    if (start >= 0) bytes.set(vector.bytes.subarray(start, vector.ends[row] as number), starts[k] as number)
-  }
+  const bytes = new Uint8Array(size)
+  gatherBytes(vector.bytes, vector.starts, vector.ends, rows, 0, count, bytes, 0, starts, ends)
   return { bytes, starts, ends }
 }

@@ -58,7 +58,7 @@ test('the plan is shown, and bad input refused', () => {
   expect(varve(words, '--explain').stdout).toBe(
     [
       'reduce by a function',
-      '  sort by group',
+      '  sort by group, tasks by partition',
       '    combine by a function',
       '      map to pairs by a function',
       '        store visits',

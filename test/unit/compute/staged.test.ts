@@ -2,7 +2,7 @@
  * Goal: a flow that worker threads run gives what the calling thread gives, whatever is divided among how many tasks; tasks that fail are tried again, and the job says where it
  * failed; nothing is left behind.
  */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,6 +34,8 @@ import {
   stddev,
   sum,
   topK,
+  toTopic,
+  writeJsonl,
 } from '../../../compute/index.ts'
 import { Collect } from '../../../compute/operator/collect.ts'
 import { readers } from '../../../compute/source/readers.ts'
@@ -171,6 +173,29 @@ const flows: Record<string, (input: Flow<Event>) => AnyFlow> = {
       .repartition('n')
       .sort('id'),
   'distinct rows': input => input.select('city', 'tags.odd').distinct().sort('city', 'tags.odd'),
+  'all rows sorted by few keys': input => input.sort({ by: 'city', descending: true }, 'tags.odd').select('id'),
+  'rows sorted twice': input =>
+    input
+      .sort('price')
+      .sort({ by: col('id').mod(3), descending: true })
+      .select('id'),
+  'keys sorted by how many rows they have': input =>
+    input
+      .keyBy({ k: col('id').mod(900) })
+      .aggregate({ n: count(), least: min('price') })
+      .sort('n', { by: 'k', descending: true }),
+  'sorted rows united with others': input =>
+    input
+      .sort('price')
+      .filter(col('id').lt(3000))
+      .union(input.filter(col('id').gte(29_990)))
+      .sort('id'),
+  'first of rows sorted before': input =>
+    input
+      .sort({ by: 'price', descending: true }, 'id')
+      .keyBy('city')
+      .aggregate({ first: first('id') })
+      .sort('city'),
   'sorted rows': input => input.filter(col('id').mod(97).eq(0)).sort({ by: 'price', descending: true, nulls: 'first' }, 'id'),
   'first rows': input => input.sort('id').limit(7, 5).select('id'),
   'rows united with an aggregate of all': input =>
@@ -275,6 +300,34 @@ async function runWith(executor: Executor, built: AnyFlow, signal?: AbortSignal)
 }
 
 const jobFolders = (): string[] => readdirSync(tmpdir()).filter(name => name.startsWith('varve-job-'))
+
+describe('a sort of all rows', () => {
+  it('is shared by several tasks, whose rows are one order, also for a sink', async () => {
+    const tasks: Task[] = []
+    const executor = new LocalExecutor(task => void tasks.push(task))
+    const sorted = flow('f', store).sort({ by: 'city', descending: true }, { by: 'price', nulls: 'first' })
+    const expected = await sorted.toArray({ workers: 0 })
+    expect(await runWith(executor, sorted)).toEqual(expected)
+    expect(tasks.filter(({ work }) => work.kind === 'buckets').length).toBeGreaterThan(3)
+    expect(sorted.explain()).toContain('sort by city descending, price, nulls first, in ranges of keys')
+
+    const few = sorted.filter(col('id').mod(10).eq(0))
+    const ofFew = expected.filter(({ id }) => id % 10 === 0)
+    const out = db.topic<Event>('sorted', { partitions: 1 })
+    await few.to(toTopic(out), { workers: 2 })
+    const sent: unknown[] = []
+    for await (const { records } of out.consume({ until: 'end' })) for (const { value } of records) sent.push(value)
+    expect(sent).toEqual(ofFew)
+    const file = join(folder, 'sorted.jsonl')
+    await few.to(writeJsonl(file), { workers: 2 })
+    expect(
+      readFileSync(file, 'utf8')
+        .trim()
+        .split('\n')
+        .map(line => JSON.parse(line)),
+    ).toEqual(ofFew)
+  })
+})
 
 describe('tasks that fail', () => {
   const build = (): AnyFlow =>

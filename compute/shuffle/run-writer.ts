@@ -1,0 +1,309 @@
+/**
+ * The end of a task whose rows are sorted together with those of others: rows in order, in runs, which tasks of the next stage merge, each a range of keys (`key-ranges.ts`). So nothing has to be
+ * known of the keys before, no row is looked at twice to learn it, and equal keys are no trouble: the runs' own blocks say where the keys lie.
+ *
+ * 1. The key of each row is encoded, and the row as bytes: as its source has it, where it has bytes, else as MessagePack.
+ * 2. When there is more than the task's memory holds, what is there is sorted and becomes a run; the rest does at the end. Runs are kept in shared memory up to a bound, then in the task's file.
+ *
+ * Rows come as columns `#0`, `#1`, … for the criteria, and '' for the row. A run has rows of one codec.
+ */
+import { type File, type Files, type ValueCodec, valueCodecOf, xxh64Low32 } from '../../engine/index.ts'
+import type { Receiver } from '../operator/receiver.ts'
+import type { SortCriterion } from '../plan/node.ts'
+import { SortKeyEncoder } from '../sort/sort-key.ts'
+import { sortOrder } from '../sort/sort-order.ts'
+import { encodeBlock } from '../vector/block.ts'
+import { allRows, type Chunk } from '../vector/chunk.ts'
+import { areAdjacent, gatherBytes } from '../vector/gather-bytes.ts'
+import { codecOf, describeCodec, type RowCodec } from '../vector/row-codec.ts'
+import { EncodedVector, TextVector, type Vector } from '../vector/vector.ts'
+import type { ExchangeOutput, PackedKeys, RunOutput, StoredBlock } from './exchange.ts'
+
+/** What rows of an output are ordered by. */
+export interface RunOrder {
+  readonly by: readonly Pick<SortCriterion, 'descending' | 'nullsFirst'>[]
+  /** Rows that agree in the first so many criteria go to one task. */
+  readonly together: number
+}
+
+export interface RunWriterOptions extends RunOrder {
+  readonly files: Files
+  /** Path of the file, if one is needed. */
+  readonly path: string
+  /** Rows and keys that are sorted at a time, bytes. */
+  readonly memoryBytesMax: number
+  /** Blocks that are kept in memory, bytes. */
+  readonly outputBytesMax: number
+}
+
+/** Rows `rows` of the vector. */
+interface EncodedRange {
+  readonly vector: EncodedVector
+  readonly rows: Int32Array
+}
+
+/** Blocks hold about so many bytes: each run that is merged has one in memory. */
+const blockBytes = 128 << 10
+const blockRowsMax = 4096
+/** A sample stands for so many rows at most; a run has some 64 of them at least, if it has as many rows. */
+const sampleRowsMax = 512
+const samplesShift = 6
+/** A key says where rows are divided by so many bytes at most. */
+export const CUT_KEY_BYTES_MAX = 1024
+/** Positions within the rows at hand are 32-bit. */
+const arenaBytesMax = 1 << 30
+
+export class RunWriter implements Receiver {
+  readonly isSated = false
+  readonly #options: RunWriterOptions
+  readonly #encoder = new SortKeyEncoder()
+  readonly #values: ValueCodec = valueCodecOf('msgpack')
+  readonly #columns: readonly string[]
+  /** Of the rows at hand. */
+  #codec: RowCodec | undefined
+  #keys = new Arena()
+  #rows = new Arena()
+  /** Where what rows may be divided by ends within their keys; only if that is not the key. */
+  #cuts = new Int32Array(0)
+  readonly #runs: RunOutput[] = []
+  #file: File | undefined
+  #fileBytes = 0
+  #memoryBytes = 0
+  #bytes = 0
+  #count = 0
+  #scratch: Uint8Array = new Uint8Array(0)
+  #isFinished = false
+
+  constructor(options: RunWriterOptions) {
+    this.#options = options
+    this.#columns = options.by.map((_, i) => `#${i}`)
+  }
+
+  receive(chunk: Chunk): void {
+    const { rows, count } = chunk
+    const { by, together, memoryBytesMax } = this.#options
+    const vectors = this.#columns.map(column => chunk.field(column))
+    const whole = this.#encoded(chunk.field(''), rows, count)
+    this.#use(whole.vector.codec)
+    this.#rows.append(whole.vector, whole.rows, count)
+    const keys = this.#keys
+    const divides = together < by.length
+    keys.room(count)
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      if (divides) {
+        const cut = this.#encoder.encode(vectors.slice(0, together), by, row)
+        if (keys.count >= this.#cuts.length) this.#cuts = grown(this.#cuts, keys.count + 1)
+        this.#cuts[keys.count] = cut
+      }
+      const size = this.#encoder.encode(vectors, by, row)
+      keys.push(this.#encoder.bytes, size)
+    }
+    if (keys.bytes + this.#rows.bytes > Math.min(memoryBytesMax, arenaBytesMax)) this.#endRun()
+  }
+
+  /** Idempotent. */
+  finish(): void {
+    if (this.#isFinished) return
+    this.#endRun()
+    this.close()
+  }
+
+  /** Lets go of the file; what was not written yet is not. Idempotent. */
+  close(): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
+    this.#file?.closeSync()
+  }
+
+  /** What was written; after `finish`. */
+  output(counters: Readonly<Record<string, number>> = {}): ExchangeOutput {
+    return { file: this.#file?.path, rows: this.#count, bytes: this.#bytes, buckets: [], runs: this.#runs, counters }
+  }
+
+  /** Rows as bytes of one codec that other threads can open. */
+  #encoded(vector: Vector, rows: Int32Array, count: number): EncodedRange {
+    if (vector.kind === 'text') {
+      const { bytes, starts, ends } = vector
+      return { vector: new EncodedVector(bytes, starts, ends, textCodec), rows }
+    }
+    if (vector.kind === 'encoded' && describeCodec(vector.codec) !== undefined) return { vector, rows }
+    const arena = new Arena()
+    arena.room(count)
+    for (let k = 0; k < count; k++) {
+      const value = vector.get(rows[k] as number)
+      if (value === null) arena.pushNull()
+      else {
+        const encoded = this.#values.encode(value)
+        arena.push(encoded, encoded.length)
+      }
+    }
+    return { vector: arena.vector(valueCodec), rows: allRows(count) }
+  }
+
+  /** Rows of another codec begin another run. */
+  #use(codec: RowCodec): void {
+    if (codec === this.#codec) return
+    if (this.#codec !== undefined && describeCodec(codec) !== describeCodec(this.#codec)) this.#endRun()
+    this.#codec = codec
+  }
+
+  /** What is in memory becomes a run. */
+  #endRun(): void {
+    const [keys, rows] = [this.#keys, this.#rows]
+    const { count } = rows
+    if (count === 0) return
+    const order = sortOrder(keys.all, keys.starts, count)
+    const keyVector = new TextVector(keys.all, keys.starts, keys.ends)
+    const rowVector = rows.vector(this.#codec as RowCodec)
+    const blocks: (StoredBlock | Uint8Array)[] = []
+    const cuts = new Arena()
+    for (let from = 0; from < count; ) {
+      let bytes = 0
+      let to = from
+      while (to < count && to - from < blockRowsMax && (to === from || bytes < blockBytes)) {
+        const row = order[to++] as number
+        bytes +=
+          (rows.ends[row] as number) - Math.max(0, rows.starts[row] as number) + (keys.ends[row] as number) - (keys.starts[row] as number)
+      }
+      blocks.push(this.#write([keyVector, rowVector], order, from, to))
+      this.#pushCut(cuts, order[from] as number)
+      from = to
+    }
+    this.#pushCut(cuts, order[count - 1] as number)
+    const samples = new Arena()
+    const sampleRows = Math.min(sampleRowsMax, Math.max(1, count >> samplesShift))
+    for (let at = sampleRows >> 1; at < count; at += sampleRows) this.#pushCut(samples, order[at] as number)
+    this.#runs.push({ blocks, cuts: cuts.packed(), samples: samples.packed(), sampleRows })
+    this.#count += count
+    keys.clear()
+    rows.clear()
+  }
+
+  #pushCut(cuts: Arena, row: number): void {
+    const keys = this.#keys
+    const start = keys.starts[row] as number
+    const size = (keys.ends[row] as number) - start
+    const cut = this.#options.together < this.#options.by.length ? (this.#cuts[row] as number) : size
+    const key = keys.all.subarray(start, start + Math.min(cut, CUT_KEY_BYTES_MAX))
+    cuts.room(1)
+    cuts.push(key, key.length)
+  }
+
+  #write(vectors: readonly Vector[], order: Int32Array, from: number, to: number): StoredBlock | Uint8Array {
+    if (this.#memoryBytes < this.#options.outputBytesMax) {
+      const block = encodeBlock(vectors, order, from, to, size => new Uint8Array(new SharedArrayBuffer(size)))
+      this.#memoryBytes += block.length
+      this.#bytes += block.length
+      return block
+    }
+    const block = encodeBlock(vectors, order, from, to, size => {
+      if (this.#scratch.length < size) this.#scratch = new Uint8Array(2 * size)
+      return new Uint8Array(this.#scratch.buffer, 0, size)
+    })
+    this.#file ??= this.#options.files.openSync(this.#options.path, 'create')
+    this.#file.writeSync(block, this.#fileBytes)
+    const stored: StoredBlock = { position: this.#fileBytes, size: block.length, checksum: xxh64Low32(block, 0, block.length) }
+    this.#fileBytes += block.length
+    this.#bytes += block.length
+    return stored
+  }
+}
+
+const textCodec = codecOf('["string",[]]')
+const valueCodec = codecOf('["msgpack",[]]')
+
+/** Byte ranges back to back in memory that is used again. */
+class Arena {
+  all: Uint8Array = new Uint8Array(4096)
+  /** -1: null; without nulls, behind the last where it ends. */
+  starts: Int32Array = new Int32Array(64)
+  ends: Int32Array = new Int32Array(64)
+  /** Bytes in use. */
+  bytes = 0
+  count = 0
+
+  /** For so many ranges more. */
+  room(count: number): void {
+    if (this.count + count < this.starts.length) return
+    this.starts = grown(this.starts, this.count + count + 1)
+    this.ends = grown(this.ends, this.count + count + 1)
+  }
+
+  push(source: Uint8Array, size: number): void {
+    const at = this.bytes
+    if (at + size > this.all.length) this.#grow(at + size)
+    const { all } = this
+    if (size <= 24) for (let b = 0; b < size; b++) all[at + b] = source[b] as number
+    else all.set(size === source.length ? source : source.subarray(0, size), at)
+    const i = this.count++
+    this.starts[i] = at
+    this.ends[i] = this.bytes = at + size
+    this.starts[i + 1] = at + size
+  }
+
+  pushNull(): void {
+    const i = this.count++
+    this.starts[i] = -1
+    this.ends[i] = this.bytes
+  }
+
+  append({ bytes, starts, ends }: EncodedVector, rows: Int32Array, count: number): void {
+    this.room(count)
+    const first = this.count
+    this.count += count
+    if (areAdjacent(starts, ends, rows, 0, count)) {
+      const from = starts[rows[0] as number] as number
+      const to = ends[rows[count - 1] as number] as number
+      if (this.bytes + to - from > this.all.length) this.#grow(this.bytes + to - from)
+      this.all.set(bytes.subarray(from, to), this.bytes)
+      const shift = this.bytes - from
+      for (let k = 0; k < count; k++) {
+        const row = rows[k] as number
+        this.starts[first + k] = (starts[row] as number) + shift
+        this.ends[first + k] = (ends[row] as number) + shift
+      }
+      this.bytes += to - from
+      return
+    }
+    let size = 0
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      const start = starts[row] as number
+      if (start >= 0) size += (ends[row] as number) - start
+    }
+    if (this.bytes + size > this.all.length) this.#grow(this.bytes + size)
+    const [newStarts, newEnds] = [this.starts.subarray(first), this.ends.subarray(first)]
+    const base = this.bytes
+    this.bytes = gatherBytes(bytes, starts, ends, rows, 0, count, this.all, base, newStarts, newEnds)
+    for (let k = 0; k < count; k++) {
+      if ((newStarts[k] as number) >= 0) newStarts[k] = (newStarts[k] as number) + base
+      newEnds[k] = (newEnds[k] as number) + base
+    }
+  }
+
+  vector(codec: RowCodec): EncodedVector {
+    return new EncodedVector(this.all, this.starts, this.ends, codec)
+  }
+
+  packed(): PackedKeys {
+    return { bytes: this.all.slice(0, this.bytes), starts: this.starts.slice(0, this.count + 1) }
+  }
+
+  clear(): void {
+    this.bytes = 0
+    this.count = 0
+  }
+
+  #grow(least: number): void {
+    const all = new Uint8Array(Math.max(2 * this.all.length, least))
+    all.set(this.all.subarray(0, this.bytes))
+    this.all = all
+  }
+}
+
+function grown(ints: Int32Array, least: number): Int32Array<ArrayBuffer> {
+  const more = new Int32Array(Math.max(2 * ints.length, least))
+  more.set(ints)
+  return more
+}
