@@ -33,7 +33,7 @@ export { type BadRecords, type JsonlOptions, readCsv, readJsonl, readText } from
 export { readParquet } from './file/parquet-source.ts'
 export type { SortOptions } from './flow/arguments.ts'
 export { Flow, flow, type JoinOptions, type MapAsyncOptions } from './flow/flow.ts'
-export type { TypedSource } from './flow/input.ts'
+export type { TopicInputOptions, TypedSource } from './flow/input.ts'
 export { KeyedFlow } from './flow/keyed-flow.ts'
 export { type AnyFlow, runTogether, type TogetherOptions, type TogetherRows } from './flow/run-together.ts'
 export { SortedFlow } from './flow/sorted-flow.ts'

@@ -5,6 +5,7 @@ export { TRANSACTION_MARKER_BYTES, type TransactionMarker, writeTransactionMarke
 export {
   batchBaseOffset,
   batchLastOffset,
+  batchMaxTimestamp,
   batchProducerId,
   isControlBatch,
   isTransactionalBatch,
@@ -63,7 +64,7 @@ export type { Change, ChangeBatch, ChangeFeed, ChangesFrom, ChangesReadOptions }
 export { parseFieldPath, valueAtPath } from './store/field-path.ts'
 export type { GroupChangeBatch, GroupChangeFeed, GroupChangesOptions, OpenGroupFeed } from './store/group-feed.ts'
 export type { IndexDeclaration, IndexOptions } from './store/index-options.ts'
-export { KEY_SIZE_MAX, type KeyCodecName, type StoreKey } from './store/key-codec.ts'
+export { KEY_SIZE_MAX, type KeyCodec, type KeyCodecName, keyBytes, type StoreKey } from './store/key-codec.ts'
 export { readText } from './store/key-text.ts'
 export type { LeasedIndex } from './store/leased-index.ts'
 export type { LeasedStore, LeasedStoreOptions } from './store/leased-store.ts'

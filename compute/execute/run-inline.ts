@@ -10,6 +10,7 @@ import { isPromise, type Receiver } from '../operator/receiver.ts'
 import { buildPlan, type PlanInput } from '../plan/build.ts'
 import { buildTogether, type PlanEnd } from '../plan/build-together.ts'
 import type { PlanNode } from '../plan/node.ts'
+import { pushDown } from '../plan/push-down.ts'
 import type { SplitReader } from '../source/source.ts'
 
 /** Sums by name: of `count` in MapReduce functions, and `badRecords` of records that were left out. */
@@ -35,7 +36,7 @@ export async function runInline(
   memoryBytesMax: number,
   signal: AbortSignal | undefined,
 ): Promise<Counters> {
-  return await runInputs(context => buildPlan(plan, end, context), place, memoryBytesMax, signal)
+  return await runInputs(context => buildPlan(pushDown(plan), end, context), place, memoryBytesMax, signal)
 }
 
 /** As `runInline` of several plans, which share what they begin with. */
@@ -89,7 +90,7 @@ async function readSource(
 ): Promise<void> {
   assert(leaf.op === 'source', 'a plan that is run in one thread was not cut')
   const { source } = leaf
-  const set = await source.split({ parallelism: 1, portable: false })
+  const set = await source.split({ parallelism: 1, portable: false, range: leaf.range })
   try {
     for (const split of set.splits) {
       if (receiver.isSated) return

@@ -106,7 +106,7 @@ class StagedJob {
     this.#hasFolder = true
     for (const [index, input] of this.#plan.inputs.entries()) {
       if (input.kind !== 'source') continue
-      const set = await input.source.split({ parallelism: executor.slots * splitsPerSlot, portable: true })
+      const set = await input.source.split({ parallelism: executor.slots * splitsPerSlot, portable: true, range: input.range })
       this.#sets.set(index, set)
       for (const split of set.splits) this.#total += split.bytes
     }

@@ -32,7 +32,7 @@ import {
   type SortOptions,
   sortCriteria,
 } from './arguments.ts'
-import { sourceOf, type TypedSource } from './input.ts'
+import { sourceNode, sourceOf, type TopicInputOptions, type TypedSource } from './input.ts'
 import { KeyedFlow } from './keyed-flow.ts'
 import type { AggregateValues, Extended, FieldOf, FieldValues, Flat, Joined, JoinOn, LeftOf, PathOf, RightOf, ValueAt } from './types.ts'
 
@@ -334,10 +334,10 @@ export class Flow<T> implements AsyncIterable<T> {
 /** A flow over the values of a store, in key order, or of a moment of it. `name` is for messages and progress. */
 export function flow<V, K extends StoreKey>(name: string, input: Store<V, K> | StoreView<V, K>): Flow<V>
 /** A flow over the values of a topic, up to the last stable offset when it runs; tombstones are null. */
-export function flow<V, K>(name: string, input: Topic<V, K>): Flow<V>
+export function flow<V, K>(name: string, input: Topic<V, K>, options?: TopicInputOptions): Flow<V>
 /** A flow over a source of `varve/compute`, or what an iterable gives. */
 export function flow<T>(name: string, input: TypedSource<T> | Iterable<T> | AsyncIterable<T>): Flow<T>
-export function flow(name: string, input: unknown): Flow<unknown> {
+export function flow(name: string, input: unknown, options?: TopicInputOptions): Flow<unknown> {
   if (typeof name !== 'string' || name === '') throw new TypeError(`name must be a non-empty string, got ${String(name)}`)
-  return new Flow(name, { op: 'source', source: sourceOf(input) })
+  return new Flow(name, sourceNode(sourceOf(input), options))
 }

@@ -2,7 +2,8 @@
 import { fileURLToPath } from 'node:url'
 import { type Files, VarveError, xxh64Hex } from '../../engine/index.ts'
 import { Flow } from '../flow/flow.ts'
-import { explainPlan } from '../plan/explain.ts'
+import { sourceNode, type TopicInputOptions } from '../flow/input.ts'
+import { planText } from '../plan/explain.ts'
 import type { PlanNode } from '../plan/node.ts'
 import { Job, namedSource } from './job.ts'
 
@@ -21,7 +22,7 @@ export interface JobModuleData extends JobModule {
 }
 
 export async function describeModule({ url, args }: JobModule, plan: PlanNode, files: Files): Promise<JobModuleData> {
-  return { url, args, hash: await hashOf(url, files), plan: explainPlan(plan) }
+  return { url, args, hash: await hashOf(url, files), plan: planText(plan) }
 }
 
 /** The plan that the module builds here, with names for sources. DEFINITION_MISMATCH when it is not the one that is described. */
@@ -30,17 +31,13 @@ export async function loadPlan({ url, args, hash, plan }: JobModuleData, files: 
   if (actual !== hash) throw changed(url, 'its file has changed since the job began', hash, actual)
   const { default: exported } = (await import(url)) as { readonly default?: unknown }
   if (!(exported instanceof Job)) throw changed(url, 'its default export is not a job', 'job', typeof exported)
-  const named =
-    (kind: string) =>
-    <V>(name: string): Flow<V> =>
-      new Flow<V>(exported.name, { op: 'source', source: namedSource(kind, name) })
   const built = exported.build({
     args: args as never,
-    store: named('store'),
-    topic: named('topic'),
-    source: source => new Flow(exported.name, { op: 'source', source }),
+    store: <V>(name: string) => new Flow<V>(exported.name, sourceNode(namedSource('store', name))),
+    topic: <V>(name: string, options?: TopicInputOptions) => new Flow<V>(exported.name, sourceNode(namedSource('topic', name), options)),
+    source: source => new Flow(exported.name, sourceNode(source)),
   })
-  const text = explainPlan(built.plan)
+  const text = planText(built.plan)
   if (text !== plan) throw changed(url, 'it builds another flow in a worker thread', plan, text)
   return built.plan
 }

@@ -12,7 +12,7 @@ import { type RunOptions, runFlow } from '../execute/run-flow.ts'
 import type { Counters } from '../execute/run-inline.ts'
 import { checkFunction } from '../flow/arguments.ts'
 import { Flow, flow } from '../flow/flow.ts'
-import type { TypedSource } from '../flow/input.ts'
+import type { TopicInputOptions, TypedSource } from '../flow/input.ts'
 import { Collect, ForEach } from '../operator/collect.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import { explainPlan } from '../plan/explain.ts'
@@ -39,7 +39,7 @@ export interface JobContext<Args = undefined> {
   /** Values of a store. NOT_FOUND when the database has none of this name. */
   store<V = unknown>(name: string): Flow<V>
   /** Values of a topic. NOT_FOUND when the database has none of this name. */
-  topic<V = unknown>(name: string): Flow<V>
+  topic<V = unknown>(name: string, options?: TopicInputOptions): Flow<V>
   /** Rows of a file, or of another source of `varve/compute`. */
   source<T>(source: TypedSource<T>): Flow<T>
 }
@@ -69,9 +69,9 @@ export class Job<T, Args = undefined> {
         if (!db.storeNames().includes(name)) throw missing('store', name)
         return flow(this.name, db.store(name)) as unknown as Flow<V>
       },
-      topic: <V>(name: string) => {
+      topic: <V>(name: string, options?: TopicInputOptions) => {
         if (!db.topicNames().includes(name)) throw missing('topic', name)
-        return flow(this.name, db.topic(name)) as unknown as Flow<V>
+        return flow(this.name, db.topic(name), options) as unknown as Flow<V>
       },
       source: <U>(source: TypedSource<U>) => flow(this.name, source),
     })

@@ -1,14 +1,18 @@
 /** A plan as text, for people: operators from the end to the sources, one a line, inputs indented. */
 import { aggregateText } from '../aggregate/aggregate.ts'
 import { type ExpressionNode, expressionText } from '../expression/node.ts'
+import type { Needs } from '../source/source.ts'
+import { rangeText } from '../source/source-range.ts'
 import { windowText } from '../window/window-function.ts'
+import { inputNeeds, wholeRows } from './needs.ts'
 import { inputsOf, type NamedExpression, type PlanNode, type SortCriterion } from './node.ts'
+import { pushDown } from './push-down.ts'
 
 /** The operator without its inputs. */
 export function nodeText(node: PlanNode): string {
   switch (node.op) {
     case 'source':
-      return `${node.source.kind} ${node.source.name}`
+      return sourceText(node)
     case 'input':
       return `input ${node.index}`
     case 'ship':
@@ -78,14 +82,37 @@ export function nodeText(node: PlanNode): string {
   }
 }
 
+function sourceText({ source, range }: Extract<PlanNode, { op: 'source' }>): string {
+  const text = range === undefined ? '' : rangeText(range)
+  return text === '' ? `${source.kind} ${source.name}` : `${source.kind} ${source.name}, ${text}`
+}
+
+/** What a source takes out of its rows, where it need not decode them. */
+function needsText({ paths, values }: Needs): string {
+  if (values) return ''
+  return paths.length === 0 ? ': only counted' : `: fields ${paths.join(', ')}`
+}
+
+/** Two plans that have one text do the same. */
+export function planText(plan: PlanNode): string {
+  return linesOf(plan, () => '').join('\n')
+}
+
+/** As people want to see it: with what sources do of what was asked of others, and what they read. */
 export function explainPlan(plan: PlanNode): string {
+  return linesOf(pushDown(plan), needsText).join('\n')
+}
+
+function linesOf(plan: PlanNode, describeNeeds: (needs: Needs) => string): string[] {
   const lines: string[] = []
-  const visit = (node: PlanNode, depth: number): void => {
-    lines.push(`${'  '.repeat(depth)}${nodeText(node)}`)
-    for (const input of inputsOf(node)) visit(input, depth + 1)
+  const visit = (node: PlanNode, depth: number, needs: Needs): void => {
+    const isRead = node.op === 'source' && (node.source.kind === 'topic' || node.source.kind === 'store')
+    lines.push(`${'  '.repeat(depth)}${nodeText(node)}${isRead ? describeNeeds(needs) : ''}`)
+    for (const [i, input] of inputsOf(node).entries())
+      visit(input, depth + 1, node.op === 'source' || node.op === 'input' ? needs : inputNeeds(node, needs, i))
   }
-  visit(plan, 0)
-  return lines.join('\n')
+  visit(plan, 0, wholeRows)
+  return lines
 }
 
 function fieldText({ name, expression }: NamedExpression): string {

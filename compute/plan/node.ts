@@ -9,6 +9,7 @@ import type { CacheCell } from '../operator/cache-rows.ts'
 import type { OperatorContext } from '../operator/context.ts'
 import type { EmitFunctions } from '../operator/emit-rows.ts'
 import type { Needs, Source } from '../source/source.ts'
+import type { SourceRange } from '../source/source-range.ts'
 import type { WindowNode } from '../window/window-function.ts'
 
 /** A field of a result and what it is computed from. */
@@ -42,7 +43,12 @@ export interface SortCriterion {
 }
 
 export type PlanNode =
-  | { readonly op: 'source'; readonly source: Source }
+  | {
+      readonly op: 'source'
+      readonly source: Source
+      /** What of it is wanted. Default: all. */
+      readonly range?: SourceRange
+    }
   | {
       /** An input of a stage, by number; in plans that were cut into stages (`stages.ts`). */
       readonly op: 'input'

@@ -10,12 +10,14 @@ import { partialWidth } from '../operator/aggregate-rows.ts'
 import { shippedColumns } from '../operator/ship-rows.ts'
 import type { RunOrder } from '../shuffle/run-writer.ts'
 import type { Needs, Source } from '../source/source.ts'
+import type { SourceRange } from '../source/source-range.ts'
 import { inputNeeds, wholeRows } from './needs.ts'
 import { inputsOf, type NamedExpression, type PlanNode } from './node.ts'
+import { pushDown } from './push-down.ts'
 
 /** Where rows of a stage come from. */
 export type StageInput =
-  | { readonly kind: 'source'; readonly source: Source }
+  | { readonly kind: 'source'; readonly source: Source; readonly range: SourceRange | undefined }
   | {
       readonly kind: 'exchange'
       /** Number of the stage whose tasks wrote it. */
@@ -50,7 +52,7 @@ export interface StagedPlan {
 
 export function cutStages(plan: PlanNode): StagedPlan {
   const cut = new Cut()
-  const last = cut.node(plan, wholeRows)
+  const last = cut.node(pushDown(plan), wholeRows)
   cut.stages.push({ plan: { op: 'ship', input: last, keys: [], needs: wholeRows }, output: { columns: [''], keyWidth: 0 } })
   return { stages: cut.stages, inputs: cut.inputs }
 }
@@ -61,7 +63,7 @@ class Cut {
 
   /** The plan with inputs in place of sources and of what other stages do. */
   node(node: PlanNode, needs: Needs): PlanNode {
-    if (node.op === 'source') return this.#input({ kind: 'source', source: node.source })
+    if (node.op === 'source') return this.#input({ kind: 'source', source: node.source, range: node.range })
     if (node.op === 'input') return node
     const below = inputNeeds(node, needs)
     switch (node.op) {

@@ -4,6 +4,7 @@
  */
 import type { EndingThread, Files } from '../../engine/index.ts'
 import type { Chunk } from '../vector/chunk.ts'
+import type { SourceRange } from './source-range.ts'
 
 /** What a job needs of each row. */
 export interface Needs {
@@ -19,6 +20,8 @@ export interface SplitOptions {
   readonly parallelism: number
   /** Whether other threads will read them. */
   readonly portable: boolean
+  /** What of the input is wanted. Default: all. Sources other than topics and stores get none. */
+  readonly range?: SourceRange | undefined
 }
 
 /** One part of an input, for one reader. Structured-clonable where the source can be read by other threads. */

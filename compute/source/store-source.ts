@@ -5,6 +5,7 @@
 import {
   codecsOf,
   databaseOf,
+  keyBytes,
   type LeaseDescription,
   openLease,
   type Store,
@@ -18,11 +19,12 @@ import { CHUNK_ROWS, Chunk, META } from '../vector/chunk.ts'
 import { nullVector, type Vector } from '../vector/vector.ts'
 import { VectorBuilder } from '../vector/vector-builder.ts'
 import type { Needs, OpenReader, Source, Split, SplitOptions, SplitReader, SplitSet } from './source.ts'
+import type { KeyBound } from './source-range.ts'
 
 /** Input of a split: encoded keys. */
 interface KeyRange {
   readonly start: Uint8Array | undefined
-  /** Exclusive. */
+  /** Exclusive; inclusive in the thread that made it, which reads by keys. */
   readonly end: Uint8Array | undefined
 }
 
@@ -64,19 +66,29 @@ class StoreSource<V, K extends StoreKey> implements Source {
     return this.#input instanceof StoreView ? this.#input.store : this.#input
   }
 
-  async split({ parallelism, portable }: SplitOptions): Promise<SplitSet> {
+  async split({ parallelism, portable, range }: SplitOptions): Promise<SplitSet> {
     const { name } = this
+    const whole = keyRangeOf(codecsOf(this.#store).keys, range?.keys ?? [])
     if (!portable) {
-      return { splits: [{ name: `store ${name}`, bytes: 0, input: undefined }], release: () => undefined }
+      return { splits: [{ name: `store ${name}`, bytes: 0, input: whole }], release: () => undefined }
     }
+    if (whole.start !== undefined && whole.end !== undefined && Buffer.compare(whole.start, whole.end) > 0) {
+      return { splits: [], share: () => ({ reader: 'store', input: undefined }), release: () => undefined }
+    }
+    // The first bytes behind the last key.
+    const last = whole.end === undefined ? undefined : Buffer.concat([whole.end, Buffer.of(0)])
     const lease = databaseOf(this.#store).lease({ stores: [name] })
     const opened = await openLease(lease.share())
-    const keys = opened.store(name).splitKeys(parallelism)
+    const isNarrow = whole.start !== undefined || whole.end !== undefined
+    const all = opened.store(name).splitKeys(parallelism * (isNarrow ? narrowFactor : 1))
     opened.release()
-    const bytes = this.bytes / (keys.length + 1)
-    const splits = [undefined, ...keys].map((start, i): Split => {
-      const range: KeyRange = { start, end: keys[i] }
-      return { name: `store ${name}, range ${i + 1} of ${keys.length + 1}`, bytes, input: range }
+    const share = this.bytes / (all.length + 1)
+    const within = all.filter(key => isWithin(key, whole))
+    const step = Math.max(1, Math.ceil(within.length / parallelism))
+    const keys = within.filter((_, i) => (i + 1) % step === 0)
+    const splits = [whole.start, ...keys].map((start, i): Split => {
+      const input: KeyRange = { start, end: keys[i] ?? last }
+      return { name: `store ${name}, range ${i + 1} of ${keys.length + 1}`, bytes: share * step, input }
     })
     return {
       splits,
@@ -88,9 +100,36 @@ class StoreSource<V, K extends StoreKey> implements Source {
     }
   }
 
-  open(_split: Split, needs: Needs): SplitReader {
-    return new StoreReader(this.#input.entries(), codecsOf(this.#store), needs)
+  open(split: Split, needs: Needs): SplitReader {
+    const codecs = codecsOf(this.#store)
+    const { start, end } = split.input as KeyRange
+    const keyOf = (bytes: Uint8Array): K => codecs.keys.decode(bytes, 0, bytes.length) as K
+    const range = { ...(start === undefined ? {} : { gte: keyOf(start) }), ...(end === undefined ? {} : { lte: keyOf(end) }) }
+    return new StoreReader(this.#input.entries(range), codecs, needs)
   }
+}
+
+/** So many times more cuts are asked for where only some of the keys are wanted. */
+const narrowFactor = 16
+
+/** The encoded keys among which are all that meet the conditions. The end may be a key that is wanted. */
+function keyRangeOf(codec: StoreCodecs['keys'], bounds: readonly KeyBound[]): KeyRange {
+  let [start, end]: (Uint8Array | undefined)[] = []
+  for (const { is, key } of bounds) {
+    let bytes: Uint8Array
+    try {
+      bytes = keyBytes(codec, key as StoreKey)
+    } catch {
+      continue // no key of this store: the filter, which stays, lets nothing through
+    }
+    if (is !== 'lt' && is !== 'lte' && (start === undefined || Buffer.compare(bytes, start) > 0)) start = bytes
+    if (is !== 'gt' && is !== 'gte' && (end === undefined || Buffer.compare(bytes, end) < 0)) end = bytes
+  }
+  return { start, end }
+}
+
+function isWithin(key: Uint8Array, { start, end }: KeyRange): boolean {
+  return (start === undefined || Buffer.compare(key, start) > 0) && (end === undefined || Buffer.compare(key, end) < 0)
 }
 
 /** Reads key ranges of a leased store. */

@@ -5,6 +5,7 @@
 import {
   type AbortedTransaction,
   batchBaseOffset,
+  batchMaxTimestamp,
   batchProducerId,
   isControlBatch,
   isTransactionalBatch,
@@ -14,13 +15,16 @@ import {
   type LogSlice,
   openLease,
   RecordCursor,
+  type SealedBlock,
 } from '../../engine/index.ts'
 import { type Topic, type TopicCodecName, type TopicReading, topicCodecOf, topicReading } from '../../stream/index.ts'
+import { CountedRows } from '../rows/counted-rows.ts'
 import { EncodedReader } from '../rows/encoded-rows.ts'
 import { CHUNK_ROWS, Chunk, META } from '../vector/chunk.ts'
 import { NumberVector, nullVector, type Vector } from '../vector/vector.ts'
 import { VectorBuilder } from '../vector/vector-builder.ts'
 import type { Needs, OpenReader, Source, Split, SplitOptions, SplitReader, SplitSet } from './source.ts'
+import type { TimeRange } from './source-range.ts'
 
 export function topicSource<V, K>(topic: Topic<V, K>): Source {
   return new TopicSource(topic)
@@ -33,6 +37,8 @@ interface PartitionRange {
   /** Exclusive. */
   readonly to: number
   readonly aborted: readonly AbortedTransaction[]
+  /** Records of other times are left out. Undefined: of all. */
+  readonly time: TimeRange | undefined
 }
 
 /** What other threads have to know. */
@@ -44,7 +50,7 @@ interface SharedTopic {
   readonly values: TopicCodecName
 }
 
-type Reading = Pick<TopicReading, 'keys' | 'values'> & { partition(index: number): Pick<LeasedLog, 'read'> }
+type Reading = Pick<TopicReading, 'keys' | 'values'> & { partition(index: number): Pick<LeasedLog, 'read' | 'blockAt'> }
 
 const sliceBytes = 1 << 20
 const splitBytesMin = 1 << 20
@@ -79,11 +85,11 @@ class TopicSource<V, K> implements Source {
     return bytes
   }
 
-  split({ parallelism, portable }: SplitOptions): Promise<SplitSet> {
+  split({ parallelism, portable, range }: SplitOptions): Promise<SplitSet> {
     const topic = topicReading(this.#topic)
     const logs = Array.from({ length: topic.partitionCount }, (_, partition) => topic.partition(partition))
     const bytesMax = portable ? Math.max(splitBytesMin, Math.ceil(this.bytes / parallelism)) : Number.MAX_SAFE_INTEGER
-    const splits = logs.flatMap((log, partition) => this.#rangesOf(log, partition, bytesMax))
+    const splits = logs.flatMap((log, partition) => this.#rangesOf(log, partition, bytesMax, range?.time))
     if (!portable) return Promise.resolve({ splits, release: () => undefined })
     const lease = topic.host.lease({ logs: logs.map(log => log.name) })
     return Promise.resolve({
@@ -106,17 +112,20 @@ class TopicSource<V, K> implements Source {
   }
 
   /** What of a partition can be read now, in pieces of about `bytesMax`. */
-  #rangesOf(log: LocalLog, partition: number, bytesMax: number): Split[] {
+  #rangesOf(log: LocalLog, partition: number, bytesMax: number, time: TimeRange | undefined): Split[] {
     const { startOffset, lastStableOffset } = log
     const splits: Split[] = []
     const add = (from: number, to: number, bytes: number): void => {
       if (to <= from) return
-      const range: PartitionRange = { partition, from, to, aborted: log.abortedTransactions(from, to) }
+      const range: PartitionRange = { partition, from, to, aborted: log.abortedTransactions(from, to), time }
       splits.push({ name: `topic ${this.name}, partition ${partition}, offsets ${from} to ${to}`, bytes, input: range })
     }
     let [from, to, bytes] = [startOffset, startOffset, 0]
     const tailBytes = tailRecordBytes * Math.max(0, lastStableOffset - log.flushedEnd)
-    const parts = [...log.sealedParts(bytesMax), { endOffset: lastStableOffset, bytes: tailBytes }]
+    const parts = [
+      ...(time === undefined ? log.sealedParts(bytesMax) : wantedPieces(log, time)),
+      { endOffset: lastStableOffset, bytes: tailBytes },
+    ]
     for (const part of parts) {
       if (bytes > 0 && bytes + part.bytes > bytesMax) {
         add(from, to, bytes)
@@ -125,10 +134,29 @@ class TopicSource<V, K> implements Source {
       }
       to = Math.min(Math.max(to, part.endOffset), lastStableOffset)
       bytes += part.bytes
+      // What nobody wants at the beginning of a split is left out of it.
+      if (time !== undefined && bytes === 0) from = to
     }
     add(from, to, bytes)
     return splits
   }
+}
+
+/** Blocks of a log, those of other times as nothing. */
+function wantedPieces(log: LocalLog, time: TimeRange): { readonly endOffset: number; readonly bytes: number }[] {
+  const pieces: { endOffset: number; bytes: number }[] = []
+  for (let block = log.blockAt(log.startOffset); block !== undefined; block = log.blockAt(block.nextOffset)) {
+    pieces.push({ endOffset: block.nextOffset, bytes: isOutside(block, time) ? 0 : block.bytes })
+  }
+  return pieces
+}
+
+function isOutside({ minTimestamp, maxTimestamp }: SealedBlock, { from, to }: TimeRange): boolean {
+  return (maxTimestamp >= 0 && maxTimestamp < from) || (minTimestamp >= 0 && minTimestamp >= to)
+}
+
+function isInside({ minTimestamp, maxTimestamp }: SealedBlock, { from, to }: TimeRange): boolean {
+  return minTimestamp >= 0 && minTimestamp >= from && maxTimestamp < to
 }
 
 /** Assumed of records that are not in a segment yet. */
@@ -162,6 +190,9 @@ class Gathered {
   readonly offsets = new Float64Array(CHUNK_ROWS)
 }
 
+/** Rows of one chunk that are only counted, at most. */
+const countedMax = 16 * CHUNK_ROWS
+
 class PartitionReader implements SplitReader {
   bytesRead = 0
   readonly #topic: Reading
@@ -170,6 +201,8 @@ class PartitionReader implements SplitReader {
   readonly #cursor = new RecordCursor()
   readonly #into = new Uint8Array(sliceBytes)
   readonly #rows = new Gathered()
+  /** Nobody looks into the rows. */
+  readonly #isCounted: boolean
   #position: number
   #slice: LogSlice | undefined
   /** Index in `#slice.positions` of the next batch. */
@@ -181,6 +214,7 @@ class PartitionReader implements SplitReader {
     this.#topic = topic
     this.#range = range
     this.#position = range.from
+    this.#isCounted = needs.paths.length === 0 && !needs.values
     const { values } = topic
     // A job's rows outlive their chunk: bytes must be copies here, which consumers' need not be.
     const codec =
@@ -193,8 +227,15 @@ class PartitionReader implements SplitReader {
     rows.size = 0
     for (;;) {
       if (this.#inBatch && !this.#gather(rows)) return this.#chunk(rows)
-      if (!this.#nextBatch(rows)) return rows.size === 0 ? undefined : this.#chunk(rows)
-      if (rows.size > 0 && rows.bytes !== this.#cursor.data) return this.#chunk(rows)
+      if (this.#nextBatch()) {
+        if (rows.size > 0 && rows.bytes !== this.#cursor.data) return this.#chunk(rows)
+        continue
+      }
+      // Memory is read into again: what was gathered from it goes first.
+      if (rows.size > 0) return this.#chunk(rows)
+      const counted = this.#passBlocks()
+      if (counted > 0) return new Chunk(new CountedRows(counted))
+      if (this.#position >= this.#range.to || !this.#read()) return undefined
     }
   }
 
@@ -206,13 +247,14 @@ class PartitionReader implements SplitReader {
   /** Takes records of the open batch; false when the chunk is full first. */
   #gather(rows: Gathered): boolean {
     const cursor = this.#cursor
-    const { from, to } = this.#range
+    const { from, to, time } = this.#range
     rows.bytes = cursor.data
     while (cursor.remaining > 0) {
       if (rows.size === CHUNK_ROWS) return false
       cursor.next()
       const { offset } = cursor
       if (offset < from || offset >= to) continue
+      if (time !== undefined && (cursor.timestamp < time.from || cursor.timestamp >= time.to)) continue
       const i = rows.size++
       const { valueStart, valueSize } = cursor
       rows.starts[i] = valueSize < 0 ? -1 : valueStart
@@ -226,36 +268,78 @@ class PartitionReader implements SplitReader {
     return true
   }
 
-  /** Opens the next batch that counts; false when there is none, or none before rows at hand must be given away. */
-  #nextBatch(rows: Gathered): boolean {
-    for (;;) {
-      const slice = this.#slice
-      if (slice === undefined || this.#batch === slice.positions.length) {
-        // Memory is read into again: what was gathered from it goes first.
-        if (rows.size > 0 || this.#position >= this.#range.to) return false
-        this.#read()
-        if (this.#slice?.positions.length === 0) return false
-        continue
-      }
+  /** Opens the next batch of the slice that counts; false when there is none. */
+  #nextBatch(): boolean {
+    const slice = this.#slice
+    if (slice === undefined) return false
+    const { to, time } = this.#range
+    while (this.#batch < slice.positions.length) {
       const at = slice.positions[this.#batch++] as number
-      if (batchBaseOffset(slice.bytes, at) >= this.#range.to) {
-        this.#position = this.#range.to
-        this.#slice = undefined
-        return false
+      if (batchBaseOffset(slice.bytes, at) >= to) {
+        this.#position = to
+        break
       }
       if (this.#isHidden(slice.bytes, at)) continue
+      if (time !== undefined && batchMaxTimestamp(slice.bytes, at) < time.from) continue
       this.#cursor.open(slice.bytes, at)
       this.#inBatch = true
       return true
     }
+    this.#slice = undefined
+    return false
   }
 
-  #read(): void {
-    const slice = this.#topic.partition(this.#range.partition).read(this.#position, { bytesMax: sliceBytes, into: this.#into })
+  /** Goes on over blocks of which nothing is wanted, or nothing but the number of records, which is returned; stops at the first that is to be read. */
+  #passBlocks(): number {
+    const { to, time } = this.#range
+    if (time === undefined && !this.#isCounted) return 0
+    const log = this.#topic.partition(this.#range.partition)
+    let counted = 0
+    while (this.#position < to && counted < countedMax) {
+      const block = log.blockAt(this.#position)
+      if (block === undefined) break
+      if (time === undefined || !isOutside(block, time)) {
+        if (!this.#countsWhole(block)) break
+        counted += block.records as number
+      }
+      this.#position = Math.min(to, block.nextOffset)
+    }
+    return counted
+  }
+
+  /** Whether the block's records are wanted, all of them, as a number. */
+  #countsWhole(block: SealedBlock): boolean {
+    const { to, time, aborted } = this.#range
+    if (!this.#isCounted || block.records === undefined || block.baseOffset < this.#position || block.nextOffset > to) return false
+    if (time !== undefined && !isInside(block, time)) return false
+    return !aborted.some(({ firstOffset, lastOffset }) => firstOffset < block.nextOffset && lastOffset >= block.baseOffset)
+  }
+
+  /** Bytes from the position on that are wanted as they lie there. */
+  #wantedBytes(): number {
+    const { to, time } = this.#range
+    if (time === undefined && !this.#isCounted) return sliceBytes
+    const log = this.#topic.partition(this.#range.partition)
+    let bytes = 0
+    for (let at = this.#position; at < to && bytes < sliceBytes; ) {
+      const block = log.blockAt(at)
+      if (block === undefined) return sliceBytes
+      if (bytes > 0 && ((time !== undefined && isOutside(block, time)) || this.#countsWhole(block))) break
+      bytes += block.bytes
+      at = block.nextOffset
+    }
+    return Math.min(bytes, sliceBytes)
+  }
+
+  /** False when there is nothing more. */
+  #read(): boolean {
+    const before = this.#position
+    const slice = this.#topic.partition(this.#range.partition).read(before, { bytesMax: this.#wantedBytes(), into: this.#into })
     this.#slice = slice
     this.#batch = 0
     this.#position = slice.nextOffset
     this.bytesRead += slice.bytes.length
+    return slice.positions.length > 0 || this.#position > before
   }
 
   #isHidden(bytes: Uint8Array, at: number): boolean {

@@ -106,6 +106,7 @@ export function batchBaseTimestamp(buffer: Uint8Array, position: number): number
   return readI64BE(buffer, position + BASE_TIMESTAMP_AT)
 }
 
+/** The largest timestamp of the records of the batch at `position`, ms; NONE when none has one. */
 export function batchMaxTimestamp(buffer: Uint8Array, position: number): number {
   return readI64BE(buffer, position + MAX_TIMESTAMP_AT)
 }

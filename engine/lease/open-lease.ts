@@ -9,8 +9,8 @@ import { type Files, nodeFiles } from '../env/index.ts'
 import { VarveError } from '../errors.ts'
 import { offsetForTimeInBatch } from '../log/batch-kinds.ts'
 import { checkString } from '../log/check-arguments.ts'
-import type { DefinedLog, LogSlice, ReadOptions } from '../log/log.ts'
-import { offsetForTimeInParts, type PartRef, partRef, readParts } from '../log/parts.ts'
+import type { DefinedLog, LogSlice, ReadOptions, SealedBlock } from '../log/log.ts'
+import { blockInParts, offsetForTimeInParts, type PartRef, partRef, readParts } from '../log/parts.ts'
 import { Tail } from '../log/tail.ts'
 import { SegmentReader } from '../segment/reader.ts'
 import { BlockCache } from '../store/block-cache.ts'
@@ -35,6 +35,8 @@ export interface LeasedLog {
   readonly endOffset: number
   /** As `Log.read`. */
   read(offset: number, options?: Pick<ReadOptions, 'bytesMax' | 'into' | 'fillChecksums'>): LogSlice
+  /** As `LocalLog.blockAt`. */
+  blockAt(offset: number): SealedBlock | undefined
   /** As `Log.offsetForTime`. */
   offsetForTime(timestamp: number): number | undefined
 }
@@ -178,6 +180,10 @@ function openLog(
         if (slice !== undefined) return slice
       }
       return tail.read(kind, offset, endOffset, bytesMax, options.fillChecksums === true, options.into)
+    },
+    blockAt(offset) {
+      assertOpen()
+      return offset < flushedEnd && offset < endOffset ? blockInParts(partRefs(), offset) : undefined
     },
     offsetForTime(timestamp) {
       assertOpen()

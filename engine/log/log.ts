@@ -266,6 +266,22 @@ export interface SealedPart {
   readonly maxTimestamp: number
 }
 
+/** A block of a sealed part (about 64 KiB of batches), as its part's index tells of it. */
+export interface SealedBlock {
+  /** Of its first record. */
+  readonly baseOffset: number
+  /** Where what follows it begins; behind a gap of compaction if there is one. */
+  readonly nextOffset: number
+  /** As stored. */
+  readonly bytes: number
+  /** Topic logs: no record of it is older, ms; -1: not known. */
+  readonly minTimestamp: number
+  /** None is newer, ms; -1: not known. */
+  readonly maxTimestamp: number
+  /** Topic logs: records without markers of transactions, aborted ones included; undefined: not known. */
+  readonly records: number | undefined
+}
+
 /**
  * A log of this process, as `Database.log` gives it: its reads are synchronous, and a state machine can be attached to it. Reads, writes, waits and
  * `attach` fail with NOT_FOUND once the log is dropped, with CLOSED once its database is closed.
@@ -289,6 +305,8 @@ export interface LocalLog extends Log {
   sealedParts(bytesMax?: number): SealedPart[]
   /** Bytes in segments of batches at or behind `from` and before `to`, to the border of a block (about 64 KiB). */
   sealedBytes(from: number, to?: number): number
+  /** The block in which what is at or behind `offset` begins, without reading it; undefined when that is in the tail. */
+  blockAt(offset: number): SealedBlock | undefined
 
   /** As `Log.read`, out of memory or with synchronous file reads, so it may wait for the disk. CORRUPT and IO from segments. */
   read(offset: number, options?: ReadOptions): LogSlice

@@ -36,6 +36,7 @@ import type {
   LogSlice,
   ReadBound,
   ReadOptions,
+  SealedBlock,
   SealedPart,
   StateMachine,
   StoreRecord,
@@ -45,6 +46,7 @@ import type {
 import { MachineRunner, snapshotSlot } from './machine-runner.ts'
 import {
   abortedInParts,
+  blockInParts,
   epochEndInParts,
   offsetForTimeInParts,
   type PartRef,
@@ -205,6 +207,9 @@ export class LogicalLog implements LocalLog {
   }
   sealedBytes(from: number, to: number = Number.MAX_SAFE_INTEGER): number {
     return sealedBytesOf(this.parts, from, to)
+  }
+  blockAt(offset: number): SealedBlock | undefined {
+    return offset < this.#flushedEnd ? blockInParts(this.parts, offset) : undefined
   }
 
   get startOffset(): number {

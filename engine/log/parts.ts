@@ -8,7 +8,7 @@
 import { PART_BODY, PART_RUN, PART_TOPIC } from '../segment/format.ts'
 import type { BlockRange, SegmentReader } from '../segment/reader.ts'
 import { batchEnd, batchLength, offsetForTimeInBatch } from './batch-kinds.ts'
-import type { LogKind, LogSlice, SealedPart } from './log.ts'
+import type { LogKind, LogSlice, SealedBlock, SealedPart } from './log.ts'
 import type { AbortedEntry } from './producer-state.ts'
 
 export interface PartRef {
@@ -225,6 +225,27 @@ export function sealedPartsOf(parts: readonly PartRef[], startOffset: number, by
   }
   return sealed
 }
+
+/** See `LocalLog.blockAt`. */
+export function blockInParts(parts: readonly PartRef[], offset: number): SealedBlock | undefined {
+  const part = findPart(parts, offset)
+  if (part === undefined) return undefined
+  const index = part.reader.batchIndex(part.part)
+  const block = index.findByOffset(offset)
+  if (block === index.blockCount) return { ...noRecords, baseOffset: part.endOffset, nextOffset: part.endOffset }
+  const isLast = block === index.blockCount - 1
+  const statistics = part.type === PART_TOPIC ? index.statistics(block) : undefined
+  return {
+    baseOffset: index.baseOffset(block),
+    nextOffset: isLast ? part.endOffset : index.endOffset(block),
+    bytes: index.byteCount(block),
+    minTimestamp: statistics?.minTimestamp ?? -1,
+    maxTimestamp: statistics?.maxTimestamp ?? index.maxTimestamp(block),
+    records: statistics?.records,
+  }
+}
+
+const noRecords = { bytes: 0, minTimestamp: -1, maxTimestamp: -1, records: 0 }
 
 /** See `LocalLog.sealedBytes`. */
 export function sealedBytesOf(parts: readonly PartRef[], from: number, to: number): number {

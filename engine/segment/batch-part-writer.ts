@@ -4,6 +4,8 @@
  * Made and driven by `SegmentWriter`. Facts come from the batch headers; the bytes are trusted (their owner checked them). Invariants:
  * batches arrive in offset order, gaps allowed; a block never cuts a batch; `#endOffset` is the end of the last batch taken.
  */
+import { smallestTimestamp } from '../batch/batch-times.ts'
+import { NONE } from '../batch/format.ts'
 import {
   batchBaseOffset,
   batchBaseTimestamp,
@@ -13,6 +15,7 @@ import {
   batchMaxTimestamp,
   batchRecordCount,
   batchSize,
+  isControlBatch,
 } from '../batch/record-batch.ts'
 import {
   storeBatchBaseOffset,
@@ -36,10 +39,15 @@ import {
   BATCH_BLOCK_ENTRY_BYTES,
   BATCH_BLOCK_MAX_TIMESTAMP,
   BATCH_BLOCK_POSITION,
+  BLOCK_STATISTICS_BYTES,
+  BLOCK_STATISTICS_MAX_TIMESTAMP,
+  BLOCK_STATISTICS_MIN_TIMESTAMP,
+  BLOCK_STATISTICS_RECORDS,
   EPOCH_ENTRY_BYTES,
   INDEX_HEADER_BYTES,
   PART_TOPIC,
   TABLE_ABORTED,
+  TABLE_BLOCK_STATISTICS,
   TABLE_EPOCHS,
   TABLE_PRODUCER_STATE,
 } from './format.ts'
@@ -76,6 +84,12 @@ export class BatchPartWriter {
   /** Bytes of the open block, of which the last ones may not be in the output yet. */
   #blockBytes = 0
   #blockPosition = 0
+  /** Of topics, by block. */
+  readonly #statistics: ByteBuilder = new ByteBuilder(16 * BLOCK_STATISTICS_BYTES)
+  /** Of users' records in the open block. Infinity and -1 before the first. */
+  #blockMinTimestamp = Number.POSITIVE_INFINITY
+  #blockMaxTimestamp = NONE
+  #blockRecords = 0
 
   constructor(output: SegmentOutput, start: PartStart) {
     this.#output = output
@@ -172,6 +186,11 @@ export class BatchPartWriter {
       if (min < this.#minTimestamp) this.#minTimestamp = min < 0 ? -1 : min
       const max = batchMaxTimestamp(buffer, at)
       if (max > this.#maxTimestamp) this.#maxTimestamp = max
+      if (!isControlBatch(buffer, at)) {
+        this.#blockRecords += batchRecordCount(buffer, at)
+        this.#blockMinTimestamp = Math.min(this.#blockMinTimestamp, smallestTimestamp(buffer, at, size))
+        if (max > this.#blockMaxTimestamp) this.#blockMaxTimestamp = max
+      }
     } else {
       const count = storeBatchCount(buffer, at)
       base = storeBatchBaseOffset(buffer, at)
@@ -219,10 +238,23 @@ export class BatchPartWriter {
     write32LE(bytes, entry + BATCH_BLOCK_BYTES, this.#blockBytes)
     write32LE(bytes, entry + BATCH_BLOCK_BATCH_COUNT, this.#blockBatches)
     writeI64LE(bytes, entry + BATCH_BLOCK_MAX_TIMESTAMP, this.#maxTimestamp)
+    if (this.#topic) this.#writeStatistics()
     this.#blockCount++
     this.#blockBatches = 0
     this.#blockBytes = 0
     return entry
+  }
+
+  #writeStatistics(): void {
+    const entry = this.#statistics.reserve(BLOCK_STATISTICS_BYTES)
+    const { bytes } = this.#statistics
+    const min = this.#blockMinTimestamp
+    writeI64LE(bytes, entry + BLOCK_STATISTICS_MIN_TIMESTAMP, min === Number.POSITIVE_INFINITY ? NONE : min)
+    writeI64LE(bytes, entry + BLOCK_STATISTICS_MAX_TIMESTAMP, this.#blockMaxTimestamp)
+    write32LE(bytes, entry + BLOCK_STATISTICS_RECORDS, this.#blockRecords)
+    this.#blockMinTimestamp = Number.POSITIVE_INFINITY
+    this.#blockMaxTimestamp = NONE
+    this.#blockRecords = 0
   }
 
   #encodeTables(): { tag: number; bytes: Uint8Array }[] {
@@ -232,6 +264,7 @@ export class BatchPartWriter {
     if (epochs.length > 0) tables.push({ tag: TABLE_EPOCHS, bytes: encodeEpochs(epochs) })
     if (aborted !== undefined && aborted.length > 0) tables.push({ tag: TABLE_ABORTED, bytes: encodeAborted(aborted) })
     if (producerState !== undefined) tables.push({ tag: TABLE_PRODUCER_STATE, bytes: producerState })
+    if (this.#blockCount > 0 && this.#topic) tables.push({ tag: TABLE_BLOCK_STATISTICS, bytes: this.#statistics.view() })
     return tables
   }
 }

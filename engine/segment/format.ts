@@ -70,7 +70,7 @@ export const DIRECTORY_FIRST_OFFSET = 24
 export const DIRECTORY_END_OFFSET = 32
 /** u64. */
 export const DIRECTORY_RECORD_COUNT = 40
-/** i64: ms; -1 unknown. No record is older (topic parts: by batch base timestamps; -1 as soon as one batch does not tell). */
+/** i64: ms; -1 unknown. Topic parts: the smallest base timestamp of a batch, than which later records of it may be older; -1 as soon as one batch does not tell. */
 export const DIRECTORY_MIN_TIMESTAMP = 48
 /** i64: ms; -1 unknown. */
 export const DIRECTORY_MAX_TIMESTAMP = 56
@@ -127,6 +127,12 @@ export const EPOCH_ENTRY_BYTES = 12
 /** Topic: (producerId i64, firstOffset u64, lastOffset u64, lastStableOffset u64)*, by lastOffset. */
 export const TABLE_ABORTED = 4
 export const ABORTED_ENTRY_BYTES = 32
+/** Topic: (smallest timestamp i64, largest timestamp i64, records u32, zero u32)*, one for each block; of records of users alone, -1 where it is not known. */
+export const TABLE_BLOCK_STATISTICS = 20
+export const BLOCK_STATISTICS_BYTES = 24
+export const BLOCK_STATISTICS_MIN_TIMESTAMP = 0
+export const BLOCK_STATISTICS_MAX_TIMESTAMP = 8
+export const BLOCK_STATISTICS_RECORDS = 16
 /** Topic: producer state at the end of the part, opaque here. */
 export const TABLE_PRODUCER_STATE = 6
 /** Run: counts and bounds, STATISTICS_BYTES. */

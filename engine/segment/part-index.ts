@@ -27,6 +27,10 @@ import {
   BLOCK_CODEC_ID,
   BLOCK_CODEC_ZEROS,
   BLOCK_CONTENT_LIMIT,
+  BLOCK_STATISTICS_BYTES,
+  BLOCK_STATISTICS_MAX_TIMESTAMP,
+  BLOCK_STATISTICS_MIN_TIMESTAMP,
+  BLOCK_STATISTICS_RECORDS,
   EPOCH_ENTRY_BYTES,
   INDEX_HEADER_BYTES,
   RUN_BLOCK_BYTES,
@@ -49,6 +53,7 @@ import {
   STATISTICS_VERSIONED,
   TABLE_ABORTED,
   TABLE_BLOCK_CODECS,
+  TABLE_BLOCK_STATISTICS,
   TABLE_EPOCHS,
   TABLE_FILTER,
   TABLE_KEY_FROM,
@@ -107,12 +112,23 @@ function checkCount(bytes: Uint8Array, blockCount: number, entryBytes: number): 
     throw damagedBytes('index section has another number of blocks than the directory', 0, { expected: blockCount, actual })
 }
 
+/** What is known of a block of a topic part without reading it. */
+export interface BlockStatistics {
+  /** No record of users is older, ms; -1: not known. */
+  readonly minTimestamp: number
+  /** None is newer; -1: not known. */
+  readonly maxTimestamp: number
+  /** Records of users: without markers of transactions, with those of aborted ones. */
+  readonly records: number
+}
+
 export class BatchIndex implements BlockIndex {
   readonly bytes: Uint8Array
   readonly blockCount: number
   readonly isCompressed: boolean = false
   readonly #tables: readonly Extension[]
   readonly #bodyBytes: number
+  readonly #statistics: Uint8Array | undefined
 
   constructor(bytes: Uint8Array, blockCount: number, bodyBytes: number) {
     checkCount(bytes, blockCount, BATCH_BLOCK_ENTRY_BYTES)
@@ -122,6 +138,10 @@ export class BatchIndex implements BlockIndex {
     this.#bodyBytes = bodyBytes
     this.#tables = readExtensions(bytes, INDEX_HEADER_BYTES + blockCount * BATCH_BLOCK_ENTRY_BYTES, bytes.length)
     checkBlocks(this, bodyBytes, BATCH_BLOCK_ENTRY_BYTES)
+    this.#statistics = tableOf(this.#tables, TABLE_BLOCK_STATISTICS)
+    if (this.#statistics !== undefined && this.#statistics.length !== blockCount * BLOCK_STATISTICS_BYTES) {
+      throw damagedBytes('statistics of blocks have another size', 0, { expected: blockCount, actual: this.#statistics.length })
+    }
     this.#checkOrder()
   }
 
@@ -169,6 +189,18 @@ export class BatchIndex implements BlockIndex {
   /** Largest timestamp up to the end of this block; -1 unknown. */
   maxTimestamp(block: number): number {
     return readI64LE(this.bytes, this.#at(block) + BATCH_BLOCK_MAX_TIMESTAMP)
+  }
+
+  /** Of topics; undefined in files from before there were statistics. */
+  statistics(block: number): BlockStatistics | undefined {
+    const bytes = this.#statistics
+    if (bytes === undefined) return undefined
+    const at = block * BLOCK_STATISTICS_BYTES
+    return {
+      minTimestamp: readI64LE(bytes, at + BLOCK_STATISTICS_MIN_TIMESTAMP),
+      maxTimestamp: readI64LE(bytes, at + BLOCK_STATISTICS_MAX_TIMESTAMP),
+      records: readU32LE(bytes, at + BLOCK_STATISTICS_RECORDS),
+    }
   }
 
   checksumAt(block: number): number {

@@ -2,6 +2,8 @@
  * Checks one part of a segment: its index section, every block, every batch and record, and that what the index and the directory say of
  * them is so. Called by `verifySegment`; all trouble becomes findings.
  */
+import { smallestTimestamp } from '../batch/batch-times.ts'
+import { NONE } from '../batch/format.ts'
 import {
   batchBaseOffset,
   batchBaseTimestamp,
@@ -10,6 +12,7 @@ import {
   batchLastOffset,
   batchMaxTimestamp,
   batchRecordCount,
+  isControlBatch,
   validateRecordBatch,
 } from '../batch/record-batch.ts'
 import { RecordCursor, validateRecords } from '../batch/record-cursor.ts'
@@ -84,6 +87,8 @@ class BatchPartVerifier {
   #maxTimestamp = -1
   #minSequence = Number.POSITIVE_INFINITY
   #maxSequence = 0
+  /** Of users' records in the block at hand. */
+  #block = { minTimestamp: Number.POSITIVE_INFINITY, maxTimestamp: NONE, records: 0 }
   /** False after a block that could not be read: sums mean nothing then. */
   #complete = true
 
@@ -130,6 +135,7 @@ class BatchPartVerifier {
     }
     const { bytes, filePosition } = read
     const batchesBefore = this.#batches
+    this.#block = { minTimestamp: Number.POSITIVE_INFINITY, maxTimestamp: NONE, records: 0 }
     let base = -1
     for (let at = 0; at < bytes.length; ) {
       const size = this.#context.try(filePosition, () => this.#verifyBatch(bytes, at, filePosition))
@@ -150,6 +156,16 @@ class BatchPartVerifier {
     if (this.#complete && this.#maxTimestamp !== index.maxTimestamp(block)) {
       this.#context.add(entryPosition, `entry of block ${block} has another largest timestamp`)
     }
+    this.#verifyStatistics(block)
+  }
+
+  #verifyStatistics(block: number): void {
+    const statistics = this.#index.statistics(block)
+    if (statistics === undefined) return
+    const { minTimestamp, maxTimestamp, records } = this.#block
+    const least = minTimestamp === Number.POSITIVE_INFINITY ? NONE : minTimestamp
+    if (statistics.minTimestamp === least && statistics.maxTimestamp === maxTimestamp && statistics.records === records) return
+    this.#context.add(this.#reader.directory.indexPosition(this.#part), `statistics of block ${block} differ from its records`)
   }
 
   #baseOffset(bytes: Uint8Array, at: number): number {
@@ -184,6 +200,11 @@ class BatchPartVerifier {
     const min = batchDeleteHorizon(bytes, at) >= 0 ? -1 : Math.max(-1, batchBaseTimestamp(bytes, at))
     this.#minTimestamp = Math.min(this.#minTimestamp, min)
     this.#maxTimestamp = Math.max(this.#maxTimestamp, batchMaxTimestamp(bytes, at))
+    if (!isControlBatch(bytes, at)) {
+      this.#block.records += count
+      this.#block.minTimestamp = Math.min(this.#block.minTimestamp, smallestTimestamp(bytes, at, size))
+      this.#block.maxTimestamp = Math.max(this.#block.maxTimestamp, batchMaxTimestamp(bytes, at))
+    }
     return size
   }
 

@@ -31,6 +31,7 @@ export interface KeyRange {
 
 /** One encoding of keys; `compareStoreKeys` has the order of 'tuple', and so of the others, which hold one type only. */
 export interface KeyCodec {
+  /** As the store's option `keys` names it. */
   readonly name: KeyCodecName
   /** Encodes into `encoder.bytes` from position 0 and returns the size. TypeError or RangeError naming `key`; `TOO_LARGE` (limit `key`) beyond 64 KiB. */
   encodeInto(encoder: KeyEncoder, key: StoreKey): number
@@ -51,6 +52,11 @@ const prefixes = new KeyEncoder()
 function prefixBytes(codec: KeyCodec, prefix: StoreKey): Uint8Array {
   const size = codec.encodeInto(prefixes, prefix)
   return copyOf(prefixes.bytes, 0, size)
+}
+
+/** A key encoded, in memory of its own. Throws what `encodeInto` throws. */
+export function keyBytes(codec: KeyCodec, key: StoreKey): Uint8Array {
+  return prefixBytes(codec, key)
 }
 
 /** The first bytes after all that begin with `start`: none when `start` is FF* . */

@@ -178,6 +178,8 @@ function annotateSegment(lines: Annotation): void {
   lines.field(16, 'at 0 of the body, 70 bytes, 1 batch')
   lines.field(16, 'largest timestamp 1000, checksum of the block')
   lines.field(14, 'table 2 (epochs), 12 bytes: epoch 1 begins at offset 10')
+  lines.field(2, 'table 20 (block statistics), 24 bytes')
+  lines.field(24, 'timestamps 1000 to 1000, 1 record, zero')
   lines.title('index section of the run')
   lines.field(8, '1 block, 1 byte of keys')
   lines.field(16, 'block: at 0 of the body, 23 bytes, 2 records')
@@ -199,28 +201,28 @@ function annotateSegment(lines: Annotation): void {
     lines,
     ['log 2, run, level 1, no flags', 'body at 134, 23 bytes', 'offsets 0 to 2', '2 records'],
     'timestamps unknown',
-    ['sequences 4 to 5', 'index section at 227, 212 bytes, 1 block', '0 batches, zeros'],
+    ['sequences 4 to 5', 'index section at 253, 212 bytes, 1 block', '0 batches, zeros'],
   )
   lines.title('directory, part 1: the topic part')
   annotateDirectoryEntry(
     lines,
     ['log 3, topic, level 0, no flags', 'body at 64, 70 bytes', 'offsets 10 to 11', '1 record'],
     'timestamps 1000 to 1000',
-    ['no sequences', 'index section at 157, 70 bytes, 1 block', '1 batch, zeros'],
+    ['no sequences', 'index section at 157, 96 bytes, 1 block', '1 batch, zeros'],
   )
   lines.title('footer')
   lines.field(16, 'segment 7, edit 9')
   lines.field(8, 'output 0 of 1')
-  lines.field(16, 'directory at 439, 2 parts, 1 replaced part')
+  lines.field(16, 'directory at 465, 2 parts, 1 replaced part')
   lines.field(8, 'checksum of the directory')
   lines.field(8, '2 names, zeros')
   lines.field(12, 'replaced: segment 6, part 0')
   lines.field(13, "name: log 2, kind 2, zero, 5 bytes, 'users'")
   lines.field(14, "name: log 3, kind 1, zero, 6 bytes, 'orders'")
   lines.title('trailer')
-  lines.field(16, 'footer at 663, 95 bytes, version 1, flags 0')
+  lines.field(16, 'footer at 689, 95 bytes, version 1, flags 0')
   lines.field(8, 'checksum of the footer')
-  lines.field(8, 'checksum of bytes 758..781')
+  lines.field(8, 'checksum of bytes 784..807')
   lines.field(8, "'VARVEEND'")
 }
 

@@ -176,6 +176,7 @@ function readBatches(body: Buffer, cursor: Cursor, { part, blockCount }: Entry, 
   let at = 0
   let offset = part.firstOffset
   let newest = -1
+  const blocks: TopicBatch[][] = []
   for (let i = 0; i < blockCount; i++) {
     const [base, end, position, size, count] = [cursor.u64(), cursor.u64(), cursor.u64(), cursor.u32(), cursor.u32()]
     const maxTimestamp = cursor.i64()
@@ -191,6 +192,7 @@ function readBatches(body: Buffer, cursor: Cursor, { part, blockCount }: Entry, 
       at += batch.size
     }
     check(at === position + size && offset === end && newest === maxTimestamp, 'a block differs from its entry')
+    blocks.push(topicBatches.slice(-count))
   }
   check(at === body.length && offset <= part.endOffset, 'a body differs from its directory entry')
   check(newest === part.maxTimestamp && part.batchCount === topicBatches.length + storeBatches.length, 'the sums of a part')
@@ -198,12 +200,38 @@ function readBatches(body: Buffer, cursor: Cursor, { part, blockCount }: Entry, 
   const least = Math.min(...oldest, ...storeBatches.map(batch => batch.time))
   check(part.minTimestamp === (least === Number.POSITIVE_INFINITY ? -1 : least), 'the smallest timestamp of a part')
   const tables = extensions(cursor.bytes, cursor.at, cursor.end)
+  if (part.type === 1 && tables.has(20)) checkBlockStatistics(rows(tables.get(20), 24, readBlockStatistics), blocks)
   const epochs = rows(tables.get(2), 12, row => ({ epoch: row.i32(), firstOffset: row.u64() }))
   for (const batch of [...topicBatches, ...storeBatches])
     check(epochs.findLast(entry => entry.firstOffset <= batch.baseOffset)?.epoch === batch.epoch, 'the epoch of a batch')
   const aborted = rows(tables.get(4), 32, row => [row.u64(), row.u64(), row.u64(), row.u64()])
   const recordCount = [...topicBatches, ...storeBatches].reduce((sum, batch) => sum + batch.records.length, 0)
   return { ...part, recordCount, topicBatches, storeBatches, run: [], filter: undefined, epochs, aborted, producerState: tables.get(6) }
+}
+
+interface BlockStatistics {
+  readonly oldest: number
+  readonly newest: number
+  readonly records: number
+}
+
+function readBlockStatistics(cursor: Cursor): BlockStatistics {
+  const statistics = { oldest: cursor.i64(), newest: cursor.i64(), records: cursor.u32() }
+  cursor.zeros(4)
+  return statistics
+}
+
+function checkBlockStatistics(statistics: readonly BlockStatistics[], blocks: readonly (readonly TopicBatch[])[]): void {
+  check(statistics.length === blocks.length, 'the number of statistics of blocks')
+  for (const [i, batches] of blocks.entries()) {
+    const { oldest, newest, records } = statistics[i] as BlockStatistics
+    const data = batches.filter(batch => !batch.control)
+    const times = data.flatMap(batch => batch.records.map(record => record.timestamp))
+    const isUnknown = data.some(batch => batch.codec !== 0 && !batch.appendTime && batch.records.length > 0)
+    check(oldest === (isUnknown || times.length === 0 ? -1 : Math.max(-1, Math.min(...times))), 'the smallest timestamp of a block')
+    check(newest === Math.max(-1, ...data.map(batch => batch.maxTimestamp)), 'the largest timestamp of a block')
+    check(records === data.reduce((sum, batch) => sum + batch.records.length, 0), 'the records of a block')
+  }
 }
 
 function rows<T>(table: Buffer | undefined, size: number, read: (cursor: Cursor) => T): T[] {

@@ -21,6 +21,8 @@ export interface TopicBatch {
   readonly epoch: number
   readonly baseTimestamp: number
   readonly maxTimestamp: number
+  readonly codec: number
+  readonly appendTime: boolean
   readonly deleteHorizon: boolean
   readonly transactional: boolean
   readonly control: boolean
@@ -50,6 +52,8 @@ export function readTopicBatch(bytes: Buffer, at: number, end: number, crcIsOpen
     epoch: Math.max(0, bytes.readInt32BE(at + 12)),
     baseTimestamp: safe(bytes.readBigInt64BE(at + 27)),
     maxTimestamp: safe(bytes.readBigInt64BE(at + 35)),
+    codec: attributes & 7,
+    appendTime: (attributes & 8) !== 0,
     deleteHorizon: (attributes & 64) !== 0,
     transactional: (attributes & 16) !== 0,
     control: (attributes & 32) !== 0,
