@@ -82,79 +82,89 @@ export class GroupTable {
     }
   }
 
-  #lookNumbers(vector: NumberVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
-    const { values, nulls } = vector
+  #lookNumbers({ values, nulls }: NumberVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
     const rowHashes = this.#rowHashes
+    let slots = this.#slots
+    let numbers = this.#numbers
+    let nullGroup = this.#nullGroup
+    let mask = slots.length - 1
     for (let k = 0; k < count; k++) {
       const row = rows[k] as number
+      const hash = rowHashes[k] as number
       if (nulls !== undefined && nulls[row] === 1) {
-        if (this.#nullGroup < 0 && adds) {
-          this.#nullGroup = this.size
-          this.#insert(rowHashes[k] as number, this.#freeSlot(rowHashes[k] as number))
+        if (nullGroup < 0 && adds) {
+          nullGroup = this.size
+          this.#nullGroup = nullGroup
+          this.#insert(hash, this.#freeSlot(hash))
+          ;[slots, numbers] = [this.#slots, this.#numbers]
+          mask = slots.length - 1
         }
-        groups[k] = this.#nullGroup
+        groups[k] = nullGroup
         continue
       }
       const value = values[row] as number
-      const slots = this.#slots
-      const numbers = this.#numbers
-      const mask = slots.length - 1
-      const nullGroup = this.#nullGroup
-      let slot = (rowHashes[k] as number) & mask
+      let slot = hash & mask
       let group = -1
-      for (; (slots[slot] as number) !== 0; slot = (slot + 1) & mask) {
+      for (;;) {
         const candidate = (slots[slot] as number) - 1
+        if (candidate < 0) break
         const number = numbers[candidate] as number
         if ((number === value || (Number.isNaN(value) && Number.isNaN(number))) && candidate !== nullGroup) {
           group = candidate
           break
         }
+        slot = (slot + 1) & mask
       }
       if (group < 0 && adds) {
         group = this.size
-        this.#insert(rowHashes[k] as number, slot)
-        this.#numbers[group] = value === 0 ? 0 : value
+        this.#insert(hash, slot)
+        ;[slots, numbers] = [this.#slots, this.#numbers]
+        mask = slots.length - 1
+        numbers[group] = value === 0 ? 0 : value
       }
       groups[k] = group
     }
   }
 
-  #lookTexts(vector: TextVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
-    const { bytes, starts, ends } = vector
+  #lookTexts({ bytes, starts, ends }: TextVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
     const rowHashes = this.#rowHashes
+    let { hashes } = this
+    let slots = this.#slots
+    let arena = this.#arena
+    let [keyStarts, keyEnds] = [this.#starts, this.#ends]
+    let mask = slots.length - 1
     for (let k = 0; k < count; k++) {
       const row = rows[k] as number
+      // Null lies at -1, and has no bytes.
       const start = starts[row] as number
       const size = start < 0 ? 0 : (ends[row] as number) - start
       const hash = rowHashes[k] as number
-      const slots = this.#slots
-      const { hashes } = this
-      const arena = this.#arena
-      const mask = slots.length - 1
       let slot = hash & mask
       let group = -1
-      for (; (slots[slot] as number) !== 0; slot = (slot + 1) & mask) {
+      for (;;) {
         const candidate = (slots[slot] as number) - 1
-        if (hashes[candidate] !== hash) continue
-        const at = this.#starts[candidate] as number
-        if (at < 0 || start < 0) {
-          if (at >= 0 || start >= 0) continue
-          group = candidate
-          break
+        if (candidate < 0) break
+        if (hashes[candidate] === hash) {
+          const at = keyStarts[candidate] as number
+          if (at < 0 === start < 0 && (at < 0 || (keyEnds[candidate] as number) - at === size)) {
+            let i = 0
+            while (i < size && arena[at + i] === bytes[start + i]) i++
+            if (i === size) {
+              group = candidate
+              break
+            }
+          }
         }
-        if ((this.#ends[candidate] as number) - at !== size) continue
-        let i = 0
-        while (i < size && arena[at + i] === bytes[start + i]) i++
-        if (i === size) {
-          group = candidate
-          break
-        }
+        slot = (slot + 1) & mask
       }
       if (group < 0 && adds) {
         group = this.size
         this.#insert(hash, slot)
         if (start < 0) this.#starts[group] = -1
         else this.#keep(group, bytes, start, size)
+        ;[slots, arena, keyStarts, keyEnds] = [this.#slots, this.#arena, this.#starts, this.#ends]
+        hashes = this.hashes
+        mask = slots.length - 1
       }
       groups[k] = group
     }

@@ -59,15 +59,22 @@ const hashOrNull = (value: unknown): number => (value === null ? HASH_NULL : has
 
 /** `hashes[k]` is that of row `rows[k]` of the vector; with `combine`, of what was there and it: so a key of several fields gets one hash. */
 export function hashVector(vector: Vector, rows: Int32Array, count: number, hashes: Int32Array, combine: boolean): void {
-  // Numbers alone are the usual key: a loop of their own asks nothing of each row.
+  // One number or text is the usual key: loops of their own ask nothing of each row.
   if (vector.kind === 'number' && vector.nulls === undefined && !combine) {
     const { values } = vector
     for (let k = 0; k < count; k++) hashes[k] = hashNumber(values[rows[k] as number] as number)
-    return
-  }
-  for (let k = 0; k < count; k++) {
-    const h = hashAt(vector, rows[k] as number)
-    hashes[k] = combine ? mix(Math.imul(hashes[k] as number, 31) + h) : h
+  } else if (vector.kind === 'text' && !combine) {
+    const { bytes, starts, ends } = vector
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      const start = starts[row] as number
+      hashes[k] = start < 0 ? HASH_NULL : hashBytes(bytes, start, ends[row] as number)
+    }
+  } else {
+    for (let k = 0; k < count; k++) {
+      const h = hashAt(vector, rows[k] as number)
+      hashes[k] = combine ? mix(Math.imul(hashes[k] as number, 31) + h) : h
+    }
   }
 }
 

@@ -2,12 +2,11 @@
  * Rows that are still bytes: values of a store's block or a topic's batch, lines of a file. Fields that the job is known to read are taken out together, in one pass over
  * the chunk when the first of them is asked for; a row is decoded only for a user's function.
  *
- * One `EncodedReader` a scan has the tree of fields and the builders; it makes an `EncodedRows` for each chunk. The vectors of text refer to the chunk's bytes.
+ * One `EncodedReader` a scan has the tree of fields; it makes an `EncodedRows` for each chunk. The vectors of text refer to the chunk's bytes.
  */
 import type { ChunkData } from '../vector/chunk.ts'
 import type { RowCodec } from '../vector/row-codec.ts'
 import { EncodedVector, nullVector, TextVector, type Vector } from '../vector/vector.ts'
-import { VectorBuilder } from '../vector/vector-builder.ts'
 import { ValueRows } from './chunk-data.ts'
 import { fieldTree } from './field-tree.ts'
 import { JsonFields } from './json-fields.ts'
@@ -16,8 +15,8 @@ import { MsgpackFields } from './msgpack-fields.ts'
 const fieldCodecs: ReadonlySet<string> = new Set(['msgpack', 'msgpack-structures', 'json'])
 
 interface FieldReader {
-  source(bytes: Uint8Array): void
-  read(start: number, end: number): void
+  /** A vector of each field, in the order of the paths. */
+  read(range: EncodedRange): readonly Vector[]
 }
 
 /** Where rows lie. */
@@ -34,15 +33,13 @@ export class EncodedReader {
   readonly codec: RowCodec
   /** Paths taken out together. */
   readonly paths: readonly string[]
-  readonly #builders: readonly VectorBuilder[]
   readonly #fields: FieldReader | undefined
 
   /** `paths`: what the job reads of each row, as far as it is known. */
   constructor(codec: RowCodec, paths: readonly string[]) {
     this.codec = codec
     this.paths = paths.filter(path => path !== '' && !path.startsWith('@'))
-    this.#builders = this.paths.map(() => new VectorBuilder())
-    this.#fields = this.paths.length === 0 ? undefined : this.#readerOf(this.paths, this.#builders)
+    this.#fields = this.paths.length === 0 ? undefined : this.#readerOf(this.paths)
   }
 
   /** `meta` gives what the rows' records have beside their values. */
@@ -52,13 +49,12 @@ export class EncodedReader {
 
   /** Vectors of `paths`. */
   take(range: EncodedRange): readonly Vector[] {
-    return this.#read(range, this.#fields, this.#builders)
+    return this.#fields?.read(range) ?? this.paths.map(() => nullVector(range.size))
   }
 
   /** A field that was not foreseen. */
   takeOne(range: EncodedRange, path: string): Vector {
-    const builders = [new VectorBuilder()]
-    return this.#read(range, this.#readerOf([path], builders), builders)[0] as Vector
+    return this.#readerOf([path])?.read(range)[0] ?? nullVector(range.size)
   }
 
   /** Whether fields are taken out of the bytes; else rows are decoded first. */
@@ -66,19 +62,10 @@ export class EncodedReader {
     return fieldCodecs.has(this.codec.name)
   }
 
-  #readerOf(paths: readonly string[], builders: readonly VectorBuilder[]): FieldReader | undefined {
+  #readerOf(paths: readonly string[]): FieldReader | undefined {
     if (!this.readsFields) return undefined
     const tree = fieldTree(paths)
-    return this.codec.name === 'json' ? new JsonFields(tree, builders) : new MsgpackFields(tree, builders, this.codec)
-  }
-
-  #read(range: EncodedRange, fields: FieldReader | undefined, builders: readonly VectorBuilder[]): readonly Vector[] {
-    const { size, bytes, starts, ends } = range
-    if (fields === undefined) return builders.map(() => nullVector(size))
-    for (const builder of builders) builder.begin(size, bytes)
-    fields.source(bytes)
-    for (let i = 0; i < size; i++) fields.read(starts[i] as number, ends[i] as number)
-    return builders.map(builder => builder.finish())
+    return this.codec.name === 'json' ? new JsonFields(tree, paths.length) : new MsgpackFields(tree, paths.length, this.codec)
   }
 }
 

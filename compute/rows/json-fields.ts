@@ -5,8 +5,10 @@
  * What is stepped over is not checked beyond the balance of quotes and brackets, and a name that an object has twice counts where it stands first. Text that ends inside a
  * value, or where a value cannot be, is CORRUPT with its position. A row that is neither object nor list has no fields.
  */
-import { assert, damagedBytes, readText } from '../../engine/index.ts'
-import type { VectorBuilder } from '../vector/vector-builder.ts'
+import { damagedBytes, readText } from '../../engine/index.ts'
+import type { Vector } from '../vector/vector.ts'
+import { VectorBuilder } from '../vector/vector-builder.ts'
+import type { EncodedRange } from './encoded-rows.ts'
 import { childNamed, childNumbered, type FieldNode } from './field-tree.ts'
 
 const QUOTE = 0x22
@@ -37,22 +39,24 @@ export class JsonFields {
   /** Whether the string that `#stringEnd` passed has escapes. */
   #escaped = false
 
-  constructor(root: FieldNode, builders: readonly VectorBuilder[]) {
+  /** `leaves`: how many fields the tree has. */
+  constructor(root: FieldNode, leaves: number) {
     this.#root = root
-    this.#builders = builders
+    this.#builders = Array.from({ length: leaves }, () => new VectorBuilder())
   }
 
-  /** Rows that follow lie in `bytes`. */
-  source(bytes: Uint8Array): void {
+  /** A vector of each field, in the order of the leaves. */
+  read({ size, bytes, starts, ends }: EncodedRange): Vector[] {
     this.#bytes = bytes
+    const builders = this.#builders
+    for (const builder of builders) builder.begin(size, bytes)
+    for (let row = 0; row < size; row++) this.#readRow(row, starts[row] as number, ends[row] as number)
+    return builders.map(builder => builder.finish())
   }
 
-  /** Adds the fields of the row in `[start, end)` to the builders, each of which gets one value; `end <= start` is a row of nothing. */
-  read(start: number, end: number): void {
+  /** Each builder gets one value; `end <= start` is a row of nothing. */
+  #readRow(row: number, start: number, end: number): void {
     const builders = this.#builders
-    const first = builders[0] as VectorBuilder
-    assert(builders.length > 0, 'some field is wanted')
-    const row = first.size
     this.#row = row
     this.#missing = builders.length
     this.#end = end

@@ -1,60 +1,211 @@
 /**
- * Fields out of MessagePack without decoding the rows: finds the wanted keys of the outer map (and of maps and lists in it), puts numbers, truth values and ranges of text
- * into builders, and lets the codec decode what is none of these. What is not wanted is only stepped over.
+ * Fields out of MessagePack without decoding the rows, in two passes over a chunk. The first finds where the wanted values lie: it looks for their keys in the outer map (and in maps and
+ * lists in it), and what is not wanted is only stepped over. The second makes a vector of each field, in a loop of its own for numbers and for text; what is neither goes through a
+ * builder, and what is no scalar the codec decodes.
  *
- * Objects may be records, which name a structure, a list of keys that many values share, and have values alone (docs/FORMAT.md, "structured object"): then the structure
- * says once for all of them which positions are wanted.
+ * Rows of one log mostly have the same keys in the same order. Such a *shape* is learned from a row, and while rows keep to it their keys are compared with those of the shape and nothing
+ * is looked up. Objects may be records, which name a structure, a list of keys that many values share, and have values alone (docs/FORMAT.md, "structured object"): then the
+ * structure is the shape.
  *
  * Bytes come from checked blocks and batches; a value that is no MessagePack all the same is CORRUPT and never read beyond its end. A row that is neither map nor list
  * has no fields; of a key that a map has twice the first counts.
  */
-import { assert, damagedBytes } from '../../engine/index.ts'
+import { damagedBytes } from '../../engine/index.ts'
 import type { RowCodec } from '../vector/row-codec.ts'
-import type { VectorBuilder } from '../vector/vector-builder.ts'
+import { NumberVector, nullVector, TextVector, type Vector } from '../vector/vector.ts'
+import { VectorBuilder } from '../vector/vector-builder.ts'
+import type { EncodedRange } from './encoded-rows.ts'
 import { childNamed, childNumbered, type FieldNode } from './field-tree.ts'
 
 const depthMax = 1000
+/** Shapes that are remembered: rows of more kinds than that are looked through key by key. */
+const shapesMax = 8
+
+/** By tag, the bytes of a value with its tag; 0: the tag alone does not say. Of codecs with records, tags of records are 0 too. */
+const sizesOfTags: Uint8Array = Uint8Array.from({ length: 256 }, (_, tag) => {
+  if (tag < 0x80 || tag >= 0xe0 || tag === 0xc0 || tag === 0xc2 || tag === 0xc3) return 1
+  if (tag >= 0xa0 && tag <= 0xbf) return 1 + (tag & 0x1f)
+  if (tag === 0xcc || tag === 0xd0) return 2
+  if (tag === 0xcd || tag === 0xd1) return 3
+  if (tag === 0xca || tag === 0xce || tag === 0xd2) return 5
+  return tag === 0xcb || tag === 0xcf || tag === 0xd3 ? 9 : 0
+})
+const sizesWithRecords: Uint8Array = sizesOfTags.slice().fill(0, 0x40, 0x80)
+
+/** Keys of a row and what is wanted of them, up to the last that is. */
+interface Shape {
+  /** First byte of the rows: the tag of a map with so many keys, or of a record. */
+  readonly tag: number
+  /** Where the first key begins, or of a record the first value, from the beginning of the row. */
+  readonly head: number
+  /** The keys back to back as rows have them, tags included; of a record none. */
+  readonly keys: Uint8Array
+  /** Where each key ends in `keys`. */
+  readonly keyEnds: Int32Array
+  readonly nodes: readonly (FieldNode | undefined)[]
+  /** Of each key, the field that it is; -1: it is none, or things inside are wanted. */
+  readonly leaves: Int32Array
+}
 
 export class MsgpackFields {
   readonly #root: FieldNode
-  readonly #builders: readonly VectorBuilder[]
+  readonly #leaves: number
   readonly #codec: RowCodec
   /** Whether bytes 40 to 7F begin records; else they are numbers. */
   readonly #hasRecords: boolean
+  readonly #sizes: Uint8Array
+  readonly #builder = new VectorBuilder()
+  #shapes: Shape[] = []
+  /** Index of the shape that the last row had. */
+  #shape = 0
   #bytes: Uint8Array = new Uint8Array(0)
   #view: DataView = new DataView(new ArrayBuffer(0))
-  #end = 0
-  /** Number of the row in the builders. */
+  /** Rows of the chunk. */
+  #size = 0
+  /** Where values lie, by field, then by row; -1: the row does not have it. */
+  #places: Int32Array = new Int32Array(0)
   #row = 0
+  /** Where the row ends. */
+  #end = 0
   /** Wanted fields of the row that were not found yet. */
   #missing = 0
 
-  constructor(root: FieldNode, builders: readonly VectorBuilder[], codec: RowCodec) {
+  /** `leaves`: how many fields the tree has. */
+  constructor(root: FieldNode, leaves: number, codec: RowCodec) {
     this.#root = root
-    this.#builders = builders
+    this.#leaves = leaves
     this.#codec = codec
     this.#hasRecords = codec.name === 'msgpack-structures'
+    this.#sizes = this.#hasRecords ? sizesWithRecords : sizesOfTags
   }
 
-  /** Rows that follow lie in `bytes`. */
-  source(bytes: Uint8Array): void {
+  /** A vector of each field, in the order of the leaves. */
+  read(range: EncodedRange): Vector[] {
+    const { size, bytes } = range
     this.#bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.#size = size
+    if (this.#places.length < this.#leaves * size) this.#places = new Int32Array(this.#leaves * size)
+    this.#places.fill(-1, 0, this.#leaves * size)
+    for (let row = 0; row < size; ) row = this.#byShapes(range, row)
+    return Array.from({ length: this.#leaves }, (_, leaf) => this.#vector(range, leaf))
   }
 
-  /** Adds the fields of the row in `[start, end)` to the builders, each of which gets one value; `end <= start` is a row of nothing. */
-  read(start: number, end: number): void {
-    const builders = this.#builders
-    const first = builders[0] as VectorBuilder
-    assert(builders.length > 0, 'some field is wanted')
-    const row = first.size
-    this.#row = row
-    this.#missing = builders.length
-    if (end > start) {
-      this.#end = end
-      this.#inside(this.#root, start, 0)
+  /** Finds the fields of rows from `row` on, of some that are alike or of one; returns the next. */
+  #byShapes(range: EncodedRange, row: number): number {
+    const shapes = this.#shapes
+    for (let s = 0; s < shapes.length; s++) {
+      const index = (this.#shape + s) % shapes.length
+      const next = this.#byShape(range, row, shapes[index] as Shape)
+      if (next === row) continue
+      this.#shape = index
+      return next
     }
-    if (this.#missing > 0) for (const builder of builders) if (builder.size === row) builder.null()
+    this.#walk(range, row)
+    if (shapes.length < shapesMax) this.#learn(range, row)
+    return row + 1
+  }
+
+  /** Finds the fields of rows from `row` on that have the shape, and returns the first that has not. */
+  #byShape({ size, bytes, starts, ends }: EncodedRange, from: number, shape: Shape): number {
+    const { tag, head, keys, keyEnds, nodes, leaves } = shape
+    const places = this.#places
+    const sizes = this.#sizes
+    const count = leaves.length
+    for (let row = from; row < size; row++) {
+      const start = starts[row] as number
+      const end = ends[row] as number
+      if (end <= start) continue
+      if (bytes[start] !== tag || (head === 2 && tag >= 0x60 && bytes[start + 1] !== 0)) return row
+      let at = start + head
+      let key = 0
+      for (let i = 0; i < count; i++) {
+        const keyEnd = keyEnds[i] as number
+        while (key < keyEnd && keys[key] === bytes[at]) {
+          key++
+          at++
+        }
+        if (key < keyEnd) return this.#otherShape(row)
+        const leaf = leaves[i] as number
+        if (leaf >= 0) places[leaf * size + row] = at
+        else if (nodes[i] !== undefined) {
+          this.#row = row
+          this.#end = end
+          this.#missing = Number.MAX_SAFE_INTEGER
+          at = this.#take(nodes[i] as FieldNode, at, 0)
+          continue
+        }
+        // The size of the last that is wanted is looked at with its value.
+        if (leaf >= 0 && i === count - 1 && at < end) continue
+        const bytesOf = sizes[bytes[at] as number] as number
+        if (bytesOf > 0) at += bytesOf
+        else {
+          this.#end = end
+          at = this.#skip(at, 0)
+        }
+        // Cut off: the walk says where.
+        if (at > end || (at === end && i < count - 1)) return this.#otherShape(row)
+      }
+    }
+    return size
+  }
+
+  /** Forgets what was found of a row. */
+  #otherShape(row: number): number {
+    for (let leaf = 0; leaf < this.#leaves; leaf++) this.#places[leaf * this.#size + row] = -1
+    return row
+  }
+
+  /** Finds the fields of a row of any shape. */
+  #walk({ starts, ends }: EncodedRange, row: number): void {
+    const start = starts[row] as number
+    const end = ends[row] as number
+    if (end <= start) return
+    this.#row = row
+    this.#end = end
+    this.#missing = this.#leaves
+    this.#inside(this.#root, start, 0)
+  }
+
+  /** Remembers the shape of a row that was walked without an error. */
+  #learn({ bytes, starts, ends }: EncodedRange, row: number): void {
+    const start = starts[row] as number
+    const tag = bytes[start] as number
+    this.#end = ends[row] as number
+    if (this.#end <= start) return
+    const root = this.#root
+    const nodes: (FieldNode | undefined)[] = []
+    const keyEnds: number[] = []
+    const keys: number[] = []
+    let head = 1
+    if (this.#isRecord(tag)) {
+      head = this.#afterStructure(start) - start
+      for (const node of root.places[this.#structureNumber(start)] ?? []) nodes.push(node)
+      for (const _ of nodes) keyEnds.push(0)
+    } else {
+      if (tag < 0x80 || tag > 0x8f) return
+      let at = start + 1
+      for (let i = 0; i < (tag & 0x0f); i++) {
+        const keyTag = bytes[at] as number
+        const headBytes = keyTag >= 0xa0 && keyTag <= 0xbf ? 1 : keyTag === 0xd9 ? 2 : 0
+        if (headBytes === 0 || at + headBytes > this.#end) return
+        const size = headBytes === 1 ? keyTag & 0x1f : (bytes[at + 1] as number)
+        const end = at + headBytes + size
+        if (end >= this.#end) return
+        for (let b = at; b < end; b++) keys.push(bytes[b] as number)
+        keyEnds.push(keys.length)
+        const node = childNamed(root, bytes, at + headBytes, size)
+        // Of a key that is there twice the first counts.
+        nodes.push(node !== undefined && nodes.includes(node) ? undefined : node)
+        at = this.#skip(end, 0)
+      }
+    }
+    // Where a wanted field is missing, all keys tell that it is.
+    const hasAll = this.#isRecord(tag) || root.children.every(child => nodes.includes(child))
+    while (hasAll && nodes.length > 0 && nodes.at(-1) === undefined) nodes.pop()
+    const leaves = Int32Array.from(nodes, node => (node === undefined || node.children.length > 0 ? -1 : node.leaf))
+    const used = Int32Array.from(keyEnds.slice(0, nodes.length))
+    this.#shapes.push({ tag, head, keys: Uint8Array.from(keys.slice(0, used.at(-1) ?? 0)), keyEnds: used, nodes, leaves })
   }
 
   /** Looks for the children of `node` in the map or list at `at`; returns the position after it, or -1 when all wanted fields of the row were found. */
@@ -160,96 +311,121 @@ export class MsgpackFields {
     return position
   }
 
-  /** Gives the value at `at` to the node's builder, looks inside for its children, and returns the position after it, or -1 as `#inside`. */
+  /** Notes where the value at `at` lies if it is wanted, looks inside for the node's children, and returns the position after it, or -1 as `#inside`. */
   #take(node: FieldNode, at: number, depth: number): number {
+    if (at >= this.#end) throw this.#cutOff(at)
     let end = 0
     if (node.leaf >= 0) {
-      const builder = this.#builders[node.leaf] as VectorBuilder
+      const place = node.leaf * this.#size + this.#row
+      end = this.#skip(at, depth)
       // A key that comes a second time in one map, as foreign bytes may have it.
-      if (builder.size > this.#row) return this.#skip(at, depth)
-      end = this.#add(builder, at, depth)
+      if ((this.#places[place] as number) >= 0) return end
+      this.#places[place] = at
       if (--this.#missing === 0) return -1
     }
     if (node.children.length === 0) return end
-    if (at >= this.#end) throw this.#cutOff(at)
     if (depth > depthMax) throw damagedBytes('value nests too deep', at)
     return this.#inside(node, at, depth + 1)
   }
 
-  #add(builder: VectorBuilder, at: number, depth: number): number {
-    const bytes = this.#bytes
-    const view = this.#view
-    if (at >= this.#end) throw this.#cutOff(at)
-    const tag = bytes[at] as number
-    if (tag < 0x80 && !this.#isRecord(tag)) {
-      builder.number(tag)
-      return at + 1
-    }
-    if (tag >= 0xe0) {
-      builder.number(tag - 0x100)
-      return at + 1
-    }
-    if (tag >= 0xa0 && tag <= 0xbf) return this.#text(builder, at + 1, tag & 0x1f)
-    if (tag >= 0xca && tag <= 0xd3) {
-      const size = tag === 0xca ? 4 : tag === 0xcb ? 8 : 1 << ((tag - 0xcc) & 3)
-      if (at + 1 + size > this.#end) throw this.#cutOff(at)
-    }
-    switch (tag) {
-      case 0xc0:
-        builder.null()
-        return at + 1
-      case 0xc2:
-      case 0xc3:
-        builder.boolean(tag === 0xc3)
-        return at + 1
-      case 0xca: {
-        const end = at + 5
-        // msgpackr rounds what it wrote as a short float to the digits that it has.
-        builder.any(this.#codec.decode(bytes, at, end))
-        return end
-      }
-      case 0xcb:
-        builder.number(view.getFloat64(at + 1))
-        return at + 9
-      case 0xcc:
-        builder.number(bytes[at + 1] as number)
-        return at + 2
-      case 0xcd:
-        builder.number(view.getUint16(at + 1))
-        return at + 3
-      case 0xce:
-        builder.number(view.getUint32(at + 1))
-        return at + 5
-      case 0xd0:
-        builder.number(view.getInt8(at + 1))
-        return at + 2
-      case 0xd1:
-        builder.number(view.getInt16(at + 1))
-        return at + 3
-      case 0xd2:
-        builder.number(view.getInt32(at + 1))
-        return at + 5
-      case 0xd9:
-        return this.#text(builder, at + 2, this.#u8(at + 1))
-      case 0xda:
-        return this.#text(builder, at + 3, this.#u16(at + 1))
-      case 0xdb:
-        return this.#text(builder, at + 5, this.#u32(at + 1))
-      default: {
-        const end = this.#skip(at, depth)
-        // `undefined` inside an object is an extension of its own; the codec refuses it as a whole value.
-        if (tag === 0xd4 && bytes[at + 1] === 0) builder.null()
-        else builder.any(this.#codec.decode(bytes, at, end))
-        return end
-      }
-    }
+  /** The field's values as the narrowest vector that holds them. */
+  #vector({ ends }: EncodedRange, leaf: number): Vector {
+    const size = this.#size
+    const places = this.#places.subarray(leaf * size, (leaf + 1) * size)
+    let first = 0
+    while (first < size && ((places[first] as number) < 0 || this.#bytes[places[first] as number] === 0xc0)) first++
+    if (first === size) return nullVector(size)
+    const tag = this.#bytes[places[first] as number] as number
+    const isText = (tag >= 0xa0 && tag <= 0xbf) || (tag >= 0xd9 && tag <= 0xdb)
+    return (isText ? this.#texts(places, ends) : this.#numbers(places, ends)) ?? this.#any(places, ends)
   }
 
-  #text(builder: VectorBuilder, start: number, size: number): number {
-    const end = start + size
-    if (end > this.#end) throw this.#cutOff(start)
-    builder.text(start, end)
-    return end
+  /** Undefined when there is something that is neither a number nor null. */
+  #numbers(places: Int32Array, ends: Int32Array): NumberVector | undefined {
+    const bytes = this.#bytes
+    const view = this.#view
+    const smallEnd = this.#hasRecords ? 0x40 : 0x80
+    const size = places.length
+    const values = new Float64Array(size)
+    let nulls: Uint8Array | undefined
+    for (let row = 0; row < size; row++) {
+      const at = places[row] as number
+      const tag = at < 0 ? 0xc0 : (bytes[at] as number)
+      if (tag < smallEnd) {
+        values[row] = tag
+        continue
+      }
+      if (tag === 0xc0) {
+        nulls ??= new Uint8Array(size)
+        nulls[row] = 1
+        continue
+      }
+      const bytesOf = tag >= 0xe0 ? 1 : tag >= 0xcb && tag <= 0xd2 && tag !== 0xcf ? (sizesOfTags[tag] as number) : 0
+      if (bytesOf === 0) return undefined
+      if (at + bytesOf > (ends[row] as number)) throw this.#cutOff(at)
+      if (tag === 0xcb) values[row] = view.getFloat64(at + 1)
+      else if (tag === 0xcd) values[row] = ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number)
+      else if (tag === 0xce) values[row] = view.getUint32(at + 1)
+      else if (tag === 0xcc) values[row] = bytes[at + 1] as number
+      else if (tag >= 0xe0) values[row] = tag - 0x100
+      else if (tag === 0xd0) values[row] = view.getInt8(at + 1)
+      else if (tag === 0xd1) values[row] = view.getInt16(at + 1)
+      else values[row] = view.getInt32(at + 1)
+    }
+    return new NumberVector(values, nulls)
+  }
+
+  /** Undefined when there is something that is neither text nor null. */
+  #texts(places: Int32Array, rowEnds: Int32Array): TextVector | undefined {
+    const bytes = this.#bytes
+    const size = places.length
+    const starts = new Int32Array(size)
+    const ends = new Int32Array(size)
+    for (let row = 0; row < size; row++) {
+      const at = places[row] as number
+      const tag = at < 0 ? 0xc0 : (bytes[at] as number)
+      if (tag >= 0xa0 && tag <= 0xbf) {
+        starts[row] = at + 1
+        ends[row] = at + 1 + (tag & 0x1f)
+      } else if (tag === 0xc0) {
+        starts[row] = -1
+        continue
+      } else if (tag >= 0xd9 && tag <= 0xdb) {
+        this.#end = rowEnds[row] as number
+        const start = at + (tag === 0xd9 ? 2 : tag === 0xda ? 3 : 5)
+        starts[row] = start
+        ends[row] = start + (tag === 0xd9 ? this.#u8(at + 1) : tag === 0xda ? this.#u16(at + 1) : this.#u32(at + 1))
+      } else return undefined
+      if ((ends[row] as number) > (rowEnds[row] as number)) throw this.#cutOff(starts[row] as number)
+    }
+    return new TextVector(bytes, starts, ends)
+  }
+
+  #any(places: Int32Array, ends: Int32Array): Vector {
+    const builder = this.#builder
+    builder.begin(places.length, this.#bytes)
+    for (let row = 0; row < places.length; row++) {
+      const at = places[row] as number
+      this.#end = ends[row] as number
+      if (at < 0) builder.null()
+      else this.#add(builder, at)
+    }
+    return builder.finish()
+  }
+
+  /** Gives the value at `at` to the builder. */
+  #add(builder: VectorBuilder, at: number): void {
+    const bytes = this.#bytes
+    const tag = bytes[at] as number
+    const end = this.#skip(at, 0)
+    if (tag < 0x80 && !this.#isRecord(tag)) builder.number(tag)
+    else if (tag >= 0xa0 && tag <= 0xbf) builder.text(at + 1, end)
+    else if (tag >= 0xd9 && tag <= 0xdb) builder.text(at + (tag === 0xd9 ? 2 : tag === 0xda ? 3 : 5), end)
+    else if (tag === 0xc0) builder.null()
+    else if (tag === 0xc2 || tag === 0xc3) builder.boolean(tag === 0xc3)
+    // `undefined` inside an object is an extension of its own; the codec refuses it as a whole value.
+    else if (tag === 0xd4 && bytes[at + 1] === 0) builder.null()
+    else builder.any(this.#codec.decode(bytes, at, end))
   }
 
   /** The position after the value at `at`. */

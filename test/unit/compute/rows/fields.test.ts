@@ -84,12 +84,19 @@ test.each(Object.keys(codecs))('%s that is cut off is CORRUPT, or was not needed
       const i = random.below(rows.length)
       const bytes = encoded[i] as Uint8Array
       const cut = 1 + random.below(Math.max(1, bytes.length - 1))
-      const outcomeOf = (behind: Uint8Array): unknown => {
-        const laid = new Uint8Array([...bytes.subarray(0, cut), ...behind])
-        const range = { bytes: laid, starts: Int32Array.of(0), ends: Int32Array.of(cut), size: 1 }
+      // Alone, and behind a whole row of its shape.
+      const outcomeOf = (behind: Uint8Array, before: Uint8Array = new Uint8Array(0)): unknown => {
+        const laid = new Uint8Array([...before, ...bytes.subarray(0, cut), ...behind])
+        const size = before.length === 0 ? 1 : 2
+        const range = {
+          bytes: laid,
+          starts: Int32Array.of(0, before.length).slice(-size),
+          ends: Int32Array.of(before.length, before.length + cut).slice(-size),
+          size,
+        }
         try {
           const chunk = new EncodedReader(codec, paths).rows(range)
-          return paths.map(path => chunk.field(path).get(0))
+          return paths.map(path => chunk.field(path).get(size - 1))
         } catch (error) {
           refused++
           return codeOf(error)
@@ -97,9 +104,13 @@ test.each(Object.keys(codecs))('%s that is cut off is CORRUPT, or was not needed
       }
       const whole = codec.decode(bytes, 0, bytes.length)
       const right = paths.map(path => valueAtPath(whole, path.split('.')) ?? null)
-      const outcomes = [new Uint8Array(0), random.bytes(40), bytes.subarray(cut), new Uint8Array(9).fill(0xff)].map(outcomeOf)
-      for (const outcome of outcomes) expect(outcome).toEqual(outcomes[0])
-      if (outcomes[0] !== 'CORRUPT' && !isShorterNumber(bytes, name)) expect(outcomes[0]).toEqual(right)
+      const behind = [new Uint8Array(0), random.bytes(40), bytes.subarray(cut), new Uint8Array(9).fill(0xff)]
+      const isShorter = isShorterNumber(bytes, name)
+      for (const before of [undefined, bytes]) {
+        const outcomes = behind.map(after => outcomeOf(after, before))
+        for (const outcome of outcomes) expect(outcome).toEqual(outcomes[0])
+        if (outcomes[0] !== 'CORRUPT' && !isShorter) expect(outcomes[0]).toEqual(right)
+      }
     }
     expect(refused).toBeGreaterThan(0)
   })
