@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { type FuzzOutcome, runFuzzCase } from './fuzz-case.ts'
 import { type Image, makeImages } from './images.ts'
 
-const cases = 2000
+const cases = 1000
 
 test('thousands of damaged folders in the simulated environment', async () => {
   const images: Image[] = await makeImages(1)

@@ -8,9 +8,9 @@ import { bytesOf, type FuzzOutcome, runDamaged } from './fuzz-case.ts'
 import { makeImages } from './images.ts'
 
 /** Prime, so that the flipped bytes lie at all places of fixed-size entries. */
-const stride = 97
+const stride = 211
 
-test('one bit of every 97th byte of the segments of a compacted store', async () => {
+test('one bit of every 211th byte of the segments of a compacted store', async () => {
   const image = (await makeImages(1)).find(({ name }) => name === 'a compacted store, closed')
   if (image === undefined) throw new Error('there is such an image')
   const outcomes: FuzzOutcome[] = []

@@ -10,8 +10,8 @@ import { runModel } from './model.ts'
 
 describe('logs against plain arrays', () => {
   testSeeds({
-    groups: 8,
-    perGroup: 6,
+    groups: 5,
+    perGroup: 5,
     run: runModel,
     check: reports => {
       for (const { opens } of reports) expect(opens).toBeGreaterThan(1)

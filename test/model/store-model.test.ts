@@ -10,8 +10,8 @@ import { runStoreModel } from './store-model.ts'
 
 describe('stores against sorted arrays', () => {
   testSeeds({
-    groups: 4,
-    perGroup: 6,
+    groups: 3,
+    perGroup: 5,
     run: runStoreModel,
     check: reports => {
       for (const { opens } of reports) expect(opens).toBeGreaterThan(1)

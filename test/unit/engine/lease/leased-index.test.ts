@@ -39,7 +39,7 @@ function ask(store: Indexed): unknown[] {
   return structuredClone(answers)
 }
 
-test.each([1, 2, 3])('seed %i', async seed => {
+test.each([1, 2])('seed %i', async seed => {
   const environment = newEnvironment(seed)
   await environment.drive(async () => {
     const random = new SimRandom(seed)

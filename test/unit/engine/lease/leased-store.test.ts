@@ -144,7 +144,7 @@ function judge(store: ReturnType<typeof leased>, expected: readonly Entry[], ran
 
 const leased = (lease: OpenedLease, cacheBytes?: number) => lease.store<string, string>('s', cacheBytes === undefined ? {} : { cacheBytes })
 
-test.each([1, 2, 3, 4])('seed %i: leases keep their moments while the store is written, flushed, compacted and dropped', async seed => {
+test.each([1, 2, 3])('seed %i: leases keep their moments while the store is written, flushed, compacted and dropped', async seed => {
   await withDatabase(seed, async (db, environment) => {
     const writer = new Writer(db, environment, seed)
     const { random } = writer

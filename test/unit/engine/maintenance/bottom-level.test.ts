@@ -92,7 +92,7 @@ async function closeSound(db: Database): Promise<void> {
   expect((await verify(folder, { environment: db.environment })).findings).toEqual([])
 }
 
-describe.each([1, 2, 3, 4])('seed %i', seed => {
+describe.each([1, 2])('seed %i', seed => {
   test('reads as the model between steps, with snapshots, and after reopening', async () => {
     const environment = newEnvironment(seed)
     const random = environment.random as SimRandom
@@ -177,7 +177,7 @@ test('while a store is written over again and again, the disk holds less than tw
 
 test('a store that dies in the middle of its steps goes on with them', async () => {
   let crashes = 0
-  for (let point = 0; point < 400; point += 7) {
+  for (let point = 0; point < 400; point += 11) {
     const environment = newEnvironment(6)
     const model = new Map<string, string>()
     await environment.drive(async () => {
@@ -208,5 +208,5 @@ test('a store that dies in the middle of its steps goes on with them', async () 
       await closeSound(db)
     })
   }
-  expect(crashes).toBeGreaterThan(10)
+  expect(crashes).toBeGreaterThan(8)
 })

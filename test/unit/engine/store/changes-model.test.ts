@@ -190,7 +190,7 @@ class Consumer {
 }
 
 describe('a feed and a history against a model', () => {
-  test.each(Array.from({ length: 6 }, (_, i) => i + 1))('seed %i', async seed => {
+  test.each(Array.from({ length: 4 }, (_, i) => i + 1))('seed %i', async seed => {
     const program = new Program(seed)
     const { random } = program
     const consumer = new Consumer()
@@ -254,7 +254,7 @@ async function checkReplay(db: Database, store: TextStore, seen: readonly Change
 }
 
 describe('a history that ends', () => {
-  test.each([1, 2, 3])('every moment within the retention reads as it was; others do, or are gone, seed %i', async seed => {
+  test.each([1, 2])('every moment within the retention reads as it was; others do, or are gone, seed %i', async seed => {
     const retentionMs = 4000
     const program = new Program(seed)
     const { random } = program

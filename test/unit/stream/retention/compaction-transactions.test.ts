@@ -117,7 +117,7 @@ async function sendAgain(db: Database, topic: Topic<string>, world: World): Prom
   await producer.close()
 }
 
-test.each([1, 2, 3, 4, 5, 6, 7, 8])('random transactions, tombstones, producers, rounds, crashes (seed %d)', async seed => {
+test.each([1, 2, 3, 4, 5])('random transactions, tombstones, producers, rounds, crashes (seed %d)', async seed => {
   let environment = newEnvironment(seed)
   const { random } = environment
   const limits: Limits = { lagMsMin: random.below(2) * 20_000, deleteRetentionMs: 60_000 + random.below(3) * 60_000 }
