@@ -6,7 +6,7 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ChildMessage } from './child.ts'
-import { ended, firstMessage, startScript } from './scripts.ts'
+import { runScript } from './scripts.ts'
 import type { Sample, Size, Workload } from './workload.ts'
 
 /** A run that takes longer hangs: it is killed, and is an error. */
@@ -40,15 +40,12 @@ export async function runAll({ workloads, rounds, size, folder, onProgress }: Ru
 
 export async function runOnce(name: string, size: Size, folder: string): Promise<Sample> {
   mkdirSync(folder, { recursive: true })
-  const child = startScript('child', [name, size, folder])
-  const timer = setTimeout(() => child.kill('SIGKILL'), runMsMax)
   try {
-    const message = await firstMessage<ChildMessage>(child)
-    await ended(child)
-    if ('error' in message) throw new Error(`${name}: ${message.error}`)
-    return message.sample
+    const { sample } = await runScript<ChildMessage>('child', [name, size, folder], runMsMax)
+    return sample
+  } catch (error) {
+    throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   } finally {
-    clearTimeout(timer)
     rmSync(folder, { recursive: true, force: true })
   }
 }

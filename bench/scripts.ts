@@ -25,6 +25,27 @@ export function firstMessage<T>(child: ChildProcess): Promise<T> {
   })
 }
 
+/**
+ * Runs a script to its end; resolves with its message. A script that says `error` rejects with it, one that takes longer than `msMax` hangs: it is killed, and is an
+ * error.
+ */
+export async function runScript<T extends object>(
+  script: string,
+  args: readonly string[],
+  msMax: number,
+): Promise<Exclude<T, { readonly error: string }>> {
+  const child = startScript(script, args)
+  const timer = setTimeout(() => child.kill('SIGKILL'), msMax)
+  try {
+    const message = await firstMessage<T>(child)
+    await ended(child)
+    if ('error' in message) throw new Error(String(message.error))
+    return message as Exclude<T, { readonly error: string }>
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** Resolves when the process has ended, by itself or by a signal. */
 export function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve()

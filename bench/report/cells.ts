@@ -1,9 +1,11 @@
-/** Numbers as people read them, and the two tables of a report as plain cells; the terminal and RESULTS.md draw the same cells. */
+/** The two tables of a report as plain cells; the terminal and RESULTS.md draw the same cells. */
 
 import type { Metric, Target } from '../workload.ts'
-import type { Row, Verdict } from './summary.ts'
+import { judge, type Results, type Row, summarize, type Verdict } from './summary.ts'
+import type { TextTable } from './tables.ts'
+import { count, fixed, megabytes, micros, ratio, yesNo } from './units.ts'
 
-export const resultHead: readonly string[] = [
+const resultHead: readonly string[] = [
   'workload',
   'durability',
   'rate /s',
@@ -18,7 +20,7 @@ export const resultHead: readonly string[] = [
   'to raw',
 ]
 
-export function resultCells(row: Row): string[] {
+function resultCells(row: Row): string[] {
   const { facts } = row
   return [
     facts.name,
@@ -29,7 +31,7 @@ export function resultCells(row: Row): string[] {
     micros(row.p99Us),
     micros(row.maxUs),
     fixed(row.writtenPerByte, 2),
-    fixed(row.rssBytes === undefined ? undefined : row.rssBytes / 1e6, 0),
+    megabytes(row.rssBytes),
     fixed(row.loopP999Ms, 1),
     fixed(row.loopMaxMs, 1),
     facts.raw === undefined || row.toRaw === undefined
@@ -38,10 +40,18 @@ export function resultCells(row: Row): string[] {
   ]
 }
 
-export const targetHead: readonly string[] = ['workload', 'target', 'measured', 'met']
+const targetHead: readonly string[] = ['workload', 'target', 'measured', 'met']
 
-export function targetCells({ name, target, measured, met }: Verdict): string[] {
-  return [name, targetWords(target), amount(target, measured), met === undefined ? '–' : met ? 'yes' : 'no']
+function targetCells({ name, target, measured, met }: Verdict): string[] {
+  return [name, targetWords(target), amount(target, measured), yesNo(met)]
+}
+
+export function resultTable(results: Results): TextTable {
+  return { head: resultHead, rows: summarize(results).map(resultCells) }
+}
+
+export function targetTable(results: Results): TextTable {
+  return { head: targetHead, rows: judge(results).map(targetCells) }
 }
 
 const metricWords: { readonly [metric in Metric]: string } = {
@@ -60,7 +70,7 @@ function targetWords(target: Target): string {
 }
 
 function amount({ metric, of }: Target, value: number | undefined): string {
-  if (of !== undefined) return value === undefined ? '–' : `${fixed(value, 2)} x`
+  if (of !== undefined) return ratio(value)
   switch (metric) {
     case 'rate':
       return `${count(value)}/s`
@@ -70,25 +80,9 @@ function amount({ metric, of }: Target, value: number | undefined): string {
     case 'p99Us':
       return micros(value)
     case 'rssBytes':
-      return fixed(value === undefined ? undefined : value / 1e6, 0)
+      return megabytes(value)
     case 'elapsedMs':
     case 'loopP999Ms':
       return `${fixed(value, 1)} ms`
   }
-}
-
-export function count(value: number | undefined): string {
-  if (value === undefined) return '–'
-  if (value >= 1e6) return `${(value / 1e6).toFixed(2)} M`
-  if (value >= 1e4) return `${(value / 1e3).toFixed(1)} k`
-  return value >= 100 ? value.toFixed(0) : value.toPrecision(3)
-}
-
-function micros(value: number | undefined): string {
-  if (value === undefined) return '–'
-  return value >= 10_000 ? `${(value / 1000).toFixed(1)} ms` : value >= 100 ? `${value.toFixed(0)} µs` : `${value.toFixed(1)} µs`
-}
-
-function fixed(value: number | undefined, digits: number): string {
-  return value === undefined ? '–' : value.toFixed(digits)
 }

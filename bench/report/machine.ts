@@ -37,6 +37,11 @@ export function describeMachine(folder: string): Machine {
   }
 }
 
+/** As reports state it. */
+export function machineLine({ cpu, cpuCount, memoryBytes, system, fileSystem }: Machine): string {
+  return `- Machine: ${cpu}, ${cpuCount} CPUs, ${Math.round(memoryBytes / 2 ** 30)} GiB, ${system}, ${fileSystem}`
+}
+
 /** Some virtual machines tell Node nothing about their processor; the kernel may know more. */
 function cpuModel(reported: string | undefined): string {
   if (reported !== undefined && reported !== '' && reported !== 'unknown') return reported.trim()

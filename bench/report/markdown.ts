@@ -1,11 +1,13 @@
 /** RESULTS.md from stored results. Generated: never edited by hand. */
 
-import { resultCells, resultHead, targetCells, targetHead } from './cells.ts'
-import { judge, type Results, summarize } from './summary.ts'
+import { resultTable, targetTable } from './cells.ts'
+import { machineLine } from './machine.ts'
+import type { Results } from './summary.ts'
+import { markdownTable } from './tables.ts'
+import { parameterWords } from './units.ts'
 
 export function resultsMarkdown(results: Results): string {
   const { machine } = results
-  const rows = summarize(results)
   return [
     '# Results of the benchmark',
     '',
@@ -14,33 +16,21 @@ export function resultsMarkdown(results: Results): string {
     'of the process until the end of the measurement, so it includes what was written in order to be read, opened or merged. *loop*:',
     'how late a 1 ms timer was served while measuring. Absolute numbers belong to this machine; compare ratios.',
     '',
-    `- Machine: ${machine.cpu}, ${machine.cpuCount} CPUs, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB, ${machine.system}, ${machine.fileSystem}`,
+    machineLine(machine),
     `- Node ${machine.node}; ${results.date}; ${results.rounds} rounds, ${results.size} parameters, a fresh process and folder for each run`,
     '',
-    ...markdownTable(resultHead, rows.map(resultCells)),
+    ...markdownTable(resultTable(results)),
     '',
     '## Targets',
     '',
-    ...markdownTable(targetHead, judge(results).map(targetCells)),
+    ...markdownTable(targetTable(results)),
     '',
     '## Workloads',
     '',
-    ...markdownTable(
-      ['workload', 'what', 'times are of one', 'parameters'],
-      results.workloads.map(({ name, what, latencyOf, used }) => [
-        name,
-        what,
-        latencyOf,
-        Object.entries(used)
-          .map(([parameter, value]) => `${parameter} ${value}`)
-          .join(', '),
-      ]),
-    ),
+    ...markdownTable({
+      head: ['workload', 'what', 'times are of one', 'parameters'],
+      rows: results.workloads.map(({ name, what, latencyOf, used }) => [name, what, latencyOf, parameterWords(used)]),
+    }),
     '',
   ].join('\n')
-}
-
-function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const line = (cells: readonly string[]): string => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)]
 }

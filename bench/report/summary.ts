@@ -6,6 +6,7 @@
 import type { Samples } from '../run.ts'
 import type { Metric, Parameters, Quantity, Sample, Size, Target, WorkloadFacts } from '../workload.ts'
 import type { Machine } from './machine.ts'
+import { isMet, largest, median, middle, type SampleValue } from './statistics.ts'
 
 /** One whole run of the benchmark, as stored. */
 export interface Results {
@@ -65,21 +66,21 @@ export function metricOf(sample: Sample, metric: Metric): number | undefined {
 export function summarize(results: Results): Row[] {
   const samples = samplesOf(results)
   return results.workloads.map(({ samples: own, used: _, ...facts }) => {
-    const middle = (value: (sample: Sample) => number | undefined): number | undefined => median(own.map(value))
+    const half = (value: SampleValue<Sample>): number | undefined => middle(own, value)
     const written = own.some(sample => sample.payloadBytes > 0 && facts.durability !== '–')
     return {
       facts,
-      rate: middle(sample => metricOf(sample, 'rate')),
-      megabytesPerSecond: middle(sample => metricOf(sample, 'megabytesPerSecond')),
-      p50Us: middle(sample => sample.p50Us),
-      p99Us: middle(sample => sample.p99Us),
-      maxUs: largest(own.map(sample => sample.maxUs)),
+      rate: half(sample => metricOf(sample, 'rate')),
+      megabytesPerSecond: half(sample => metricOf(sample, 'megabytesPerSecond')),
+      p50Us: half(sample => sample.p50Us),
+      p99Us: half(sample => sample.p99Us),
+      maxUs: largest(own, sample => sample.maxUs),
       writtenPerByte: written
-        ? middle(sample => (sample.writtenBytes === undefined ? undefined : sample.writtenBytes / sample.payloadBytes))
+        ? half(sample => (sample.writtenBytes === undefined ? undefined : sample.writtenBytes / sample.payloadBytes))
         : undefined,
-      rssBytes: middle(sample => sample.rssBytes),
-      loopP999Ms: middle(sample => sample.loopP999Ms),
-      loopMaxMs: largest(own.map(sample => sample.loopMaxMs)),
+      rssBytes: half(sample => sample.rssBytes),
+      loopP999Ms: half(sample => sample.loopP999Ms),
+      loopMaxMs: largest(own, sample => sample.loopMaxMs),
       toRaw: facts.raw === undefined ? undefined : quantity(samples, facts.name, facts.raw),
     }
   })
@@ -90,8 +91,7 @@ export function judge(results: Results): Verdict[] {
   return results.workloads.flatMap(({ name, targets }) =>
     targets.map(target => {
       const measured = quantity(samples, name, target)
-      const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = target
-      return { name, target, measured, met: measured === undefined ? undefined : measured >= atLeast && measured <= atMost }
+      return { name, target, measured, met: isMet(target, measured) }
     }),
   )
 }
@@ -112,17 +112,4 @@ function quantity(samples: Samples, name: string, { metric, of }: Quantity): num
 
 function samplesOf(results: Results): Samples {
   return Object.fromEntries(results.workloads.map(({ name, samples }) => [name, [...samples]]))
-}
-
-export function median(values: readonly (number | undefined)[]): number | undefined {
-  const sorted = values.filter(value => value !== undefined).sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle]
-  if (upper === undefined || sorted.length % 2 === 1) return upper
-  return ((sorted[middle - 1] as number) + upper) / 2
-}
-
-function largest(values: readonly (number | undefined)[]): number | undefined {
-  const present = values.filter(value => value !== undefined)
-  return present.length === 0 ? undefined : Math.max(...present)
 }

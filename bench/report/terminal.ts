@@ -1,9 +1,9 @@
 /** What the terminal shows: a progress bar while running (stderr), tables at the end (stdout). */
 
 import cliProgress from 'cli-progress'
-import Table from 'cli-table3'
-import { resultCells, resultHead, targetCells, targetHead } from './cells.ts'
-import { judge, type Results, summarize } from './summary.ts'
+import { resultTable, targetTable } from './cells.ts'
+import type { Results } from './summary.ts'
+import { terminalTable } from './tables.ts'
 
 export interface Progress {
   /** `done` runs of the total are done, `label` begins. */
@@ -25,10 +25,5 @@ export function startProgress(total: number): Progress {
 }
 
 export function terminalReport(results: Results): string {
-  const draw = (head: readonly string[], rows: readonly string[][]): string => {
-    const table = new Table({ head: [...head], style: { head: [], border: [], compact: true } })
-    table.push(...rows)
-    return table.toString()
-  }
-  return `${draw(resultHead, summarize(results).map(resultCells))}\n${draw(targetHead, judge(results).map(targetCells))}`
+  return [resultTable(results), targetTable(results)].map(terminalTable).join('\n')
 }

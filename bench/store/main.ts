@@ -7,12 +7,13 @@
  * stored, if machine, parameters and engines are the same. Exit code 1: a run failed. A missed target is printed and is no failure: machines differ.
  */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describeMachine } from '../report/machine.ts'
 import { startProgress } from '../report/terminal.ts'
+import { checkAlike, isSame, mergeWorkloads, storedResults } from '../stored-results.ts'
 import type { StoreEngine } from './engine.ts'
 import { engines, findEngine } from './engines.ts'
 import { checkParameters, largeParameters, type StoreParameters, smallParameters, type ValueKind } from './parameters.ts'
@@ -77,9 +78,8 @@ async function main(): Promise<void> {
       engines: present.map(({ engine: { name, settings }, version }) => ({ name, version, settings })),
       missing,
     }
-    const stored = values.update && existsSync(resultsFile) ? (JSON.parse(readFileSync(resultsFile, 'utf8')) as StoreResults) : undefined
-    // Before anything runs: a run may take an hour.
-    if (stored !== undefined) checkAlike(stored, header)
+    const stored = values.update ? storedResults<StoreResults>(resultsFile) : undefined
+    if (stored !== undefined) checkAlike(resultsFile, stored, header, 'machine', 'size', 'parameters', 'engines')
     const { results: ran, failures } = await runAllStores({
       workloads,
       engines: present.map(({ engine }) => engine),
@@ -90,8 +90,8 @@ async function main(): Promise<void> {
     })
     progress.stop()
     const results: StoreResults = { ...header, workloads: ran }
-    const whole = size === 'large' && only.length === 0 && named.length === 0 && same(parameters, largeParameters)
-    if (stored !== undefined) store(merge(stored, results))
+    const whole = size === 'large' && only.length === 0 && named.length === 0 && isSame(parameters, largeParameters)
+    if (stored !== undefined) store({ ...results, workloads: mergeWorkloads(stored.workloads, ran, storeWorkloads) })
     else if (values.update || whole) store(results)
     console.log(values.json ? JSON.stringify(results, undefined, 2) : storeTerminalReport(results))
     for (const { workload, engine, round, error } of failures) console.error(`FAILED: ${workload} on ${engine}, round ${round}: ${error}`)
@@ -117,28 +117,9 @@ function findEngines(wanted: readonly StoreEngine[]): {
   return { present, missing }
 }
 
-/** Numbers of two machines or sizes do not belong into one table. */
-function checkAlike(stored: StoreResults, run: Omit<StoreResults, 'workloads'>): void {
-  for (const what of ['machine', 'size', 'parameters', 'engines'] as const) {
-    if (!same(stored[what], run[what])) {
-      throw new Error(`--update: ${what} differ from those in ${resultsFile}; remove that file to begin anew`)
-    }
-  }
-}
-
-/** The stored results with the workloads that just ran in place of theirs, in the order of the table. */
-function merge(stored: StoreResults, ran: StoreResults): StoreResults {
-  const all = new Map([...stored.workloads, ...ran.workloads].map(workload => [workload.name, workload]))
-  return { ...ran, workloads: storeWorkloads.flatMap(({ name }) => all.get(name) ?? []) }
-}
-
 function store(results: StoreResults): void {
   writeFileSync(resultsFile, `${JSON.stringify(results, undefined, 2)}\n`)
   writeFileSync(markdownFile, storeMarkdown(results))
-}
-
-function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
 }
 
 function number(given: string | undefined, fallback: number): number {

@@ -1,14 +1,12 @@
 /**
- * Runs workloads on engines: each run in a fresh process and a fresh folder, all engines of a workload one right after the other and in another
- * order each round, so that a slow minute of the machine hits all of them. What is in the database before is prepared once per engine by a
+ * Runs workloads on engines, in lanes (`../lanes.ts`): each run in a fresh process and a fresh folder. What is in the database before is prepared once per engine by a
  * process of its own and copied for each run: memory and caches of the filling take no part.
- *
- * A run that fails is reported and the others go on: one crash must not cost the hours of the rest.
  */
 
 import { closeSync, constants, cpSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { ended, firstMessage, startScript } from '../scripts.ts'
+import { type LaneFailure, type Ran, runLanes } from '../lanes.ts'
+import { runScript } from '../scripts.ts'
 import type { StoreChildMessage, StoreTask } from './child.ts'
 import { diskUse } from './disk.ts'
 import type { StoreEngine } from './engine.ts'
@@ -30,65 +28,39 @@ export interface StoreRunOptions {
   readonly onProgress?: (what: string, done: number) => void
 }
 
-export interface Failure {
-  readonly workload: string
-  readonly engine: string
-  readonly round: number
-  readonly error: string
-}
-
-interface Lane {
-  readonly engine: StoreEngine
-  readonly samples: (StoreSample | null)[]
-}
-
-export async function runAllStores(options: StoreRunOptions): Promise<{ results: StoreWorkloadResults[]; failures: Failure[] }> {
-  const { workloads, engines, parameters, rounds, folder, onProgress } = options
-  const failures: Failure[] = []
+export async function runAllStores(options: StoreRunOptions): Promise<{ results: StoreWorkloadResults[]; failures: LaneFailure[] }> {
+  const { workloads, parameters, rounds, folder, onProgress } = options
   const images = new Images(join(folder, 'images'))
-  const table = workloads.map(workload => ({
-    workload,
-    date: new Date().toISOString(),
-    lanes: engines
-      .filter(engine => engine.durability(workload.writes ?? 'asItComes') !== undefined)
-      .map((engine): Lane => ({ engine, samples: [] })),
-  }))
-  let done = 0
-  for (let round = 1; round <= rounds; round++) {
-    for (const { workload, lanes } of table) {
-      if (round > roundsOf(workload, rounds)) continue
-      for (let i = 0; i < lanes.length; i++) {
-        const { engine, samples } = lanes[(i + round - 1) % lanes.length] as Lane
-        onProgress?.(`round ${round}: ${workload.name} on ${engine.name}`, done++)
-        const own = join(folder, `${workload.name}-${engine.name.replaceAll(/\W/g, '-')}-${round}`)
-        try {
-          await images.lay(workload, engine, parameters, own)
-          samples.push(await runOnce(workload, engine, parameters, own))
-        } catch (error) {
-          samples.push(null)
-          failures.push({
-            workload: workload.name,
-            engine: engine.name,
-            round,
-            error: error instanceof Error ? error.message : String(error),
-          })
-        } finally {
-          rmSync(own, { recursive: true, force: true })
-        }
-      }
-    }
-  }
-  return {
-    results: table.map(({ workload, date, lanes }) => asResults(workload, date, roundsOf(workload, rounds), parameters, lanes)),
-    failures,
-  }
+  const { ran, failures } = await runLanes(
+    workloads.map(workload => ({
+      name: workload.name,
+      rounds: roundsOf(workload, rounds),
+      lanes: enginesOf(workload, options).map(engine => ({
+        engine: engine.name,
+        run: async round => {
+          const own = join(folder, `${workload.name}-${engine.name.replaceAll(/\W/g, '-')}-${round}`)
+          try {
+            await images.lay(workload, engine, parameters, own)
+            return await runOnce(workload, engine, parameters, own)
+          } finally {
+            rmSync(own, { recursive: true, force: true })
+          }
+        },
+      })),
+    })),
+    onProgress,
+  )
+  return { results: ran.map((one, i) => asResults(workloads[i] as StoreWorkload, one, options)), failures }
 }
 
 /** Number of runs that `runAllStores` reports progress of. */
-export function countRuns({ workloads, engines, rounds }: Pick<StoreRunOptions, 'workloads' | 'engines' | 'rounds'>): number {
-  const able = (workload: StoreWorkload): number =>
-    engines.filter(engine => engine.durability(workload.writes ?? 'asItComes') !== undefined).length
-  return workloads.reduce((sum, workload) => sum + roundsOf(workload, rounds) * able(workload), 0)
+export function countRuns(options: Pick<StoreRunOptions, 'workloads' | 'engines' | 'rounds'>): number {
+  return options.workloads.reduce((sum, workload) => sum + roundsOf(workload, options.rounds) * enginesOf(workload, options).length, 0)
+}
+
+/** Those that can do it. */
+function enginesOf({ writes }: StoreWorkload, { engines }: Pick<StoreRunOptions, 'engines'>): StoreEngine[] {
+  return engines.filter(engine => engine.durability(writes ?? 'asItComes') !== undefined)
 }
 
 function roundsOf({ roundsMax }: StoreWorkload, rounds: number): number {
@@ -97,10 +69,8 @@ function roundsOf({ roundsMax }: StoreWorkload, rounds: number): number {
 
 function asResults(
   workload: StoreWorkload,
-  date: string,
-  rounds: number,
-  parameters: StoreParameters,
-  lanes: readonly Lane[],
+  { date, rounds, lanes }: Ran<StoreSample>,
+  { engines, parameters }: StoreRunOptions,
 ): StoreWorkloadResults {
   const { name, what, unit, latencyOf, targets, writes, resize } = workload
   return {
@@ -113,8 +83,8 @@ function asResults(
     rounds,
     used: asNumbers(resize?.(parameters) ?? parameters),
     runs: lanes.map(({ engine, samples }) => ({
-      engine: engine.name,
-      durability: writes === undefined ? '–' : (engine.durability(writes) ?? '–'),
+      engine,
+      durability: writes === undefined ? '–' : (engines.find(({ name: one }) => one === engine)?.durability(writes) ?? '–'),
       samples,
     })),
   }
@@ -140,16 +110,8 @@ async function runOnce(workload: StoreWorkload, engine: StoreEngine, parameters:
 }
 
 async function runTask(task: StoreTask): Promise<StoreSample | undefined> {
-  const child = startScript('store/child', [JSON.stringify(task)])
-  const timer = setTimeout(() => child.kill('SIGKILL'), runMsMax)
-  try {
-    const message = await firstMessage<StoreChildMessage>(child)
-    await ended(child)
-    if ('error' in message) throw new Error(message.error)
-    return message.sample
-  } finally {
-    clearTimeout(timer)
-  }
+  const { sample } = await runScript<StoreChildMessage>('store/child', [JSON.stringify(task)], runMsMax)
+  return sample
 }
 
 /** Prepared databases: made when first wanted, copied for each run. */

@@ -4,8 +4,8 @@
 
 import { join } from 'node:path'
 import type { Measurement } from '../measurement.ts'
+import { loadPeer, peerVersion } from '../peer-packages.ts'
 import { type BenchRecord, keyBytes, RecordSource } from '../records.ts'
-import { loadPeer, peerVersion } from '../store/engines/peer.ts'
 import { expectEqual } from '../workload.ts'
 
 interface Statement {

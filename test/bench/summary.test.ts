@@ -5,7 +5,8 @@
 
 import { describe, expect, test } from 'vitest'
 import { resultsMarkdown } from '../../bench/report/markdown.ts'
-import { judge, median, type Results, summarize } from '../../bench/report/summary.ts'
+import { median } from '../../bench/report/statistics.ts'
+import { judge, type Results, summarize } from '../../bench/report/summary.ts'
 import { selectWorkloads } from '../../bench/run.ts'
 import type { Sample, Target, WorkloadFacts } from '../../bench/workload.ts'
 import { workloads } from '../../bench/workloads.ts'

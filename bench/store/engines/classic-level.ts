@@ -1,9 +1,9 @@
 /** classic-level (LevelDB): utf8 keys and values, arrays of operations. By default its log is written and not synced. */
 
 import { join } from 'node:path'
+import { loadPeer, peerVersion } from '../../peer-packages.ts'
 import type { Sink, Value } from '../data.ts'
 import type { OpenSettings, OpenStore, ScanRange, StoreEngine, WriteBatch } from '../engine.ts'
-import { loadPeer, peerVersion } from './peer.ts'
 
 type Operation = { readonly type: 'put'; readonly key: string; readonly value: Value } | { readonly type: 'del'; readonly key: string }
 

@@ -6,9 +6,9 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RootDatabase } from 'lmdb'
+import { loadPeer, peerVersion } from '../../peer-packages.ts'
 import type { Sink, Value } from '../data.ts'
 import type { OpenSettings, OpenStore, ScanRange, StoreEngine, WriteBatch } from '../engine.ts'
-import { loadPeer, peerVersion } from './peer.ts'
 
 type Lmdb = typeof import('lmdb')
 type Environment = RootDatabase<Value, string>

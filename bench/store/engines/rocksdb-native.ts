@@ -1,9 +1,9 @@
 /** rocksdb-native: promises only, write batches, keys and values as bytes. It has no way to sync a write, so it takes no part where one must be. */
 
 import { join } from 'node:path'
+import { loadPeer, peerVersion } from '../../peer-packages.ts'
 import type { Sink, Value } from '../data.ts'
 import type { OpenSettings, OpenStore, ScanRange, StoreEngine, WriteBatch } from '../engine.ts'
-import { loadPeer, peerVersion } from './peer.ts'
 
 interface RocksBatch {
   tryPut(key: string, value: Value): void

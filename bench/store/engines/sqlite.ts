@@ -4,9 +4,9 @@
  */
 
 import { join } from 'node:path'
+import { loadPeer, peerVersion } from '../../peer-packages.ts'
 import type { Sink, Value } from '../data.ts'
 import type { OpenSettings, OpenStore, ScanRange, StoreEngine, WriteBatch } from '../engine.ts'
-import { loadPeer, peerVersion } from './peer.ts'
 
 interface Row {
   readonly key: string

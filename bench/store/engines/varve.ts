@@ -1,9 +1,9 @@
 /** Varve through its public interface: every acknowledged write is synced, which is its default. */
 
 import { type OpenOptions, open } from '../../../index.ts'
+import { packageVersion } from '../../peer-packages.ts'
 import type { Sink, Value } from '../data.ts'
 import type { OpenStore, ScanRange, StoreEngine, WriteBatch } from '../engine.ts'
-import { packageVersion } from './peer.ts'
 
 type Operation = { readonly type: 'put'; readonly key: string; readonly value: Value } | { readonly type: 'del'; readonly key: string }
 

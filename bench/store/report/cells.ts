@@ -1,16 +1,12 @@
 /** The tables of a report as plain cells; the terminal and STORE.md draw the same cells. */
 
-import { count } from '../../report/cells.ts'
+import type { TextTable } from '../../report/tables.ts'
+import { count, fixed, megabytes, micros, ratio, yesNo } from '../../report/units.ts'
 import type { StoreTarget } from '../workload.ts'
 import { judgeStore, type StoreResults, type StoreRow, type StoreVerdict, summarizeStore } from './summary.ts'
 
-export interface StoreTable {
-  readonly head: readonly string[]
-  readonly rows: string[][]
-}
-
 /** Workloads down, engines across. */
-export function overviewTable(results: StoreResults): StoreTable {
+export function overviewTable(results: StoreResults): TextTable {
   const rows = summarizeStore(results)
   const names = results.engines.map(engine => engine.name)
   return {
@@ -28,7 +24,7 @@ export function overviewTable(results: StoreResults): StoreTable {
   }
 }
 
-export function detailTable(results: StoreResults): StoreTable {
+export function detailTable(results: StoreResults): TextTable {
   return {
     head: [
       'workload',
@@ -67,7 +63,7 @@ export function detailTable(results: StoreResults): StoreTable {
       fixed(row.diskAllToRaw, 2),
       fixed(row.diskPeakToRaw, 2),
       fixed(row.diskPeakAllToRaw, 2),
-      fixed(row.rssBytes === undefined ? undefined : row.rssBytes / 1e6, 0),
+      megabytes(row.rssBytes),
       fixed(row.loopP999Ms, 1),
       fixed(row.loopMaxMs, 1),
       ratio(row.toBestPeer),
@@ -75,7 +71,7 @@ export function detailTable(results: StoreResults): StoreTable {
   }
 }
 
-export function targetTable(results: StoreResults): StoreTable {
+export function targetTable(results: StoreResults): TextTable {
   return {
     head: ['workload', 'target', 'measured', 'met'],
     rows: judgeStore(results).map(({ name, target, measured, peer, met }: StoreVerdict) => [
@@ -84,7 +80,7 @@ export function targetTable(results: StoreResults): StoreTable {
         target.toBestPeer === true ? ' that of the best peer' : ''
       }`,
       `${amount(target, measured)}${peer === undefined ? '' : ` (${peer})`}`,
-      met === undefined ? '–' : met ? 'yes' : 'no',
+      yesNo(met),
     ]),
   }
 }
@@ -117,24 +113,11 @@ function amount({ metric, toBestPeer }: StoreTarget, value: number | undefined):
     case 'diskPeakToRaw':
       return fixed(value, 2)
     case 'rssBytes':
-      return `${fixed(value === undefined ? undefined : value / 1e6, 0)} MB`
+      return `${megabytes(value)} MB`
   }
 }
 
 function plain(value: number | undefined): string {
   if (value === undefined) return '–'
   return value >= 1000 ? count(value) : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
-}
-
-function ratio(value: number | undefined): string {
-  return value === undefined ? '–' : `${value.toFixed(2)} x`
-}
-
-function micros(value: number | undefined): string {
-  if (value === undefined) return '–'
-  return value >= 10_000 ? `${(value / 1000).toFixed(1)} ms` : value >= 100 ? `${value.toFixed(0)} µs` : `${value.toFixed(1)} µs`
-}
-
-function fixed(value: number | undefined, digits: number): string {
-  return value === undefined ? '–' : value.toFixed(digits)
 }

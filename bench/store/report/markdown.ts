@@ -1,6 +1,9 @@
 /** STORE.md from stored results. Generated: never edited by hand. */
 
-import { detailTable, overviewTable, type StoreTable, targetTable } from './cells.ts'
+import { machineLine } from '../../report/machine.ts'
+import { markdownTable } from '../../report/tables.ts'
+import { parameterWords } from '../../report/units.ts'
+import { detailTable, overviewTable, targetTable } from './cells.ts'
 import type { StoreResults } from './summary.ts'
 
 export function storeMarkdown(results: StoreResults): string {
@@ -18,27 +21,25 @@ export function storeMarkdown(results: StoreResults): string {
     'same while running. *RSS*: the largest of the process that measured; filling happened in another. *loop*: how late a 1 ms timer was served; an',
     'engine that works in the calling thread holds it up for as long as one call takes, and a whole scan is one call.',
     '',
-    `- Machine: ${machine.cpu}, ${machine.cpuCount} CPUs, ${Math.round(machine.memoryBytes / 2 ** 30)} GiB, ${machine.system}, ${machine.fileSystem}`,
+    machineLine(machine),
     `- Node ${machine.node}; ${results.date}; ${results.size} parameters`,
-    `- Parameters: ${Object.entries(numbers)
-      .map(([name, value]) => `${name} ${value}`)
-      .join(', ')}, values as ${values}s, half of each value compressible`,
+    `- Parameters: ${parameterWords(numbers)}, values as ${values}s, half of each value compressible`,
     '',
     '## Overview',
     '',
-    ...draw(overviewTable(results)),
+    ...markdownTable(overviewTable(results)),
     '',
     '## Targets',
     '',
-    ...draw(targetTable(results)),
+    ...markdownTable(targetTable(results)),
     '',
     '## All numbers',
     '',
-    ...draw(detailTable(results)),
+    ...markdownTable(detailTable(results)),
     '',
     '## Engines',
     '',
-    ...draw({
+    ...markdownTable({
       head: ['engine', 'version', 'how it is used'],
       rows: results.engines.map(({ name, version, settings }) => [name, version, settings]),
     }),
@@ -48,24 +49,17 @@ export function storeMarkdown(results: StoreResults): string {
     '',
     '## Workloads',
     '',
-    ...draw({
+    ...markdownTable({
       head: ['workload', 'what', 'times are of one', 'parameters', 'rounds', 'began'],
       rows: workloads.map(({ name, what, latencyOf, used, rounds, date }) => [
         name,
         what,
         latencyOf,
-        Object.entries(used)
-          .map(([parameter, value]) => `${parameter} ${value}`)
-          .join(', '),
+        parameterWords(used),
         String(rounds),
         date.slice(0, 16),
       ]),
     }),
     '',
   ].join('\n')
-}
-
-function draw({ head, rows }: StoreTable): string[] {
-  const line = (cells: readonly string[]): string => `| ${cells.map(cell => cell.replaceAll('|', '\\|')).join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)]
 }

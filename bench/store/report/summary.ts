@@ -4,7 +4,7 @@
  */
 
 import type { Machine } from '../../report/machine.ts'
-import { median } from '../../report/summary.ts'
+import { bestOf, isMet, largest, middle, ratioToBest, type SampleValue } from '../../report/statistics.ts'
 import type { Size } from '../../workload.ts'
 import { subject } from '../engines.ts'
 import type { StoreParameters } from '../parameters.ts'
@@ -74,28 +74,27 @@ export function metricOf(sample: StoreSample, metric: StoreMetric): number | und
 export function summarizeStore({ workloads }: StoreResults): StoreRow[] {
   return workloads.flatMap(workload =>
     workload.runs.map(({ engine, durability, samples }) => {
-      const middle = (value: (sample: StoreSample) => number | undefined): number | undefined =>
-        median(samples.map(sample => (sample === null ? undefined : value(sample))))
-      const most = (value: (sample: StoreSample) => number | undefined): number | undefined => largest(samples, value)
+      const half = (value: SampleValue<StoreSample>): number | undefined => middle(samples, value)
+      const most = (value: SampleValue<StoreSample>): number | undefined => largest(samples, value)
       return {
         workload,
         engine,
         durability,
-        rate: middle(sample => metricOf(sample, 'rate')),
-        microsPerOperation: middle(sample => (sample.elapsedMs / sample.operations) * 1000),
-        megabytesPerSecond: middle(sample => sample.payloadBytes / sample.elapsedMs / 1000),
-        p50Us: middle(sample => sample.p50Us),
-        p99Us: middle(sample => sample.p99Us),
+        rate: half(sample => metricOf(sample, 'rate')),
+        microsPerOperation: half(sample => (sample.elapsedMs / sample.operations) * 1000),
+        megabytesPerSecond: half(sample => sample.payloadBytes / sample.elapsedMs / 1000),
+        p50Us: half(sample => sample.p50Us),
+        p99Us: half(sample => sample.p99Us),
         maxUs: most(sample => sample.maxUs),
-        putsPerSecond: middle(sample => sample.putsPerSecond),
-        putP99Us: middle(sample => sample.putP99Us),
+        putsPerSecond: half(sample => sample.putsPerSecond),
+        putP99Us: half(sample => sample.putP99Us),
         putMaxUs: most(sample => sample.putMaxUs),
-        diskToRaw: middle(sample => metricOf(sample, 'diskToRaw')),
-        diskAllToRaw: middle(sample => (sample.diskBytes + sample.diskLogBytes) / sample.rawBytes),
+        diskToRaw: half(sample => metricOf(sample, 'diskToRaw')),
+        diskAllToRaw: half(sample => (sample.diskBytes + sample.diskLogBytes) / sample.rawBytes),
         diskPeakToRaw: most(sample => metricOf(sample, 'diskPeakToRaw')),
         diskPeakAllToRaw: most(sample => (sample.diskPeakAllBytes === undefined ? undefined : sample.diskPeakAllBytes / sample.rawBytes)),
-        rssBytes: middle(sample => sample.rssBytes),
-        loopP999Ms: middle(sample => sample.loopP999Ms),
+        rssBytes: half(sample => sample.rssBytes),
+        loopP999Ms: half(sample => sample.loopP999Ms),
         loopMaxMs: most(sample => sample.loopMaxMs),
         toBestPeer: toBestPeer(workload, engine, 'rate'),
       }
@@ -108,14 +107,14 @@ export function judgeStore({ workloads }: StoreResults): StoreVerdict[] {
     const own = workload.runs.find(run => run.engine === subject)
     if (own === undefined) return []
     return workload.targets.map(target => {
-      const { metric, toBestPeer: relative, atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = target
+      const { metric, toBestPeer: relative } = target
       const measured = relative === true ? toBestPeer(workload, subject, metric) : overRounds(own.samples, metric)
       return {
         name: workload.name,
         target,
         measured,
         peer: relative === true ? bestPeer(workload, metric) : undefined,
-        met: measured === undefined ? undefined : measured >= atLeast && measured <= atMost,
+        met: isMet(target, measured),
       }
     })
   })
@@ -125,39 +124,26 @@ export function judgeStore({ workloads }: StoreResults): StoreVerdict[] {
 function overRounds(samples: readonly (StoreSample | null)[], metric: StoreMetric): number | undefined {
   const value = (sample: StoreSample): number | undefined => metricOf(sample, metric)
   if (metric === 'putMaxUs' || metric === 'loopMaxMs' || metric === 'diskPeakToRaw' || metric === 'rssBytes') return largest(samples, value)
-  return median(samples.map(sample => (sample === null ? undefined : value(sample))))
+  return middle(samples, value)
 }
 
-/** Median over the rounds of the ratio to whichever other engine was best in that round. */
-function toBestPeer({ runs }: StoreWorkloadResults, engine: string, metric: StoreMetric): number | undefined {
-  const own = runs.find(run => run.engine === engine)
-  const peers = runs.filter(run => run.engine !== engine && run.engine !== subject)
-  if (own === undefined || peers.length === 0) return undefined
-  return median(
-    own.samples.map((sample, round) => {
-      if (sample === null) return undefined
-      const best = largest(
-        peers.map(peer => peer.samples[round] ?? null),
-        other => metricOf(other, metric),
-      )
-      const value = metricOf(sample, metric)
-      return best === undefined || value === undefined ? undefined : value / best
-    }),
+/** As `ratioToBest`, of the engines that are no Varve. */
+function toBestPeer(workload: StoreWorkloadResults, engine: string, metric: StoreMetric): number | undefined {
+  const own = workload.runs.find(run => run.engine === engine)
+  if (own === undefined) return undefined
+  const peers = peersOf(workload).filter(run => run !== own)
+  return ratioToBest(
+    own.samples,
+    peers.map(({ samples }) => samples),
+    sample => metricOf(sample, metric),
   )
 }
 
 /** By the median over the rounds. */
-function bestPeer({ runs }: StoreWorkloadResults, metric: StoreMetric): string | undefined {
-  let best: { name: string; value: number } | undefined
-  for (const { engine, samples } of runs) {
-    if (engine === subject) continue
-    const value = median(samples.map(sample => (sample === null ? undefined : metricOf(sample, metric))))
-    if (value !== undefined && (best === undefined || value > best.value)) best = { name: engine, value }
-  }
-  return best?.name
+function bestPeer(workload: StoreWorkloadResults, metric: StoreMetric): string | undefined {
+  return bestOf(peersOf(workload), (sample: StoreSample) => metricOf(sample, metric))?.engine
 }
 
-function largest(samples: readonly (StoreSample | null)[], value: (sample: StoreSample) => number | undefined): number | undefined {
-  const present = samples.flatMap(sample => (sample === null ? [] : [value(sample)])).filter(found => found !== undefined)
-  return present.length === 0 ? undefined : Math.max(...present)
+function peersOf({ runs }: StoreWorkloadResults): StoreWorkloadResults['runs'] {
+  return runs.filter(({ engine }) => engine !== subject)
 }

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The repository's folder. */
-function rootFolder(): string {
+export function rootFolder(): string {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     if (existsSync(join(folder, 'bench/peers/package.json'))) return folder
     if (folder === dirname(folder)) throw new Error('no bench/peers above this file')

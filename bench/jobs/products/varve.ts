@@ -1,0 +1,45 @@
+/** Flows over a database that is there, or over files. Each workload has a contestant with the machine's threads, `varve`, and one with a single worker. */
+import { availableParallelism } from 'node:os'
+import type { Flow, RunOptions } from '../../../compute/index.ts'
+import { type Database, open } from '../../../index.ts'
+import type { InputForm } from '../inputs.ts'
+import type { Answer, Contestant, Place, Started } from '../workload.ts'
+
+export interface VarveJob {
+  /** Default 'varve'. */
+  readonly name?: string
+  readonly reads: string
+  readonly forms: readonly InputForm[]
+  /** Default: all processors, and one. */
+  readonly threads?: readonly number[]
+  /** The job; resolves with what `answer` takes. The database is that of the form 'topic', and without it one in memory. */
+  readonly run: (db: Database, place: Place, options: RunOptions) => Promise<unknown>
+  readonly answer: (result: never, place: Place) => Answer | Promise<Answer>
+  readonly memoryBytesMax?: number
+}
+
+export function varve({ name = 'varve', threads = [availableParallelism(), 1], ...job }: VarveJob): Contestant[] {
+  return threads.map((count, i) => ({
+    name: i === 0 ? name : `${name} ${count} thread${count === 1 ? '' : 's'}`,
+    product: 'varve',
+    threads: count,
+    reads: job.reads,
+    forms: job.forms,
+    start: place => startVarve(place, job),
+  }))
+}
+
+async function startVarve(place: Place, { forms, run, answer, memoryBytesMax }: Omit<VarveJob, 'name' | 'threads'>): Promise<Started> {
+  const db = forms.includes('topic') ? await open(place.path('topic')) : await open({ storage: 'memory' })
+  const options: RunOptions = { workers: place.threads, ...(memoryBytesMax !== undefined && { memoryBytesMax }) }
+  return {
+    run: () => run(db, place, options),
+    answer: result => answer(result as never, place),
+    close: () => db.close(),
+  }
+}
+
+/** A job that is one flow whose rows are the result. */
+export function rowsOf<T>(flowOf: (db: Database, place: Place) => Flow<T>): VarveJob['run'] {
+  return (db, place, options) => flowOf(db, place).toArray(options)
+}
