@@ -36,6 +36,9 @@ export interface StagedRun {
   readonly onProgress: ((done: number, total: number) => void) | undefined
 }
 
+/** Bytes that a task reads of other tasks' outputs, rather: a table of their keys is about as large, and fast as long as the processor's cache holds it. */
+const bytesOfShare = 4 << 20
+
 /** Splits for each slot: enough that a slow one does not hold up the others. */
 const splitsPerSlot = 4
 
@@ -90,8 +93,8 @@ class StagedJob {
   #fileCount = 0
   #read = 0
   #total = 0
-  /** Bytes of sorted outputs in memory. */
-  #sortedBytes = 0
+  /** Bytes of outputs in memory. */
+  #sharedBytes = 0
 
   constructor(plan: StagedPlan, jobPlan: JobPlan, run: StagedRun) {
     this.#plan = plan
@@ -166,7 +169,7 @@ class StagedJob {
       const input = this.#plan.inputs[number]
       if (input?.kind !== 'exchange') continue
       const outputs = this.#outputs[input.stage] as ExchangeOutput[]
-      this.#sortedBytes -= outputs.reduce((sum, output) => sum + sharedBytes(output), 0)
+      this.#sharedBytes -= outputs.reduce((sum, output) => sum + sharedBytes(output), 0)
       this.#outputs[input.stage] = outputs.map(output => ({ ...output, buckets: [], runs: [] }))
       for (const { file } of outputs) if (file !== undefined) await this.#run.files.remove(file)
     }
@@ -179,12 +182,12 @@ class StagedJob {
       signal?.throwIfAborted()
       const file = join(this.#folder, `${this.#fileCount++}.blocks`)
       const memoryOfTask = memoryBytesMax / executor.slots / 2
-      // What sorted outputs keep in memory, all of them have together.
-      const outputBytesMax = Math.max(0, (memoryBytesMax / 2 - this.#sortedBytes) / executor.slots)
+      // What outputs keep in memory, all of them have together.
+      const outputBytesMax = Math.max(0, (memoryBytesMax / 2 - this.#sharedBytes) / executor.slots)
       const task: Task = { stage, file, work, memoryBytesMax: memoryOfTask, outputBytesMax }
       try {
         const output = await abortable(session.run(task), signal)
-        this.#sortedBytes += sharedBytes(output)
+        this.#sharedBytes += sharedBytes(output)
         return output
       } catch (error) {
         if (!(error instanceof TaskFailure)) throw error
@@ -225,12 +228,12 @@ class StagedJob {
       }
       const hasRows = Object.keys(hashed).length > 0 || Object.values(merges).some(({ runs }) => runs.length > 0)
       // Without rows at all there is one task, for operators that give something of nothing.
-      if (hasRows || i === 0) works.push({ kind: 'buckets', buckets, outputs: { ...hashed, ...broadcast }, merges })
+      if (hasRows || i === 0) works.push({ kind: 'buckets', buckets, outputs: { ...ofBuckets(hashed, buckets), ...broadcast }, merges })
     }
     return works
   }
 
-  /** How many tasks: as many as keep all slots busy and a task's state in memory; one for little. */
+  /** How many tasks: as many as keep all slots busy, and a task's state in memory and about in the processor's cache; one for little. */
   #shares(outputs: readonly ExchangeOutput[], isDivided: boolean): number {
     const isLittle = outputs.every(
       ({ buckets, runs, rows }) => (runs.length > 0 ? rows : 0) <= WHOLE_ROWS_MAX && buckets.every(({ bucket }) => bucket < 0),
@@ -239,16 +242,35 @@ class StagedJob {
     const { executor, memoryBytesMax } = this.#run
     // Whoever merges runs keeps little of them in memory.
     const bytes = outputs.reduce((sum, output) => sum + (output.runs.length > 0 ? 0 : output.bytes), 0)
-    const bytesMax = memoryBytesMax / executor.slots / 4
-    return Math.min(BUCKETS, Math.max(2 * executor.slots, Math.ceil(bytes / bytesMax)))
+    const bytesMax = Math.min(bytesOfShare, memoryBytesMax / executor.slots / 4)
+    const shares = Math.max(2 * executor.slots, Math.ceil(bytes / bytesMax))
+    // Beyond half of the buckets shares would be of one and of two.
+    return shares > BUCKETS / 2 ? BUCKETS : shares
   }
 }
 
-/** Of a sorted output, bytes in memory. */
-function sharedBytes({ runs }: ExchangeOutput): number {
+/** Bytes of an output in memory. */
+function sharedBytes({ runs, buckets }: ExchangeOutput): number {
   let bytes = 0
+  for (const { blocks } of buckets) for (const block of blocks) bytes += block.length
   for (const { blocks } of runs) for (const block of blocks) if (block instanceof Uint8Array) bytes += block.length
   return bytes
+}
+
+/** Of these outputs, by number of the input, what a task with some buckets reads. */
+function ofBuckets(
+  outputs: Readonly<Record<string, readonly ExchangeOutput[]>>,
+  { from, to }: BucketRange,
+): Record<string, ExchangeOutput[]> {
+  return Object.fromEntries(
+    Object.entries(outputs).map(([number, all]) => {
+      const some = all.map(output => ({
+        ...output,
+        buckets: output.buckets.filter(({ bucket }) => bucket < 0 || (bucket >= from && bucket < to)),
+      }))
+      return [number, some.filter(({ buckets }) => buckets.length > 0)]
+    }),
+  )
 }
 
 /** Equal shares of all buckets. */

@@ -25,9 +25,9 @@ export interface Task {
   /** Names its file; unique within the job, another for each attempt. */
   readonly file: string
   readonly work: SplitWork | BucketWork
-  /** Bytes that operators may keep in memory, and blocks of the output. */
+  /** Bytes that operators may keep in memory. */
   readonly memoryBytesMax: number
-  /** As `memoryBytesMax`, of blocks of an output that is kept in an order. */
+  /** Bytes that blocks of the output may keep in memory. */
   readonly outputBytesMax: number
 }
 
@@ -73,7 +73,7 @@ export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOut
   const { file: path, memoryBytesMax, outputBytesMax } = task
   const end =
     order === undefined
-      ? new ExchangeWriter({ columns, keyWidth, files, path, memoryBytesMax })
+      ? new ExchangeWriter({ columns, keyWidth, files, path, memoryBytesMax, outputBytesMax, isShared: true })
       : new RunWriter({ ...order, files, path, memoryBytesMax, outputBytesMax })
   let spills = 0
   const counters: Record<string, number> = {}

@@ -64,12 +64,7 @@ async function planOf(plan: JobPlan): Promise<TaskPlace['plan']> {
 const jobs = new Map<number, Job>()
 
 function answer(message: FromThread): void {
-  // Blocks go as they are; whoever gets them has them alone.
-  const blocks = message.type === 'done' ? message.output.buckets.flatMap(bucket => bucket.blocks) : []
-  parentPort?.postMessage(
-    message,
-    blocks.map(block => block.buffer as ArrayBuffer),
-  )
+  parentPort?.postMessage(message)
 }
 
 async function runOne(job: number, task: Task): Promise<void> {

@@ -2,7 +2,11 @@
  * Aggregates by key: numbers the groups of each chunk (`GroupTable`), lets the aggregators add it, and gives the results when the input ends.
  *
  * 'whole' takes rows and gives results. Where several tasks share the work, each is 'partial' for its rows and gives keys and states, and a 'final' one takes those of its
- * share of the keys. Columns of partial states are named by number, keys first.
+ * share of the keys. What goes from one to the other has columns by number: keys; states of all aggregates; inputs of all aggregates; and `isRow`.
+ *
+ * While a table of groups fits the processor's cache, adding rows to it costs little and makes fewer of them. Where it does not and most rows are groups of their own, it costs much and makes
+ * no fewer: then rows go on as they are, keys and inputs, divided by key, and are added once, by whoever has a share of the keys, whose table is small. 'whole' does the same by way of an exchange of its
+ * own, in memory or in a file, which is also what it does when states do not fit into memory.
  */
 import { type AggregateNode, makeAggregator } from '../aggregate/aggregate.ts'
 import type { Aggregator } from '../aggregate/aggregator.ts'
@@ -15,17 +19,43 @@ import { BUCKETS } from '../shuffle/exchange.ts'
 import { ExchangeReader } from '../shuffle/exchange-reader.ts'
 import { ExchangeWriter } from '../shuffle/exchange-writer.ts'
 import { allRows, CHUNK_ROWS, Chunk } from '../vector/chunk.ts'
-import type { Vector } from '../vector/vector.ts'
+import { BooleanVector, isNothing, nullVector, type Vector } from '../vector/vector.ts'
 import type { OperatorContext } from './context.ts'
 import { type Receiver, sendAll } from './receiver.ts'
 
 export type AggregateStep = 'whole' | 'partial' | 'final'
 
 const oneGroup = new Int32Array(0)
+/** The truth values of rows that all are true. */
+let trueRows = new Uint8Array(CHUNK_ROWS).fill(1)
 
-/** How many columns partial states have, keys included. */
+/** Groups that about fit the processor's cache with their states. */
+const groupsOfCache = 32 * 1024
+/** Fewer rows a group than this: adding them before they are divided by key is not worth while. */
+const rowsOfGroupMin = 3
+/** So many rows go on as they are before it is tried again whether there are fewer groups now. */
+const rowsAsTheyAre = 1 << 20
+
+/** Columns of partial states and rows. */
 export function partialWidth(keys: number, aggregates: readonly NamedAggregate[]): number {
-  return aggregates.reduce((sum, { aggregate }) => sum + makeAggregator(aggregate).states(0, 0).length, keys)
+  const states = aggregates.reduce((sum, { aggregate }) => sum + makeAggregator(aggregate).states(0, 0).length, keys)
+  return states + inputsOf(aggregates.map(({ aggregate }) => aggregate)).expressions.length + 1
+}
+
+/** What aggregates read, each field once, and of each aggregate which of them it reads; its filter is one of them. */
+interface AggregateInputs {
+  readonly expressions: readonly ExpressionNode[]
+  readonly places: readonly { readonly inputs: readonly number[]; readonly filter: number }[]
+}
+
+function inputsOf(nodes: readonly AggregateNode[]): AggregateInputs {
+  const expressions: ExpressionNode[] = []
+  const numberOf = (expression: ExpressionNode): number => {
+    const same = expressions.findIndex(other => other.kind === 'field' && expression.kind === 'field' && other.path === expression.path)
+    return same >= 0 ? same : expressions.push(expression) - 1
+  }
+  const places = nodes.map(({ inputs, filter }) => ({ inputs: inputs.map(numberOf), filter: filter === undefined ? -1 : numberOf(filter) }))
+  return { expressions, places }
 }
 
 export class AggregateRows implements Receiver {
@@ -41,8 +71,17 @@ export class AggregateRows implements Receiver {
   #aggregators: readonly Aggregator[]
   /** Of each aggregator, how many vectors a state has. */
   readonly #widths: readonly number[]
+  /** Of all aggregators together. */
+  readonly #stateWidth: number
+  readonly #inputs: AggregateInputs
   #groups: Int32Array = oneGroup
-  /** Partial states that did not fit into memory. */
+  /** Rows that were added to the table at hand. */
+  #rowsOfTable = 0
+  /** Whether the table at hand goes on although it is larger than the cache. */
+  #isKept = false
+  /** So many rows go on as they are before the next are added to a table. */
+  #rowsToPass = 0
+  /** States and rows that were given away, of 'whole'. */
   #spilled: ExchangeWriter | undefined
 
   constructor(
@@ -61,6 +100,8 @@ export class AggregateRows implements Receiver {
     this.#aggregators = []
     this.#begin()
     this.#widths = this.#aggregators.map(aggregator => aggregator.states(0, 0).length)
+    this.#stateWidth = this.#widths.reduce((sum, width) => sum + width, 0)
+    this.#inputs = inputsOf(this.#nodes)
   }
 
   /** Bytes held, about. */
@@ -69,42 +110,93 @@ export class AggregateRows implements Receiver {
   }
 
   receive(chunk: Chunk): void | Promise<void> {
-    const { rows, count } = chunk
-    if (this.#groups.length < count) this.#groups = new Int32Array(Math.max(count, CHUNK_ROWS))
-    const groups = this.#groups
-    const isFinal = this.#step === 'final'
-    if (this.#table !== undefined) {
-      const keys = this.#keys.map(({ expression }, i) => (isFinal ? chunk.field(String(i)) : evaluate(expression, chunk)))
-      this.#table.assign(keys, rows, count, groups)
-      for (const aggregator of this.#aggregators) aggregator.reserve(this.#table.size)
+    if (this.#step === 'final') {
+      this.#receiveParts(chunk)
+      return undefined
     }
-    let column = this.#keys.length
+    if (this.#rowsToPass > 0) {
+      this.#rowsToPass -= chunk.count
+      return this.#give([this.#asTheyAre(chunk)])
+    }
+    const keys = this.#keys.map(({ expression }) => evaluate(expression, chunk))
+    this.#number(keys, chunk)
     for (let i = 0; i < this.#aggregators.length; i++) {
-      const aggregator = this.#aggregators[i] as Aggregator
-      if (isFinal) {
-        const states: Vector[] = []
-        for (let w = 0; w < (this.#widths[i] as number); w++) states.push(chunk.field(String(column++)))
-        aggregator.merge(states, rows, count, groups)
-      } else {
-        const { inputs, filter } = this.#nodes[i] as AggregateNode
-        if (filter === undefined) aggregator.add(this.#inputs(inputs, chunk), rows, count, groups)
-        else this.#addFiltered(aggregator, inputs, filter, chunk)
+      const { inputs, filter } = this.#nodes[i] as AggregateNode
+      const kept = filter === undefined ? chunk : selectRows(chunk, filter)
+      const vectors = inputs.map(input => evaluate(input, kept))
+      this.#add(this.#aggregators[i] as Aggregator, vectors, chunk, kept)
+    }
+    this.#rowsOfTable += chunk.count
+    if (this.#table === undefined) return undefined
+    const { size } = this.#table
+    // Asked once, when the table is about as large as the cache.
+    if (size >= groupsOfCache && !this.#isKept) {
+      this.#isKept = this.#rowsOfTable >= rowsOfGroupMin * size
+      if (!this.#isKept) {
+        this.#rowsToPass = rowsAsTheyAre
+        return this.#giveStates()
       }
     }
-    if (this.#table !== undefined && this.bytes > this.#context.memoryBytesMax) return this.#makeRoom()
-    return undefined
+    const bytesMax = this.#step === 'whole' ? this.#context.memoryBytesMax >> 1 : this.#context.memoryBytesMax
+    return this.bytes > bytesMax ? this.#giveStates() : undefined
   }
 
-  #inputs(inputs: readonly ExpressionNode[], chunk: Chunk): Vector[] {
-    return inputs.map(input => evaluate(input, chunk))
+  /** Rows of partial states and rows as they are, in the order in which they came. */
+  #receiveParts(chunk: Chunk): void {
+    const flags = chunk.field(String(this.#keys.length + this.#stateWidth + this.#inputs.expressions.length))
+    const { rows, count } = chunk
+    for (let from = 0; from < count; ) {
+      const isRow = !flags.isNull(rows[from] as number)
+      let to = isNothing(flags) ? count : from + 1
+      while (to < count && !flags.isNull(rows[to] as number) === isRow) to++
+      const part = new Chunk(chunk.data, rows.subarray(from, to), to - from)
+      this.#number(
+        this.#keys.map((_, i) => chunk.field(String(i))),
+        part,
+      )
+      if (isRow) this.#addRows(part)
+      else this.#mergeStates(part)
+      from = to
+    }
   }
 
-  #addFiltered(aggregator: Aggregator, inputs: readonly ExpressionNode[], filter: ExpressionNode, chunk: Chunk): void {
-    const kept = selectRows(chunk, filter)
+  #mergeStates(part: Chunk): void {
+    let column = this.#keys.length
+    for (let i = 0; i < this.#aggregators.length; i++) {
+      const states: Vector[] = []
+      for (let w = 0; w < (this.#widths[i] as number); w++) states.push(part.field(String(column++)))
+      ;(this.#aggregators[i] as Aggregator).merge(states, part.rows, part.count, this.#groups)
+    }
+  }
+
+  #addRows(part: Chunk): void {
+    const first = this.#keys.length + this.#stateWidth
+    for (let i = 0; i < this.#aggregators.length; i++) {
+      const { inputs, filter } = this.#inputs.places[i] as AggregateInputs['places'][number]
+      const vectors = inputs.map(input => part.field(String(first + input)))
+      const kept = filter < 0 ? part : selectRows(part, { kind: 'field', path: String(first + filter) })
+      this.#add(this.#aggregators[i] as Aggregator, vectors, part, kept)
+    }
+  }
+
+  /** Adds the rows of `kept`, some of those of `chunk`, whose groups are at hand. */
+  #add(aggregator: Aggregator, inputs: readonly Vector[], chunk: Chunk, kept: Chunk): void {
+    if (kept === chunk) {
+      aggregator.add(inputs, chunk.rows, chunk.count, this.#groups)
+      return
+    }
     const groups = new Int32Array(kept.count)
     // Both lists of rows ascend.
     for (let k = 0, all = 0; k < kept.count; all++) if (chunk.rows[all] === kept.rows[k]) groups[k++] = this.#groups[all] as number
-    aggregator.add(this.#inputs(inputs, kept), kept.rows, kept.count, groups)
+    aggregator.add(inputs, kept.rows, kept.count, groups)
+  }
+
+  /** Numbers the groups of the rows. */
+  #number(keys: readonly Vector[], { rows, count }: Chunk): void {
+    if (this.#groups.length < count) this.#groups = new Int32Array(Math.max(count, CHUNK_ROWS))
+    if (this.#table === undefined) return
+    this.#table.assign(keys, rows, count, this.#groups)
+    for (const aggregator of this.#aggregators) aggregator.reserve(this.#table.size)
   }
 
   finish(): void | Promise<void> {
@@ -116,48 +208,60 @@ export class AggregateRows implements Receiver {
   #begin(): void {
     this.#table = this.#keys.length === 0 ? undefined : new GroupTable(this.#keys.length)
     this.#aggregators = this.#nodes.map(makeAggregator)
+    this.#rowsOfTable = 0
+    this.#isKept = false
     if (this.#table === undefined) for (const aggregator of this.#aggregators) aggregator.reserve(1)
   }
 
-  /** Gives away the states at hand: to the next stage, or to a file. A 'final' one has its share of the keys, which fits. */
-  #makeRoom(): void | Promise<void> {
-    if (this.#step === 'final') return undefined
-    if (this.#step === 'partial') {
-      const sent = sendAll(this.#results(), this.#next)
-      this.#begin()
-      return sent
-    }
-    this.#spill()
-    return undefined
+  /** Gives away the states at hand. */
+  #giveStates(): void | Promise<void> {
+    const sent = this.#give(this.#results('partial'))
+    this.#begin()
+    return sent
   }
 
-  #spill(): void {
+  /** To the next stage, or to an exchange of its own. A 'final' one has its share of the keys, which fits. */
+  #give(parts: Iterable<Chunk>): void | Promise<void> {
+    if (this.#step === 'partial') return sendAll(parts, this.#next)
     const { files, memoryBytesMax } = this.#context
     const isFirst = this.#spilled === undefined
     this.#spilled ??= new ExchangeWriter({
-      columns: this.#stateColumns(),
+      columns: this.#partialColumns(),
       keyWidth: this.#keys.length,
       files,
       path: this.#context.spillPath(),
-      memoryBytesMax: memoryBytesMax >> 2,
+      memoryBytesMax: memoryBytesMax >> 3,
+      outputBytesMax: memoryBytesMax >> 2,
+      isShared: false,
     })
-    if (isFirst) this.#context.onEnd(() => this.#spilled?.finish())
-    for (const chunk of this.#results('partial')) this.#spilled.receive(chunk)
-    this.#begin()
+    if (isFirst) this.#context.onEnd(() => this.#spilled?.close())
+    for (const part of parts) this.#spilled.receive(part)
+    return undefined
+  }
+
+  /** The rows as parts. */
+  #asTheyAre(chunk: Chunk): Chunk {
+    const { data, rows, count } = chunk
+    const keys = this.#keys.map(({ expression }) => evaluate(expression, chunk))
+    const states = Array.from({ length: this.#stateWidth }, () => nullVector(data.size))
+    const inputs = this.#inputs.expressions.map(expression => evaluate(expression, chunk))
+    if (trueRows.length < data.size) trueRows = new Uint8Array(2 * data.size).fill(1)
+    const vectors = [...keys, ...states, ...inputs, new BooleanVector(trueRows)]
+    return new Chunk(new ColumnRows(data.size, this.#partialColumns(), vectors), rows, count)
   }
 
   /** One bucket of keys after the other. */
   async #finishSpilled(spilled: ExchangeWriter): Promise<void> {
-    this.#spill()
+    this.#giveStates()
     spilled.finish()
     const outputs = [spilled.output()]
-    const columns = this.#stateColumns()
+    const columns = this.#partialColumns()
     for (let bucket = 0; bucket < BUCKETS && !this.#next.isSated; bucket++) {
       const final = new AggregateRows(this.#keys, this.#named(), 'final', this.#context, new Unfinished(this.#next))
       const buckets = { from: bucket, to: bucket + 1 }
       const reader = new ExchangeReader({ outputs, buckets, columns, keyWidth: this.#keys.length, files: this.#context.files })
       try {
-        for (let chunk = reader.next(); chunk !== undefined; chunk = reader.next()) await final.receive(chunk)
+        for (let chunk = reader.next(); chunk !== undefined; chunk = reader.next()) final.receive(chunk)
       } finally {
         reader.close()
       }
@@ -169,8 +273,8 @@ export class AggregateRows implements Receiver {
     return this.#nodes.map((aggregate, i) => ({ name: this.#names[this.#keys.length + i] as string, aggregate }))
   }
 
-  #stateColumns(): string[] {
-    return Array.from({ length: this.#widths.reduce((sum, width) => sum + width, this.#keys.length) }, (_, i) => String(i))
+  #partialColumns(): string[] {
+    return Array.from({ length: this.#keys.length + this.#stateWidth + this.#inputs.expressions.length + 1 }, (_, i) => String(i))
   }
 
   *#results(step: AggregateStep = this.#step): Generator<Chunk> {
@@ -184,8 +288,9 @@ export class AggregateRows implements Receiver {
     const keys = this.#table?.keys(from, to) ?? []
     const isPartial = step === 'partial'
     const values = this.#aggregators.flatMap(aggregator => (isPartial ? aggregator.states(from, to) : [aggregator.results(from, to)]))
-    const vectors = [...keys, ...values]
-    const names = isPartial ? this.#stateColumns() : this.#names
+    const noRow = Array.from({ length: isPartial ? this.#inputs.expressions.length + 1 : 0 }, () => nullVector(to - from))
+    const vectors = [...keys, ...values, ...noRow]
+    const names = isPartial ? this.#partialColumns() : this.#names
     return new Chunk(new ColumnRows(to - from, names, vectors), allRows(to - from), to - from)
   }
 }

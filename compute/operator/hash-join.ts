@@ -49,6 +49,8 @@ class RightRows implements Receiver, KeptRows {
   /** Of each group, where its rows begin in `members`; one more than there are groups. */
   starts: Int32Array = new Int32Array(1)
   members: Int32Array = new Int32Array(0)
+  /** Whether no group has more than one row. */
+  isUnique = false
   /** Rows kept. */
   size = 0
   readonly #keys: readonly ExpressionNode[]
@@ -101,6 +103,7 @@ class RightRows implements Receiver, KeptRows {
     }
     this.starts = starts
     this.members = members
+    this.isUnique = members.length === this.table.size
   }
 
   #keep({ data }: Chunk, rows: Int32Array, groups: Int32Array): void {
@@ -112,7 +115,7 @@ class RightRows implements Receiver, KeptRows {
       this.groups = grown
     }
     this.groups.set(groups, size)
-    for (const [path, column] of this.columns) column.append(data.field(path), rows, count)
+    for (const [path, column] of this.columns) column.append(data.field(path), rows, 0, count)
     if (this.#keepsValues) for (let k = 0; k < count; k++) this.values.push(data.value(rows[k] as number))
     this.size = size + count
   }
@@ -144,6 +147,7 @@ class LeftRows extends Stage {
     this.#right.table.find(keys, rows, count, this.#groups)
     const { how } = this.#shape
     if (how === 'semi' || how === 'anti') return this.#passWhere(chunk, how === 'semi')
+    if (this.#right.isUnique && this.#shape.combine === undefined) return this.#passPairs(chunk)
     return sendAll(this.#pairs(chunk), this.next)
   }
 
@@ -159,6 +163,32 @@ class LeftRows extends Stage {
     let found = 0
     for (let k = 0; k < count; k++) if ((this.#groups[k] as number) >= 0 === isMet) kept[found++] = rows[k] as number
     return found === 0 ? undefined : this.next.receive(new Chunk(data, kept, found))
+  }
+
+  /** Where a left row has one right row at most: the left rows as they are, with the fields of the right ones beside their own. */
+  #passPairs({ data, rows, count }: Chunk): void | Promise<void> {
+    const { how } = this.#shape
+    const { members, table } = this.#right
+    const keepsLeft = how === 'left' || how === 'full'
+    if (how === 'right' || how === 'full') this.#met ??= new Uint8Array(table.size)
+    const met = this.#met
+    const groups = this.#groups
+    const rights = new Int32Array(data.size).fill(-1)
+    const kept = new Int32Array(count)
+    let found = 0
+    for (let k = 0; k < count; k++) {
+      const group = groups[k] as number
+      const row = rows[k] as number
+      kept[found] = row
+      if (group >= 0) {
+        rights[row] = members[group] as number
+        if (met !== undefined) met[group] = 1
+        found++
+      } else if (keepsLeft) found++
+    }
+    return found === 0
+      ? undefined
+      : this.next.receive(new Chunk(new JoinedRows(data.size, data, undefined, this.#right, rights), kept, found))
   }
 
   *#pairs({ data, rows, count }: Chunk): Generator<Chunk> {

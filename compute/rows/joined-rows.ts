@@ -5,7 +5,7 @@
 import { valueAtPath } from '../../engine/index.ts'
 import type { ChunkData } from '../vector/chunk.ts'
 import { type Column, gatherVector } from '../vector/column.ts'
-import { AnyVector, type Vector } from '../vector/vector.ts'
+import { AnyVector, isNothing, type Vector } from '../vector/vector.ts'
 import { vectorOf } from '../vector/vector-builder.ts'
 
 /** The right rows of a join, all of them. */
@@ -20,12 +20,12 @@ export class JoinedRows implements ChunkData {
   readonly size: number
   readonly #left: ChunkData
   readonly #right: KeptRows
-  /** Numbers of the left rows, -1: none. */
-  readonly #leftRows: Int32Array
+  /** Numbers of the left rows, -1: none; undefined: all of them. */
+  readonly #leftRows: Int32Array | undefined
   readonly #rightRows: Int32Array
   readonly #fields = new Map<string, Vector>()
 
-  constructor(size: number, left: ChunkData, leftRows: Int32Array, right: KeptRows, rightRows: Int32Array) {
+  constructor(size: number, left: ChunkData, leftRows: Int32Array | undefined, right: KeptRows, rightRows: Int32Array) {
     this.size = size
     this.#left = left
     this.#leftRows = leftRows
@@ -43,24 +43,28 @@ export class JoinedRows implements ChunkData {
   }
 
   value(row: number): unknown {
-    const left = this.#leftRows[row] as number
+    const left = this.#leftRows === undefined ? row : (this.#leftRows[row] as number)
     const right = this.#rightRows[row] as number
     const leftValue = left < 0 ? undefined : this.#left.value(left)
     return mergedRow(leftValue, right < 0 ? undefined : this.#right.values[right])
   }
 
   #make(path: string): Vector {
-    const left = gatherVector(this.#left.field(path), this.#leftRows, this.size)
+    const left = this.#ofLeft(path)
     if (path.startsWith('@')) return left
     const point = path.indexOf('.')
-    const outer = point < 0 ? left : gatherVector(this.#left.field(path.slice(0, point)), this.#leftRows, this.size)
-    let nulls = 0
-    for (let row = 0; row < this.size; row++) if (outer.isNull(row)) nulls++
+    const outer = point < 0 ? left : this.#ofLeft(path.slice(0, point))
+    const nulls = nullsOf(outer, this.size)
     // Most fields are of one side alone.
     if (nulls === 0) return left
     const right = this.#ofRight(path)
     if (nulls === this.size) return right
     return vectorOf(Array.from({ length: this.size }, (_, row) => (outer.isNull(row) ? right : left).get(row)))
+  }
+
+  #ofLeft(path: string): Vector {
+    const vector = this.#left.field(path)
+    return this.#leftRows === undefined ? vector : gatherVector(vector, this.#leftRows, this.size)
   }
 
   #ofRight(path: string): Vector {
@@ -70,6 +74,15 @@ export class JoinedRows implements ChunkData {
     const { values } = this.#right
     return vectorOf(Array.from(this.#rightRows.subarray(0, this.size), row => (row < 0 ? null : valueAtPath(values[row], names))))
   }
+}
+
+/** How many of the rows are null. */
+function nullsOf(vector: Vector, size: number): number {
+  if (isNothing(vector)) return size
+  if (vector.kind === 'number' && vector.nulls === undefined) return 0
+  let nulls = 0
+  for (let row = 0; row < size; row++) if (vector.isNull(row)) nulls++
+  return nulls
 }
 
 /** Both rows as one, by the rule above. TypeError for two rows that are not both objects. */

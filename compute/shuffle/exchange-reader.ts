@@ -64,6 +64,7 @@ export class ExchangeReader implements SplitReader {
   }
 
   *#blocks({ file: path }: ExchangeOutput, { stored, blocks }: BucketOutput): Generator<Uint8Array> {
+    yield* blocks
     for (const { position, size, checksum } of stored) {
       this.#file ??= this.#options.files.openSync(path as string, 'read')
       const block = new Uint8Array(size)
@@ -73,7 +74,6 @@ export class ExchangeReader implements SplitReader {
       }
       yield block
     }
-    yield* blocks
   }
 
   #chunk(block: Uint8Array, { bucket }: BucketOutput): Chunk {

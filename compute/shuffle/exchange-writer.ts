@@ -1,14 +1,16 @@
 /**
- * The end of a task whose rows go on to another stage: blocks by bucket, in memory up to a bound, then in a file. See `exchange.ts`.
+ * The end of a task whose rows go on to another stage: blocks by bucket, the first in memory up to a bound, later ones in a file. See `exchange.ts`.
  *
- * Rows are columns; the first `keyWidth` of them are the key. Without a key nothing is cut up, and the order of rows is kept.
+ * Rows are columns; the first `keyWidth` of them are the key. Without a key nothing is cut up, and the order of rows is kept. Rows are gathered by bucket before they become a block, since
+ * those of one chunk are few in each.
  * Invariant: while at most `WHOLE_ROWS_MAX` rows came and they are in memory, all blocks are of bucket -1; from then on, if there is a key, none is.
  */
 import { type File, type Files, xxh64Low32 } from '../../engine/index.ts'
 import { hashVector } from '../group/hash.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import { decodeBlock, encodeBlock } from '../vector/block.ts'
-import { allRows, type Chunk } from '../vector/chunk.ts'
+import { allRows, CHUNK_ROWS, type Chunk } from '../vector/chunk.ts'
+import { Column } from '../vector/column.ts'
 import type { Vector } from '../vector/vector.ts'
 import { BUCKETS, type BucketOutput, bucketOf, type ExchangeOutput, type StoredBlock, WHOLE_ROWS_MAX } from './exchange.ts'
 
@@ -19,23 +21,32 @@ export interface ExchangeWriterOptions {
   readonly files: Files
   /** Path of the file, if one is needed. */
   readonly path: string
-  /** Bytes of blocks that are kept in memory. */
+  /** Bytes that may be gathered before they become blocks. */
   readonly memoryBytesMax: number
+  /** Bytes of blocks that are kept in memory; later ones go to the file. */
+  readonly outputBytesMax: number
+  /** Whether other threads will read the blocks. */
+  readonly isShared: boolean
 }
+
+/** Gathered rows of this size become a block, bytes; or of so many rows as a chunk has. */
+const blockBytesMax = 128 << 10
 
 interface Bucket {
   rows: number
-  readonly stored: StoredBlock[]
   blocks: Uint8Array[]
+  readonly stored: StoredBlock[]
+  /** Rows that are not in a block yet, the last ones. */
+  readonly gathered: readonly Column[]
 }
-
-const newBucket = (): Bucket => ({ rows: 0, stored: [], blocks: [] })
 
 export class ExchangeWriter implements Receiver {
   readonly isSated = false
   readonly #options: ExchangeWriterOptions
-  readonly #whole: Bucket = newBucket()
+  readonly #blockBytes: number
+  readonly #whole: Bucket
   #buckets: Bucket[] | undefined
+  /** Of blocks in memory. */
   #memoryBytes = 0
   #bytes = 0
   #rows = 0
@@ -44,25 +55,27 @@ export class ExchangeWriter implements Receiver {
   #isFinished = false
   #hashes = new Int32Array(0)
   #sorted = new Int32Array(0)
+  /** Where blocks for the file are made. */
+  #scratch = new Uint8Array(0)
 
   constructor(options: ExchangeWriterOptions) {
     this.#options = options
+    this.#blockBytes = Math.min(blockBytesMax, Math.max(1024, options.memoryBytesMax / BUCKETS / 2))
+    this.#whole = this.#newBucket()
   }
 
   receive(chunk: Chunk): void {
     const vectors = this.#options.columns.map(column => chunk.field(column))
     this.#rows += chunk.count
-    if (this.#options.keyWidth > 0 && this.#buckets === undefined && this.#rows > WHOLE_ROWS_MAX) this.#cutUp()
+    const isTooMuch = this.#rows > WHOLE_ROWS_MAX || this.#memoryBytes >= this.#options.outputBytesMax
+    if (this.#options.keyWidth > 0 && this.#buckets === undefined && isTooMuch) this.#buckets = this.#cutUp()
     if (this.#buckets === undefined) this.#add(this.#whole, vectors, chunk.rows, 0, chunk.count)
     else this.#spread(this.#buckets, vectors, chunk.rows, chunk.count)
-    if (this.#memoryBytes <= this.#options.memoryBytesMax) return
-    // What is in the file stays as it is, so it goes there in buckets.
-    if (this.#options.keyWidth > 0 && this.#buckets === undefined) this.#cutUp()
-    this.#toFile()
   }
 
-  /** Idempotent. */
+  /** All rows have come: what was gathered becomes blocks. */
   finish(): void {
+    for (const bucket of this.#buckets ?? [this.#whole]) this.#toBlock(bucket)
     this.close()
   }
 
@@ -84,18 +97,29 @@ export class ExchangeWriter implements Receiver {
     return { file: this.#file?.path, rows: this.#rows, bytes: this.#bytes, buckets, runs: [], counters }
   }
 
+  #newBucket(): Bucket {
+    return { rows: 0, stored: [], blocks: [], gathered: this.#options.columns.map(() => new Column()) }
+  }
+
   /** Too many rows for a whole: what is there goes into buckets. */
-  #cutUp(): void {
-    const { blocks } = this.#whole
-    this.#buckets = Array.from({ length: BUCKETS }, newBucket)
+  #cutUp(): Bucket[] {
+    const { blocks, gathered } = this.#whole
+    const buckets = Array.from({ length: BUCKETS }, () => this.#newBucket())
     this.#memoryBytes = 0
     this.#bytes = 0
     for (const block of blocks) {
       const { count, vectors } = decodeBlock(block)
-      this.#spread(this.#buckets, vectors, allRows(count), count)
+      this.#spread(buckets, vectors, allRows(count), count)
     }
-    this.#whole.blocks = []
-    this.#whole.rows = 0
+    const count = gathered[0]?.size ?? 0
+    if (count > 0)
+      this.#spread(
+        buckets,
+        gathered.map(column => column.vector()),
+        allRows(count),
+        count,
+      )
+    return buckets
   }
 
   #spread(buckets: readonly Bucket[], vectors: readonly Vector[], rows: Int32Array, count: number): void {
@@ -128,24 +152,62 @@ export class ExchangeWriter implements Receiver {
   }
 
   #add(bucket: Bucket, vectors: readonly Vector[], rows: Int32Array, from: number, to: number): void {
-    const block = encodeBlock(vectors, rows, from, to)
-    bucket.blocks.push(block)
+    const { gathered } = bucket
     bucket.rows += to - from
-    this.#memoryBytes += block.length
-    this.#bytes += block.length
+    // A chunk that fills a block is one.
+    if (to - from >= CHUNK_ROWS / 2) {
+      this.#toBlock(bucket)
+      this.#keep(bucket, vectors, rows, from, to)
+      return
+    }
+    let bytes = 0
+    for (let i = 0; i < gathered.length; i++) {
+      const column = gathered[i] as Column
+      column.append(vectors[i] as Vector, rows, from, to)
+      bytes += column.bytes
+    }
+    if (bytes >= this.#blockBytes || (gathered[0]?.size ?? 0) >= CHUNK_ROWS) this.#toBlock(bucket)
   }
 
-  #toFile(): void {
+  /** Gathered rows become a block. */
+  #toBlock(bucket: Bucket): void {
+    const { gathered } = bucket
+    const count = gathered[0]?.size ?? 0
+    if (count === 0) return
+    const vectors = gathered.map(column => column.vector())
+    this.#keep(bucket, vectors, allRows(count), 0, count)
+    for (const column of gathered) column.clear()
+  }
+
+  #keep(bucket: Bucket, vectors: readonly Vector[], rows: Int32Array, from: number, to: number): void {
+    const { outputBytesMax, keyWidth, isShared } = this.#options
+    // What is in the file stays as it is, so without buckets nothing goes there that has a key.
+    if (this.#memoryBytes < outputBytesMax || (keyWidth > 0 && bucket === this.#whole)) {
+      const block = encodeBlock(vectors, rows, from, to, size =>
+        isShared ? new Uint8Array(new SharedArrayBuffer(size)) : new Uint8Array(size),
+      )
+      bucket.blocks.push(block)
+      this.#memoryBytes += block.length
+      this.#bytes += block.length
+    } else {
+      const block = encodeBlock(vectors, rows, from, to, size => this.#scratchOf(size))
+      this.#bytes += block.length
+      bucket.stored.push(this.#store(block))
+    }
+  }
+
+  /** A file's block is written at once, and its memory used again. */
+  #scratchOf(size: number): Uint8Array {
+    if (this.#scratch.length < size) this.#scratch = new Uint8Array(Math.max(size, 2 * this.#scratch.length))
+    return this.#scratch.subarray(0, size)
+  }
+
+  #store(block: Uint8Array): StoredBlock {
     const { files, path } = this.#options
     this.#file ??= files.openSync(path, 'create')
-    for (const bucket of this.#buckets ?? [this.#whole]) {
-      for (const block of bucket.blocks) {
-        this.#file.writeSync(block, this.#fileBytes)
-        bucket.stored.push({ position: this.#fileBytes, size: block.length, checksum: xxh64Low32(block, 0, block.length) })
-        this.#fileBytes += block.length
-      }
-      bucket.blocks = []
-    }
-    this.#memoryBytes = 0
+    const position = this.#fileBytes
+    this.#file.writeSync(block, position)
+    this.#fileBytes += block.length
+    return { position, size: block.length, checksum: xxh64Low32(block, 0, block.length) }
   }
 }

@@ -2,7 +2,8 @@
  * What goes from the tasks of one stage to those of the next. Each task of the first writes its rows into *buckets* by the hash of a key, 64 of them, so that a task of the next
  * stage takes some buckets of every output and nobody else sees these keys; an output of few rows is not cut up, and readers take out of it what is theirs.
  *
- * Blocks are kept in memory until there are too many, then they go to a file of the job's folder, which is removed with the job. The file's blocks carry a checksum each.
+ * The first blocks are kept in memory; what is too much goes to a file of the job's folder, which is removed with the job. The file's blocks carry a checksum each. Blocks in memory are shared
+ * between threads, so that they cross for nothing.
  */
 
 /** Keys fall into so many buckets by the top bits of their hash, while group tables use the low ones. */
@@ -24,13 +25,13 @@ export interface StoredBlock {
   readonly checksum: number
 }
 
-/** Blocks of one bucket, in the order in which they were written: first those of the file, then those in memory. */
+/** Blocks of one bucket, in the order in which they were written: first those in memory, then those of the file. */
 export interface BucketOutput {
   /** -1: rows of all buckets. */
   readonly bucket: number
   readonly rows: number
-  readonly stored: readonly StoredBlock[]
   readonly blocks: readonly Uint8Array[]
+  readonly stored: readonly StoredBlock[]
 }
 
 /**
@@ -51,7 +52,7 @@ export interface PackedKeys {
   readonly starts: Int32Array
 }
 
-/** All that a task gave. Structured-clonable; `blocks` are transferred. */
+/** All that a task gave. Structured-clonable. */
 export interface ExchangeOutput {
   /** undefined: nothing went to a file. */
   readonly file: string | undefined

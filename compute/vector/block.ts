@@ -9,11 +9,12 @@
  *   text    extra bytes          starts i32 × count, ends i32 × count, bytes
  *   encoded extra bytes          starts i32 × count, ends i32 × count, size:u32 the codec as text, bytes
  *   any     extra bytes          a MessagePack list of the values
+ *   nothing                      no data: all rows are null
  */
-import { assert, valueCodecOf } from '../../engine/index.ts'
+import { assert, readText, valueCodecOf } from '../../engine/index.ts'
 import { areAdjacent, gatherBytes } from './gather-bytes.ts'
 import { codecOf, describeCodec } from './row-codec.ts'
-import { AnyVector, BooleanVector, EncodedVector, NumberVector, TextVector, type Vector } from './vector.ts'
+import { AnyVector, BooleanVector, EncodedVector, NumberVector, nullVector, TextVector, type Vector } from './vector.ts'
 
 const HEADER_BYTES = 16
 const COLUMN_HEADER_BYTES = 8
@@ -22,10 +23,10 @@ const KIND_BOOLEAN = 2
 const KIND_TEXT = 3
 const KIND_ANY = 4
 const KIND_ENCODED = 5
+const KIND_NOTHING = 6
 
 const values = valueCodecOf('msgpack')
 const utf8 = new TextEncoder()
-const utf8Text = new TextDecoder()
 const padded = (size: number): number => (size + 7) & ~7
 
 interface Column {
@@ -54,6 +55,7 @@ function measure(vector: Vector, rows: Int32Array, from: number, to: number): Co
       return { kind: KIND_NUMBER, extra: nulls ? 1 : 0, bytes: 8 * count + (nulls ? count : 0), encoded: undefined }
     }
     case 'boolean':
+      if (vector.isNothing) return { kind: KIND_NOTHING, extra: 0, bytes: 0, encoded: undefined }
       return { kind: KIND_BOOLEAN, extra: 0, bytes: count, encoded: undefined }
     case 'text': {
       const size = textBytes(vector, rows, from, to)
@@ -110,12 +112,15 @@ function fill(block: Uint8Array, at: number, vector: Vector, column: Column, row
   switch (vector.kind) {
     case 'number': {
       const target = new Float64Array(block.buffer, at, count)
-      for (let k = 0; k < count; k++) target[k] = vector.values[rows[from + k] as number] as number
+      const first = rows[from] as number
+      if (isRange(rows, from, count)) target.set(vector.values.subarray(first, first + count))
+      else for (let k = 0; k < count; k++) target[k] = vector.values[rows[from + k] as number] as number
       const { nulls } = vector
       if (nulls !== undefined) for (let k = 0; k < count; k++) block[at + 8 * count + k] = nulls[rows[from + k] as number] as number
       break
     }
     case 'boolean':
+      if (column.kind === KIND_NOTHING) break
       for (let k = 0; k < count; k++) block[at + k] = vector.values[rows[from + k] as number] as number
       break
     case 'text':
@@ -134,6 +139,14 @@ function fill(block: Uint8Array, at: number, vector: Vector, column: Column, row
     default:
       block.set(column.encoded as Uint8Array, at)
   }
+}
+
+/** Whether rows are consecutive. */
+function isRange(rows: Int32Array, from: number, count: number): boolean {
+  const first = rows[from] as number
+  if ((rows[from + count - 1] as number) !== first + count - 1) return false
+  for (let k = 1; k < count; k++) if ((rows[from + k] as number) !== first + k) return false
+  return true
 }
 
 /** Starts and ends from `at` on, which count from `base`, and the bytes from there. */
@@ -204,7 +217,7 @@ export function decodeBlock(block: Uint8Array): DecodedBlock {
       case KIND_ENCODED: {
         bytes = 8 * count + extra
         const size = new DataView(buffer, place + 8 * count).getUint32(0)
-        const codec = utf8Text.decode(new Uint8Array(buffer, place + 8 * count + 4, size))
+        const codec = readText(new Uint8Array(buffer, place + 8 * count + 4, size), 0, size)
         vectors.push(
           new EncodedVector(
             new Uint8Array(buffer, place + 8 * count + 4 + size, extra - 4 - size),
@@ -215,6 +228,10 @@ export function decodeBlock(block: Uint8Array): DecodedBlock {
         )
         break
       }
+      case KIND_NOTHING:
+        bytes = 0
+        vectors.push(nullVector(count))
+        break
       default:
         assert(kind === KIND_ANY, 'a column has a kind', kind)
         bytes = extra

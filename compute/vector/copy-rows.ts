@@ -1,9 +1,8 @@
 /** Copies of rows of a vector, for whoever keeps them longer than their chunk. */
+
+import { VALUE_BYTES } from './column.ts'
 import { gatherBytes } from './gather-bytes.ts'
 import { AnyVector, BooleanVector, EncodedVector, NumberVector, TextVector, type Vector } from './vector.ts'
-
-/** What a value costs that is kept as one, about. */
-const valueBytes = 160
 
 /** Rows `rows[0, count)` as rows 0, 1, 2, … of a vector in memory of its own, and the bytes that it holds, about. */
 export function copyRows(vector: Vector, rows: Int32Array, count: number): { readonly vector: Vector; readonly bytes: number } {
@@ -17,6 +16,7 @@ export function copyRows(vector: Vector, rows: Int32Array, count: number): { rea
       }
     }
     case 'boolean':
+      if (vector.isNothing) return { vector, bytes: 0 }
       return { vector: new BooleanVector(pick(vector.values, rows, count)), bytes: count }
     case 'text':
     case 'encoded': {
@@ -27,7 +27,7 @@ export function copyRows(vector: Vector, rows: Int32Array, count: number): { rea
     default: {
       const values = new Array<unknown>(count)
       for (let k = 0; k < count; k++) values[k] = vector.values[rows[k] as number]
-      return { vector: new AnyVector(values), bytes: valueBytes * count }
+      return { vector: new AnyVector(values), bytes: VALUE_BYTES * count }
     }
   }
 }

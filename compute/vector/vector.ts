@@ -46,9 +46,12 @@ export class BooleanVector {
   readonly kind = 'boolean'
   /** 0 false, 1 true, 2 null. */
   readonly values: Uint8Array
+  /** Whether it is known that all rows are null; also what a field is that no row has. */
+  readonly isNothing: boolean
 
-  constructor(values: Uint8Array) {
+  constructor(values: Uint8Array, isNothing: boolean = false) {
     this.values = values
+    this.isNothing = isNothing
   }
 
   get(row: number): boolean | null {
@@ -132,7 +135,15 @@ export class AnyVector {
   }
 }
 
+let nothing = new Uint8Array(4096).fill(BOOLEAN_NULL)
+
 /** A vector of `size` rows that have nothing. */
-export function nullVector(size: number): Vector {
-  return new BooleanVector(new Uint8Array(size).fill(BOOLEAN_NULL))
+export function nullVector(size: number): BooleanVector {
+  if (size > nothing.length) nothing = new Uint8Array(2 * size).fill(BOOLEAN_NULL)
+  return new BooleanVector(nothing, true)
+}
+
+/** Whether it is known that the vector has nothing in any row. */
+export function isNothing(vector: Vector): boolean {
+  return vector.kind === 'boolean' && vector.isNothing
 }

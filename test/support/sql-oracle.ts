@@ -85,10 +85,11 @@ export class SqlOracle implements AsyncDisposable {
   }
 }
 
-/** Numbers as one kind, -0 as 0, doubles to seven digits, nothing as null. */
+/** Numbers as one kind, -0 as 0, doubles to seven digits, nothing as null. What is left of doubles that cancel each other is 0: one side compensates for rounding, the other does not. */
 export function comparable(value: unknown): unknown {
   if (value === undefined || value === null) return null
   if (typeof value === 'bigint') return BigInt(Number(value)) === value ? comparable(Number(value)) : value
+  if (typeof value === 'number' && Math.abs(value) < 1e-12) return 0
   if (typeof value === 'number') return Number.isInteger(value) && Math.abs(value) < 2 ** 31 ? value + 0 : Number(value.toPrecision(7))
   if (Array.isArray(value)) return value.map(comparable)
   if (typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {

@@ -384,7 +384,7 @@ function randomStep(random: Random, built: Flow<OracleRow>, rows: OracleRow[]): 
       const prefix = sorted.slice(0, limit * 10)
       // Rows of equal criteria may differ in what they are: cut only between different ones.
       const whole = new Set(sorted.map(({ id }) => id)).size === sorted.length
-      return whole ? ['sort, limit', built.sort('id', 'b').limit(limit * 10), prefix] : ['sort', built.sort('id', 'b'), rows]
+      return whole ? ['sort, limit', built.sort('id', 'b').limit(limit * 10), prefix] : ['sort', built.sort('id', 'b'), sorted]
     }
     case 8: {
       const matches = (row: OracleRow): boolean => other.some(one => one.k !== null && one.k === row.k)
