@@ -13,6 +13,7 @@ interface RunOptions {
   readonly key?: string[]
   readonly replace?: boolean
   readonly explain?: boolean
+  readonly stats?: boolean
 }
 
 export function addJobVerbs(program: Command, done: (exitCode: number) => void): void {
@@ -27,11 +28,12 @@ export function addJobVerbs(program: Command, done: (exitCode: number) => void):
     .option('--key <fields...>', 'fields of a row that are its key there; several make a tuple')
     .option('--replace', 'let the store have these rows alone')
     .option('--explain', 'print the plan, and do nothing')
+    .option('--stats', 'say on stderr what each operator did: rows, bytes, time')
     .addHelpText(
       'after',
       `\nFiles and stores get all rows or none.\n\nExample:\n  varve run ./data late.js --args '{"least":15}' --store late --key origin`,
     )
-    .action(async (path: string, module: string, { json, force, key, replace, explain, ...rest }: RunOptions) =>
+    .action(async (path: string, module: string, { json, force, key, replace, explain, stats, ...rest }: RunOptions) =>
       done(
         await runJob(path, module, {
           ...rest,
@@ -40,6 +42,7 @@ export function addJobVerbs(program: Command, done: (exitCode: number) => void):
           key: key ?? [],
           replace: replace === true,
           explain: explain === true,
+          stats: stats === true,
         }),
       ),
     )

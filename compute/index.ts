@@ -56,6 +56,7 @@ export { Job, type JobContext, type JobHost, type JobOptions, job } from './job/
 export { type MapContext, type MapReduceOptions, mapReduce, type ReduceContext } from './mapreduce/map-reduce.ts'
 export type { DescribedOperator, FlowDescription } from './plan/describe.ts'
 export type { JoinHint, JoinKind } from './plan/node.ts'
+export type { OperatorStats, RunStats } from './plan/run-stats.ts'
 export { toCallback, toConsole } from './sink/callback-sink.ts'
 export { type CsvSinkOptions, type FileSinkOptions, writeCsv, writeJsonl, writeParquet } from './sink/file-sink.ts'
 export type { SinkKey } from './sink/key-of.ts'

@@ -5,6 +5,7 @@ import {
   Job,
   type JobHost,
   type RunReport,
+  type RunStats,
   type Sink,
   toConsole,
   toStore,
@@ -15,7 +16,7 @@ import {
 import type { Database } from '../../index.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { InputError } from '../input-error.ts'
-import { plural, print, printJson } from '../output.ts'
+import { formatBytes, plural, print, printJson, table } from '../output.ts'
 import { withProgress } from '../progress.ts'
 import { withDatabase } from '../stores.ts'
 
@@ -30,6 +31,7 @@ export interface RunJobOptions {
   readonly key: readonly string[]
   readonly replace: boolean
   readonly explain: boolean
+  readonly stats: boolean
 }
 
 type AnyJob = Job<unknown, unknown>
@@ -55,6 +57,8 @@ export async function runJob(path: string, module: string, options: RunJobOption
         ...(workers === undefined ? {} : { workers }),
       })
     })
+    const stats = job.stats()
+    if (options.stats && stats !== undefined) process.stderr.write(json ? `${JSON.stringify({ stats })}\n` : statsText(stats))
     const where = out ?? store
     if (json && where !== undefined) await printJson({ job: job.name, ...report })
     else if (where !== undefined) {
@@ -63,6 +67,21 @@ export async function runJob(path: string, module: string, options: RunJobOption
     }
     return exitCodes.ok
   })
+}
+
+/** Operators of a run, a line each, stage by stage from the end to the inputs. */
+function statsText({ workers, ms, operators }: RunStats): string {
+  const head = ['stage', 'tasks', 'rows in', 'rows out', 'read', 'ms', 'operator']
+  const rows = operators.map(({ stage, tasks, rowsIn, rowsOut, bytesRead, ms: own, text }) => [
+    stage,
+    tasks,
+    rowsIn,
+    rowsOut,
+    bytesRead === 0 ? '' : formatBytes(bytesRead),
+    Math.round(own),
+    text,
+  ])
+  return `${table([head, ...rows])}${(ms / 1000).toFixed(1)} s, ${workers === 0 ? 'in one thread' : plural(workers, 'worker thread')}\n`
 }
 
 function parsed(args: string | undefined): unknown {

@@ -5,9 +5,10 @@ import type { JobModule } from '../job/job-module.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import type { PlanEnd } from '../plan/build-together.ts'
 import type { PlanNode } from '../plan/node.ts'
+import type { RunStats } from '../plan/run-stats.ts'
 import type { Executor } from './executor.ts'
 import { inputBytes, isPortablePlan } from './job-data.ts'
-import { type Counters, runInline, runInlineTogether } from './run-inline.ts'
+import { type RunOutcome, runInline, runInlineTogether } from './run-inline.ts'
 import { runStaged } from './run-staged.ts'
 import { ThreadExecutor } from './threads.ts'
 
@@ -49,24 +50,34 @@ function executorOf(slots: number): Executor {
   return executor
 }
 
-export async function runFlow(name: string, plan: PlanNode, end: Receiver, options: RunOptions, module?: JobModule): Promise<Counters> {
+/** What a run of one flow was. */
+export interface FlowOutcome {
+  readonly counters: RunOutcome['counters']
+  readonly stats: RunStats
+}
+
+export async function runFlow(name: string, plan: PlanNode, end: Receiver, options: RunOptions, module?: JobModule): Promise<FlowOutcome> {
   const { signal, onProgress, workers = 'auto', memoryBytesMax = memoryBytesDefault, attemptsMax = 2 } = options
   if (workers !== 'auto') checkWhole(workers, 'workers', 0)
   checkWhole(memoryBytesMax, 'memoryBytesMax', 1 << 20)
   checkWhole(attemptsMax, 'attemptsMax', 1)
   const slots = slotsFor(plan, workers, module !== undefined)
-  if (slots === 0) return await runInline(plan, end, place, memoryBytesMax, signal)
-  return await runStaged(plan, end, {
-    name,
-    module,
-    executor: executorOf(slots),
-    files: nodeFiles,
-    random: nodeRandom,
-    signal,
-    attemptsMax,
-    memoryBytesMax,
-    onProgress,
-  })
+  const began = nodeClock.monotonic()
+  const { counters, operators } =
+    slots === 0
+      ? await runInline(plan, end, place, memoryBytesMax, signal)
+      : await runStaged(plan, end, {
+          name,
+          module,
+          executor: executorOf(slots),
+          files: nodeFiles,
+          random: nodeRandom,
+          signal,
+          attemptsMax,
+          memoryBytesMax,
+          onProgress,
+        })
+  return { counters, stats: { workers: slots, ms: nodeClock.monotonic() - began, operators } }
 }
 
 function slotsFor(plan: PlanNode, workers: number | 'auto', hasModule: boolean): number {

@@ -6,15 +6,23 @@ import { join } from 'node:path'
 import { assert, type Files, loadChecksums, type Random } from '../../engine/index.ts'
 import type { OperatorContext } from '../operator/context.ts'
 import { BAD_RECORDS_COUNTER } from '../operator/emit-rows.ts'
+import { Meter } from '../operator/meter.ts'
 import { isPromise, type Receiver } from '../operator/receiver.ts'
 import { buildPlan, type PlanInput } from '../plan/build.ts'
 import { buildTogether, type PlanEnd } from '../plan/build-together.ts'
 import type { PlanNode } from '../plan/node.ts'
 import { pushDown } from '../plan/push-down.ts'
+import { type OperatorStats, stageStats } from '../plan/run-stats.ts'
 import type { SplitReader } from '../source/source.ts'
 
 /** Sums by name: of `count` in MapReduce functions, and `badRecords` of records that were left out. */
 export type Counters = Readonly<Record<string, number>>
+
+/** What a run was. */
+export interface RunOutcome {
+  readonly counters: Counters
+  readonly operators: readonly OperatorStats[]
+}
 
 /** Time, turns of the thread and files, from the environment. */
 export interface InlinePlace {
@@ -28,15 +36,18 @@ export interface InlinePlace {
 /** So long a run holds the thread at most, a chunk's own time aside. */
 const sliceMs = 5
 
-/** Resolves with what was counted when all rows have gone through; rejects with what an operator, a source or a user's function threw, or the signal's reason. */
+/** Resolves with what was counted and measured when all rows have gone through; rejects with what an operator, a source or a user's function threw, or the signal's reason. */
 export async function runInline(
   plan: PlanNode,
   end: Receiver,
   place: InlinePlace,
   memoryBytesMax: number,
   signal: AbortSignal | undefined,
-): Promise<Counters> {
-  return await runInputs(context => buildPlan(pushDown(plan), end, context), place, memoryBytesMax, signal)
+): Promise<RunOutcome> {
+  const pushed = pushDown(plan)
+  const meter = new Meter(pushed, () => place.monotonic())
+  const counters = await runInputs(context => buildPlan(pushed, end, context), place, memoryBytesMax, signal, meter)
+  return { counters, operators: stageStats(pushed, [], 0, [meter.measures]) }
 }
 
 /** As `runInline` of several plans, which share what they begin with. */
@@ -54,6 +65,7 @@ async function runInputs(
   place: InlinePlace,
   memoryBytesMax: number,
   signal: AbortSignal | undefined,
+  meter?: Meter,
 ): Promise<Counters> {
   const turn = new Turn(place)
   const { files, random } = place
@@ -68,7 +80,7 @@ async function runInputs(
   const count = (name: string, by: number): void => {
     counters[name] = (counters[name] ?? 0) + by
   }
-  const context: OperatorContext = { memoryBytesMax, files, spillPath, count, onEnd: close => void endings.push(close) }
+  const context: OperatorContext = { memoryBytesMax, files, meter, spillPath, count, onEnd: close => void endings.push(close) }
   await loadChecksums()
   try {
     for (const input of build(context)) {
@@ -91,16 +103,20 @@ async function readSource(
   assert(leaf.op === 'source', 'a plan that is run in one thread was not cut')
   const { source } = leaf
   const set = await source.split({ parallelism: 1, portable: false, range: leaf.range })
+  const { meter } = context
   try {
     for (const split of set.splits) {
       if (receiver.isSated) return
       const reader = await source.open(split, needs)
+      meter?.enter(leaf)
       try {
-        await readSplit(reader, receiver, turn, signal)
+        await readSplit(reader, receiver, turn, signal, meter)
         if (reader.badRecords !== undefined && reader.badRecords > 0) context.count(BAD_RECORDS_COUNTER, reader.badRecords)
       } catch (error) {
         throw reader.locate?.(error) ?? error
       } finally {
+        meter?.read(leaf, reader.bytesRead)
+        meter?.enter(undefined)
         await reader.close()
       }
     }
@@ -109,7 +125,13 @@ async function readSource(
   }
 }
 
-async function readSplit(reader: SplitReader, receiver: Receiver, turn: Turn, signal: AbortSignal | undefined): Promise<void> {
+async function readSplit(
+  reader: SplitReader,
+  receiver: Receiver,
+  turn: Turn,
+  signal: AbortSignal | undefined,
+  meter: Meter | undefined,
+): Promise<void> {
   while (!receiver.isSated) {
     signal?.throwIfAborted()
     const next = reader.next()
@@ -117,7 +139,10 @@ async function readSplit(reader: SplitReader, receiver: Receiver, turn: Turn, si
     if (chunk === undefined) return
     const waits = receiver.receive(chunk)
     if (isPromise(waits)) await waits
-    if (turn.isOver) await turn.end()
+    if (!turn.isOver) continue
+    const measure = meter?.enter(undefined)
+    await turn.end()
+    meter?.enterMeasure(measure)
   }
 }
 

@@ -4,11 +4,12 @@
  */
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Files, isVarveError, loadChecksums, type Random, VarveError } from '../../engine/index.ts'
+import { type Files, isVarveError, loadChecksums, nodeClock, type Random, VarveError } from '../../engine/index.ts'
 import { describeModule, type JobModule } from '../job/job-module.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import type { PlanNode } from '../plan/node.ts'
 import { inputsOf } from '../plan/node.ts'
+import { type OperatorStats, stageStats } from '../plan/run-stats.ts'
 import { cutStages, type Stage, type StagedPlan, type StageInput } from '../plan/stages.ts'
 import { BUCKETS, type ExchangeOutput, WHOLE_ROWS_MAX } from '../shuffle/exchange.ts'
 import { allBuckets, type BucketRange, ExchangeReader } from '../shuffle/exchange-reader.ts'
@@ -16,7 +17,7 @@ import { keyRanges, type MergeInput, mergeInput } from '../shuffle/key-ranges.ts
 import type { SplitSet } from '../source/source.ts'
 import type { Executor, ExecutorSession } from './executor.ts'
 import { type JobPlan, planData, withHints } from './job-data.ts'
-import type { Counters } from './run-inline.ts'
+import type { Counters, RunOutcome } from './run-inline.ts'
 import type { BucketWork, SplitWork, Task } from './task.ts'
 import { TaskFailure } from './task-failure.ts'
 
@@ -42,7 +43,7 @@ const bytesOfShare = 4 << 20
 /** Splits for each slot: enough that a slow one does not hold up the others. */
 const splitsPerSlot = 4
 
-export async function runStaged(plan: PlanNode, end: Receiver, run: StagedRun): Promise<Counters> {
+export async function runStaged(plan: PlanNode, end: Receiver, run: StagedRun): Promise<RunOutcome> {
   run.signal?.throwIfAborted()
   await loadChecksums()
   const staged = cutStages(run.module === undefined ? withHints(plan) : plan)
@@ -51,8 +52,21 @@ export async function runStaged(plan: PlanNode, end: Receiver, run: StagedRun): 
   const job = new StagedJob(staged, jobPlan, run)
   try {
     const outputs = await job.run()
+    const began = nodeClock.monotonic()
     await deliver(outputs, staged, end, run)
-    return job.counters()
+    const rows = outputs.reduce((sum, output) => sum + output.rows, 0)
+    const ms = nodeClock.monotonic() - began
+    const result: OperatorStats = {
+      stage: staged.stages.length,
+      operator: 'result',
+      text: 'result',
+      tasks: 1,
+      rowsIn: rows,
+      rowsOut: 0,
+      bytesRead: 0,
+      ms,
+    }
+    return { counters: job.counters(), operators: [...job.operators(), result] }
   } finally {
     await job.close()
   }
@@ -136,6 +150,19 @@ class StagedJob {
       for (const [name, count] of Object.entries(counters)) sums[name] = (sums[name] ?? 0) + count
     }
     return sums
+  }
+
+  /** What tasks whose output was taken have measured. */
+  operators(): OperatorStats[] {
+    const { stages, inputs } = this.#plan
+    return stages.flatMap(({ plan }, stage) =>
+      stageStats(
+        plan,
+        inputs,
+        stage,
+        (this.#outputs[stage] ?? []).map(({ measures }) => measures),
+      ),
+    )
   }
 
   async close(): Promise<void> {

@@ -7,7 +7,8 @@
 import { assert, type Files } from '../../engine/index.ts'
 import type { OperatorContext } from '../operator/context.ts'
 import { BAD_RECORDS_COUNTER } from '../operator/emit-rows.ts'
-import { isPromise, type Receiver } from '../operator/receiver.ts'
+import { Meter } from '../operator/meter.ts'
+import { isPromise } from '../operator/receiver.ts'
 import { buildPlan, type PlanInput } from '../plan/build.ts'
 import type { StagedPlan, StageInput } from '../plan/stages.ts'
 import type { ExchangeOutput } from '../shuffle/exchange.ts'
@@ -55,6 +56,7 @@ export interface BucketWork {
 export interface TaskPlace {
   readonly plan: Pick<StagedPlan, 'stages'> & { readonly inputs: readonly TaskInput[] }
   readonly files: Files
+  monotonic(): number
   /** Opens a split of an input that is a source. */
   open(input: number, split: Split, needs: Needs): SplitReader | Promise<SplitReader>
   /** Bytes of input that were read since the last call; what is thrown ends the task. */
@@ -78,7 +80,9 @@ export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOut
   let spills = 0
   const counters: Record<string, number> = {}
   const endings: (() => void)[] = [() => end.close()]
+  const meter = new Meter(stage.plan, () => place.monotonic())
   const context: OperatorContext = {
+    meter,
     memoryBytesMax: task.memoryBytesMax,
     files: place.files,
     spillPath: () => `${task.file}-${spills++}`,
@@ -90,7 +94,7 @@ export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOut
   try {
     for (const input of buildPlan(stage.plan, end, context)) {
       const reader = input.receiver.isSated ? undefined : await openInput(task, input, place)
-      if (reader !== undefined) await readAll(reader, input.receiver, place)
+      if (reader !== undefined) await readAll(reader, input, meter, place)
       if (reader?.badRecords !== undefined && reader.badRecords > 0) context.count(BAD_RECORDS_COUNTER, reader.badRecords)
       await input.receiver.finish()
     }
@@ -99,7 +103,7 @@ export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOut
   } finally {
     for (const close of endings) close()
   }
-  return end.output(counters)
+  return end.output(counters, meter.measures)
 }
 
 function openInput({ work }: Task, { leaf, needs }: PlanInput, place: TaskPlace): SplitReader | Promise<SplitReader> | undefined {
@@ -123,8 +127,9 @@ function openInput({ work }: Task, { leaf, needs }: PlanInput, place: TaskPlace)
   })
 }
 
-async function readAll(reader: SplitReader, receiver: Receiver, place: TaskPlace): Promise<void> {
+async function readAll(reader: SplitReader, { leaf, receiver }: PlanInput, meter: Meter, place: TaskPlace): Promise<void> {
   let reported = 0
+  meter.enter(leaf)
   try {
     while (!receiver.isSated) {
       const next = reader.next()
@@ -140,7 +145,9 @@ async function readAll(reader: SplitReader, receiver: Receiver, place: TaskPlace
   } catch (error) {
     throw reader.locate?.(error) ?? error
   } finally {
+    meter.read(leaf, reader.bytesRead)
     await reader.close()
+    meter.enter(undefined)
   }
 }
 

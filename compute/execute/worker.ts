@@ -1,6 +1,6 @@
 /** Entry file of a thread that runs tasks of jobs, one after the other. */
 import { parentPort } from 'node:worker_threads'
-import { assert, loadChecksums, nodeFiles } from '../../engine/index.ts'
+import { assert, loadChecksums, nodeClock, nodeFiles } from '../../engine/index.ts'
 import { loadPlan } from '../job/job-module.ts'
 import { cutStages } from '../plan/stages.ts'
 import type { ExchangeOutput } from '../shuffle/exchange.ts'
@@ -29,6 +29,7 @@ class Job {
     const place: TaskPlace = {
       plan,
       files: nodeFiles,
+      monotonic: () => nodeClock.monotonic(),
       open: async (input, split, needs) => (await this.#opener(input)).open(split, needs),
       progress: bytes => {
         Atomics.add(this.#cells, CELL_KIB, Math.round(bytes / 1024))

@@ -19,6 +19,7 @@ import { GROUP_FIELD } from '../operator/row-operators.ts'
 import { describePlan, type FlowDescription } from '../plan/describe.ts'
 import { explainPlan } from '../plan/explain.ts'
 import type { JoinHint, JoinKind, PlanNode } from '../plan/node.ts'
+import type { RunStats } from '../plan/run-stats.ts'
 import { type RunReport, runTo } from '../sink/run-to.ts'
 import type { Sink } from '../sink/sink.ts'
 import {
@@ -56,6 +57,7 @@ export class Flow<T> implements AsyncIterable<T> {
   readonly name: string
   /** What was built so far. */
   readonly plan: PlanNode
+  #stats: RunStats | undefined
 
   /** Use `flow`. */
   constructor(name: string, plan: PlanNode) {
@@ -272,13 +274,17 @@ export class Flow<T> implements AsyncIterable<T> {
 
   /** Runs the flow until it has given a row; undefined when there is none. */
   async first(options: RunOptions = {}): Promise<T | undefined> {
-    const [row] = await this.limit(1).toArray(options)
+    const one = this.limit(1)
+    const [row] = await one.toArray(options)
+    this.#stats = one.stats()
     return row
   }
 
   /** Runs the flow; resolves with the number of its rows. */
   async count(options: RunOptions = {}): Promise<number> {
-    const [counted] = await this.aggregate({ count: count() }).toArray(options)
+    const counting = this.aggregate({ count: count() })
+    const [counted] = await counting.toArray(options)
+    this.#stats = counting.stats()
     return (counted as unknown as { count: number }).count
   }
 
@@ -322,12 +328,19 @@ export class Flow<T> implements AsyncIterable<T> {
     return explainPlan(this.plan)
   }
 
+  /** What the last run of this flow that succeeded did, operator by operator: rows, bytes, time; undefined before there was one, and not told of `runTogether`. */
+  stats(): RunStats | undefined {
+    return this.#stats
+  }
+
   #with<U>(plan: PlanNode): Flow<U> {
     return new Flow<U>(this.name, plan)
   }
 
   async #run(end: Receiver, options: RunOptions): Promise<Counters> {
-    return await runFlow(this.name, this.plan, end, options)
+    const { counters, stats } = await runFlow(this.name, this.plan, end, options)
+    this.#stats = stats
+    return counters
   }
 }
 

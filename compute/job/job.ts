@@ -16,6 +16,7 @@ import type { TopicInputOptions, TypedSource } from '../flow/input.ts'
 import { Collect, ForEach } from '../operator/collect.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import { explainPlan } from '../plan/explain.ts'
+import type { RunStats } from '../plan/run-stats.ts'
 import { type RunReport, runTo } from '../sink/run-to.ts'
 import type { Sink } from '../sink/sink.ts'
 import type { Source } from '../source/source.ts'
@@ -53,6 +54,7 @@ export class Job<T, Args = undefined> {
   /** Of the module. */
   readonly url: string
   readonly #define: (context: JobContext<Args>) => Flow<T>
+  #stats: RunStats | undefined
 
   /** Use `job`. */
   constructor(url: string, name: string, define: (context: JobContext<Args>) => Flow<T>) {
@@ -107,10 +109,17 @@ export class Job<T, Args = undefined> {
     return explainPlan(this.flow(db, args).plan)
   }
 
+  /** What the last run that succeeded did; see `Flow.stats`. */
+  stats(): RunStats | undefined {
+    return this.#stats
+  }
+
   async #run(db: JobHost, end: Receiver, options: JobOptions<Args> | undefined): Promise<Counters> {
     const args = options?.args as Args
     const { plan } = this.flow(db, args)
-    return await runFlow(this.name, plan, end, options ?? {}, { url: this.url, args })
+    const { counters, stats } = await runFlow(this.name, plan, end, options ?? {}, { url: this.url, args })
+    this.#stats = stats
+    return counters
   }
 }
 

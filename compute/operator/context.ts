@@ -1,5 +1,6 @@
 /** What operators may use that keep rows or states: so much memory, and files beyond it. */
 import type { Files } from '../../engine/index.ts'
+import type { Meter } from './meter.ts'
 
 export interface OperatorContext {
   /** Bytes that one operator keeps in memory, about. */
@@ -9,6 +10,8 @@ export interface OperatorContext {
   spillPath(): string
   /** Adds to a counter of the run. */
   count(name: string, by: number): void
+  /** Undefined: nobody measures. */
+  readonly meter?: Meter | undefined
   /** Called when the run or task is over, however it ended: to close files. */
   onEnd(close: () => void): void
 }

@@ -40,11 +40,18 @@ export interface PlanInput {
   readonly receiver: Receiver
 }
 
-/** The inputs of a plan whose rows end in `end`, which takes them as `needs` says; to be read in the order of the list. */
-export function buildPlan(node: PlanNode, end: Receiver, context: OperatorContext, needs: Needs = wholeRows): PlanInput[] {
-  if (node.op === 'source' || node.op === 'input') return [{ leaf: node, needs, receiver: end }]
-  return buildOperator(node, end, context, needs).flatMap(({ input, receiver, needs: ofInput }) =>
-    buildPlan(input, receiver, context, ofInput),
+/** The inputs of a plan whose rows end in `end`, which takes them as `needs` says, for `taker`, or whoever runs the plan; to be read in the order of the list. */
+export function buildPlan(
+  node: PlanNode,
+  end: Receiver,
+  context: OperatorContext,
+  needs: Needs = wholeRows,
+  taker?: PlanNode,
+): PlanInput[] {
+  const metered = context.meter === undefined ? end : context.meter.between(node, taker, end)
+  if (node.op === 'source' || node.op === 'input') return [{ leaf: node, needs, receiver: metered }]
+  return buildOperator(node, metered, context, needs).flatMap(({ input, receiver, needs: ofInput }) =>
+    buildPlan(input, receiver, context, ofInput, node),
   )
 }
 

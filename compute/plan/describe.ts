@@ -1,6 +1,7 @@
 /** A plan as data for tools, and as a flow chart: operators by number, sources first, and which rows go where. A part of a plan that several use is there once. */
 import { nodeText } from './explain.ts'
 import { inputsOf, type PlanNode } from './node.ts'
+import { isOrderFree } from './order-free.ts'
 
 /** One operator of a flow. */
 export interface DescribedOperator {
@@ -10,6 +11,8 @@ export interface DescribedOperator {
   readonly operator: string
   /** As `explain()` shows it. */
   readonly text: string
+  /** Whether the rows that it gives, as a set, are the same in whatever order rows came; of rows that an order leaves equal one may come before another. */
+  readonly isOrderFree: boolean
   /** Ids of the operators whose rows it takes, in order: of a join the left and the right side. */
   readonly inputs: readonly number[]
 }
@@ -33,7 +36,7 @@ export function describePlan(name: string, plan: PlanNode): FlowDescription {
     const inputs = inputsOf(node).map(visit)
     const id = operators.length
     ids.set(node, id)
-    operators.push({ id, operator: node.op, text: nodeText(node), inputs })
+    operators.push({ id, operator: node.op, text: nodeText(node), isOrderFree: isOrderFree(node), inputs })
     return id
   }
   visit(plan)

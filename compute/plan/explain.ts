@@ -6,6 +6,7 @@ import { rangeText } from '../source/source-range.ts'
 import { windowText } from '../window/window-function.ts'
 import { inputNeeds, wholeRows } from './needs.ts'
 import { inputsOf, type NamedExpression, type PlanNode, type SortCriterion } from './node.ts'
+import { isOrderFree } from './order-free.ts'
 import { pushDown } from './push-down.ts'
 
 /** The operator without its inputs. */
@@ -98,16 +99,16 @@ export function planText(plan: PlanNode): string {
   return linesOf(plan, () => '').join('\n')
 }
 
-/** As people want to see it: with what sources do of what was asked of others, and what they read. */
+/** As people want to see it: with what sources do of what was asked of others, what they read, and where the order of rows counts. */
 export function explainPlan(plan: PlanNode): string {
-  return linesOf(pushDown(plan), needsText).join('\n')
+  return linesOf(pushDown(plan), needsText, node => (isOrderFree(node) ? '' : '; order counts')).join('\n')
 }
 
-function linesOf(plan: PlanNode, describeNeeds: (needs: Needs) => string): string[] {
+function linesOf(plan: PlanNode, describeNeeds: (needs: Needs) => string, note: (node: PlanNode) => string = () => ''): string[] {
   const lines: string[] = []
   const visit = (node: PlanNode, depth: number, needs: Needs): void => {
     const isRead = node.op === 'source' && (node.source.kind === 'topic' || node.source.kind === 'store')
-    lines.push(`${'  '.repeat(depth)}${nodeText(node)}${isRead ? describeNeeds(needs) : ''}`)
+    lines.push(`${'  '.repeat(depth)}${nodeText(node)}${isRead ? describeNeeds(needs) : ''}${note(node)}`)
     for (const [i, input] of inputsOf(node).entries())
       visit(input, depth + 1, node.op === 'source' || node.op === 'input' ? needs : inputNeeds(node, needs, i))
   }

@@ -87,14 +87,14 @@ export class ExchangeWriter implements Receiver {
   }
 
   /** What was written; after `finish`. */
-  output(counters: Readonly<Record<string, number>> = {}): ExchangeOutput {
+  output(counters: ExchangeOutput['counters'] = {}, measures: ExchangeOutput['measures'] = []): ExchangeOutput {
     const buckets: BucketOutput[] = []
     const all = this.#buckets ?? [this.#whole]
     for (let b = 0; b < all.length; b++) {
       const { rows, stored, blocks } = all[b] as Bucket
       if (rows > 0) buckets.push({ bucket: this.#buckets === undefined ? -1 : b, rows, stored, blocks })
     }
-    return { file: this.#file?.path, rows: this.#rows, bytes: this.#bytes, buckets, runs: [], counters }
+    return { file: this.#file?.path, rows: this.#rows, bytes: this.#bytes, buckets, runs: [], counters, measures }
   }
 
   #newBucket(): Bucket {

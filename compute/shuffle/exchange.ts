@@ -5,6 +5,7 @@
  * The first blocks are kept in memory; what is too much goes to a file of the job's folder, which is removed with the job. The file's blocks carry a checksum each. Blocks in memory are shared
  * between threads, so that they cross for nothing.
  */
+import type { OperatorMeasure } from '../operator/meter.ts'
 
 /** Keys fall into so many buckets by the top bits of their hash, while group tables use the low ones. */
 export const BUCKETS = 64
@@ -63,4 +64,6 @@ export interface ExchangeOutput {
   readonly runs: readonly RunOutput[]
   /** What the task counted. */
   readonly counters: Readonly<Record<string, number>>
+  /** What its operators did, as `Meter.measures`. */
+  readonly measures: readonly OperatorMeasure[]
 }

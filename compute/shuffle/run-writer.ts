@@ -117,8 +117,8 @@ export class RunWriter implements Receiver {
   }
 
   /** What was written; after `finish`. */
-  output(counters: Readonly<Record<string, number>> = {}): ExchangeOutput {
-    return { file: this.#file?.path, rows: this.#count, bytes: this.#bytes, buckets: [], runs: this.#runs, counters }
+  output(counters: ExchangeOutput['counters'] = {}, measures: ExchangeOutput['measures'] = []): ExchangeOutput {
+    return { file: this.#file?.path, rows: this.#count, bytes: this.#bytes, buckets: [], runs: this.#runs, counters, measures }
   }
 
   /** Rows as bytes of one codec that other threads can open. */

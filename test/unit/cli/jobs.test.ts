@@ -54,6 +54,20 @@ test('rows go to stdout, to a file that is not replaced unasked, and to a store'
   await db.close()
 })
 
+test('what operators did is told on stderr', () => {
+  const { status, stderr } = varve(words, '--workers', '0', '--stats')
+  expect(status).toBe(0)
+  const lines = stderr.trim().split('\n')
+  expect(lines[0]).toMatch(/^stage {2}tasks {2}rows in {2}rows out {2}read +ms {2}operator$/)
+  expect(lines.find(line => line.endsWith('store visits'))).toMatch(/^ *0 +1 +0 +60 +\d/)
+  expect(lines.at(-1)).toMatch(/^\d\.\d s, in one thread$/)
+  const { stats } = JSON.parse(varve(words, '--workers', '0', '--stats', '--json').stderr)
+  expect(stats).toMatchObject({
+    workers: 0,
+    operators: expect.arrayContaining([expect.objectContaining({ operator: 'source', rowsOut: 60 })]),
+  })
+})
+
 test('the plan is shown, and bad input refused', () => {
   expect(varve(words, '--explain').stdout).toBe(
     [

@@ -39,7 +39,7 @@ import {
 } from '../../../compute/index.ts'
 import { Collect } from '../../../compute/operator/collect.ts'
 import { readers } from '../../../compute/source/readers.ts'
-import { nodeFiles, nodeRandom } from '../../../engine/index.ts'
+import { nodeClock, nodeFiles, nodeRandom } from '../../../engine/index.ts'
 import { type Database, open, type Store, type Topic, VarveError } from '../../../index.ts'
 
 interface Event {
@@ -260,6 +260,7 @@ class LocalExecutor implements Executor {
           return await runTask(task, {
             plan: 'data' in job.plan ? job.plan.data : expect.fail('a plan without functions crosses as data'),
             files: nodeFiles,
+            monotonic: () => nodeClock.monotonic(),
             progress: job.progress,
             open: async (input, split, needs) => {
               const source = job.share(input, undefined)

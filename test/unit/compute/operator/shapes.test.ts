@@ -181,7 +181,7 @@ describe('plans', () => {
       '        iterable iterable',
     ])
     const grouped = left.cogroup(left, { left: row => row.id, right: 'p' })
-    expect(grouped.explain().split('\n')[0]).toBe('cogroup by a function = p')
+    expect(grouped.explain().split('\n')[0]).toBe('cogroup by a function = p; order counts')
     const texts = left.keyBy('city').sort({ by: 'p', descending: true }).limit(3).cache().repartition()
     expect(texts.explain().split('\n').slice(0, 3)).toEqual(['repartition', '  cache', '    window first 3 of each city by p descending'])
     const counted = flow('s', sales).aggregate({ n: count().where(col('id').gt(2)) })
