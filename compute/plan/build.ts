@@ -141,7 +141,7 @@ function operatorOf(node: Exclude<PlanNode, { op: 'source' | 'input' } | PairNod
     case 'withColumns':
       return new WithColumns(node.columns, end)
     case 'window':
-      return new WindowRows(node, end)
+      return new WindowRows(node, context, end)
     case 'cache':
       return new CacheRows(node.cell, end)
     case 'repartition':

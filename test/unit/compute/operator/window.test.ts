@@ -31,6 +31,27 @@ function byOrder(a: unknown, b: unknown): number {
 }
 
 describe('windows', () => {
+  it.each(['a field', 'a function'])('of keys of many chunks by %s, in a file, are those in memory', async keyed => {
+    const rows = Array.from({ length: 25_000 }, (_, i) => ({ id: i, k: i % 3 === 0 ? 'é' : i % 5 === 0 ? null : 7, t: (i * 7919) % 4001 }))
+    const input = flow('w', rows)
+    const byKey = keyed === 'a field' ? input.keyBy('k') : input.keyBy(({ k }) => k)
+    const built = byKey
+      .sort('t')
+      .window({ place: rank(), number: rowNumber(), far: lead('id', 5000), near: lag('id', 3), n: running(count()) })
+    const expected = [7, 'é', null].flatMap(key => {
+      const ordered = rows.filter(({ k }) => k === key).sort((a, b) => a.t - b.t || a.id - b.id)
+      return ordered.map((row, i) => {
+        const place = i > 0 && ordered[i - 1]?.t === row.t ? -1 : i + 1
+        return { ...row, place, number: i + 1, far: ordered[i + 5000]?.id ?? null, near: ordered[i - 3]?.id ?? null, n: i + 1 }
+      })
+    })
+    for (const [i, row] of expected.entries()) if (row.place < 0) row.place = expected[i - 1]?.place as number
+    expect(await built.toArray()).toEqual(expected)
+    expect(await built.toArray({ memoryBytesMax: 1 << 20 })).toEqual(expected)
+    const firsts = await byKey.sort('t').limit(2).toArray()
+    expect(firsts).toEqual(expected.filter(({ number }) => number <= 2).map(({ id, k, t }) => ({ id, k, t })))
+  })
+
   it('rank, number, look around and run as defined', async () => {
     await seeded(async random => {
       for (let round = 0; round < 25; round++) {
@@ -62,6 +83,7 @@ describe('windows', () => {
           if (group === undefined) groups.push([row])
           else group.push(row)
         }
+        groups.sort(([a], [b]) => byOrder(a?.k, b?.k))
         const expected = groups.flatMap(group => {
           const same = (a: Row, b: Row): boolean => byOrder(a.t, b.t) === 0 && byOrder(a.n, b.n) === 0
           const negated = (n: number | null): number | null => (n === null ? null : -n)
