@@ -18,7 +18,7 @@ import { DatabaseParts } from './database-parts.ts'
 import { recoveryChannel } from './diagnostics.ts'
 import type { Environment, FolderLock } from './env/environment.ts'
 import { createMemoryEnvironment, createNodeEnvironment, resolveWorkerUrl } from './env/index.ts'
-import { ioError, typedError, type VarveError } from './errors.ts'
+import { ioError, typedError, VarveError } from './errors.ts'
 import type { LeaseOptions, OwnedLease } from './lease/leases.ts'
 import { checkBound, checkNames, checkObject, checkString } from './log/check-arguments.ts'
 import type { Commit, Committed, Committer, DefinedLog, Definitions, Durability, LocalLog, LogDefinition } from './log/log.ts'
@@ -68,7 +68,7 @@ async function environmentOf({ storage }: ResolvedOptions): Promise<Environment>
 
 const commitOptionNames: ReadonlySet<string> = new Set(['durability'])
 const backupOptionNames: ReadonlySet<string> = new Set(['signal', 'onProgress'])
-const leaseOptionNames: ReadonlySet<string> = new Set(['logs', 'stores', 'bound'])
+const leaseOptionNames: ReadonlySet<string> = new Set(['logs', 'stores', 'bound', 'snapshot'])
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
@@ -367,11 +367,17 @@ export class Database implements Committer, Definitions {
       const names = options[option]
       if (names !== undefined && !Array.isArray(names)) throw new TypeError(`${option} must be an array of names, got ${String(names)}`)
     }
+    const { snapshot } = options
+    if (snapshot !== undefined) {
+      checkObject(snapshot, 'snapshot')
+      if (options.logs !== undefined) throw new TypeError('snapshot must not be given with logs: it is a moment of stores')
+      if (snapshot.isClosed) throw new VarveError('CLOSED', 'the snapshot was closed')
+    }
     const isAll = options.logs === undefined && options.stores === undefined
-    const logs = isAll ? this.list().map(({ name }) => name) : (options.logs ?? [])
+    const logs = snapshot !== undefined ? [] : isAll ? this.list().map(({ name }) => name) : (options.logs ?? [])
     return this.#parts.leases.take({
-      sequence: this.#parts.visibleSequence,
-      time: this.environment.clock.now(),
+      sequence: snapshot?.sequence ?? this.#parts.visibleSequence,
+      time: snapshot?.time ?? this.environment.clock.now(),
       logs: logs.map(name => this.#parts.log(name)),
       bound: options.bound ?? 'highWatermark',
       stores: this.#parts.stores.leased(isAll ? undefined : (options.stores ?? [])),

@@ -53,8 +53,7 @@ class StoreSource<V, K extends StoreKey> implements Source {
   }
 
   get isPortable(): boolean {
-    // A moment of the past is not what a lease has.
-    if (this.#input instanceof StoreView || databaseOf(this.#store).options.storage === 'memory') return false
+    if (databaseOf(this.#store).options.storage === 'memory') return false
     return builtInCodecs.has(codecsOf(this.#store).values.name)
   }
 
@@ -77,7 +76,10 @@ class StoreSource<V, K extends StoreKey> implements Source {
     }
     // The first bytes behind the last key.
     const last = whole.end === undefined ? undefined : Buffer.concat([whole.end, Buffer.of(0)])
-    const lease = databaseOf(this.#store).lease({ stores: [name] })
+    const lease = databaseOf(this.#store).lease({
+      stores: [name],
+      ...(this.#input instanceof StoreView ? { snapshot: this.#input } : {}),
+    })
     const opened = await openLease(lease.share())
     const isNarrow = whole.start !== undefined || whole.end !== undefined
     const all = opened.store(name).splitKeys(parallelism * (isNarrow ? narrowFactor : 1))

@@ -17,6 +17,7 @@ import type { PartRef } from '../log/parts.ts'
 import { PART_RUN } from '../segment/format.ts'
 import type { StoredIndex } from '../store/index-options.ts'
 import type { MemtableDescription } from '../store/memtable.ts'
+import type { Snapshot } from '../store/snapshots.ts'
 import type { StoredStoreOptions } from '../store/store-options.ts'
 import type { LeasableStore, LeasableTable } from '../store/stores.ts'
 import type { ValueStructures } from '../store/value-codec.ts'
@@ -31,6 +32,11 @@ export interface LeaseOptions {
   readonly stores?: readonly string[]
   /** How far the moment sees of logs. Default 'highWatermark'. Stores are seen as their own reads see them. */
   readonly bound?: ReadBound
+  /**
+   * An open moment to read stores at, a snapshot or a view (`Store.asOf`), instead of now; the lease keeps it, whatever becomes of the snapshot. Default: this moment. Of stores only:
+   * TypeError with `logs`. CLOSED when it was closed.
+   */
+  readonly snapshot?: Pick<Snapshot, 'sequence' | 'time' | 'isClosed'> | undefined
 }
 
 /** One log in a lease. */

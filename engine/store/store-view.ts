@@ -40,6 +40,11 @@ export class StoreView<V = unknown, K extends StoreKey = StoreKey> implements Di
     return this.#snapshot.time
   }
 
+  /** True after `close`. */
+  get isClosed(): boolean {
+    return this.#snapshot.isClosed
+  }
+
   /** The value that the key had; undefined when it had none. */
   get(key: K): V | undefined {
     return this.#store.get(key, { snapshot: this.#snapshot })
