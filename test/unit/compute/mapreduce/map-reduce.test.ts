@@ -59,6 +59,19 @@ it.each([0, 2])('groups by part of a key and sorts by the rest, with %i workers'
   expect(report.counters).toEqual({ seen: good.length, users: users.length, badRecords: visits.length - good.length })
 })
 
+it.each([0, 2])('gives groups and pairs in one order over all tasks, with %i workers', async workers => {
+  const byText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+  const users = [...new Set(good.map(({ user }) => `user ${user}`))].sort(byText)
+  const expected = users.map(user => {
+    const own = good.filter(visit => `user ${visit.user}` === user).sort((a, b) => b.at - a.at)
+    return { user, pages: own.length, newest: own[0]?.page }
+  })
+  expect(await (await jobOf('ordered')).toArray(db, { workers, memoryBytesMax: 2 << 20 })).toEqual(expected)
+  const pairs = await (await jobOf<{ key: number; value: number }>('ordered-pairs')).toArray(db, { workers })
+  const sorted = visits.map(({ user, at }) => ({ key: at % 1000, value: user })).sort((a, b) => a.key - b.key || a.value - b.value)
+  expect(JSON.stringify(pairs)).toBe(JSON.stringify(sorted))
+})
+
 it.each([0, 2])('counts words with a combiner, with %i workers', async workers => {
   const counts = new Map<string, number>()
   for (const { page } of visits) for (const word of page.split(/\W+/)) counts.set(word, (counts.get(word) ?? 0) + 1)
@@ -79,6 +92,13 @@ it('has no reducers if there is no reduce, and refuses bad options by name', asy
   const input = ({ store }: JobContext): Flow<Visit> => store('visits')
   expect(() => mapReduce(import.meta.url, 'bad', { input, map: 5 as never })).toThrow('map must be a function')
   expect(() => mapReduce(import.meta.url, 'bad', { input, map: () => undefined, sort: ['key'] })).toThrow('need a function reduce')
+  const emitNothing = (): void => undefined
+  expect(() => mapReduce(import.meta.url, 'bad', { input, map: emitNothing, partition: 'total-order', combine: () => 1 })).toThrow(
+    'need a function reduce',
+  )
+  expect(() => mapReduce(import.meta.url, 'bad', { input, map: emitNothing, partition: 'hash' as never })).toThrow(
+    'partition must be a function',
+  )
   expect(() => mapReduce(import.meta.url, 'bad', { input, map: () => undefined, skipBadRecords: -1 })).toThrow('skipBadRecords must be')
 })
 
