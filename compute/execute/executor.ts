@@ -7,7 +7,7 @@
 import type { EndingThread } from '../../engine/index.ts'
 import type { ExchangeOutput } from '../shuffle/exchange.ts'
 import type { PortableSource } from '../source/source.ts'
-import type { JobPlan } from './job-data.ts'
+import type { JobPlan, SinkData } from './job-data.ts'
 import type { Task } from './task.ts'
 
 export interface ExecutorJob {
@@ -16,6 +16,7 @@ export interface ExecutorJob {
   readonly inputs: number
   /** What a place needs to read the input of this number; asked once for each place. Undefined for exchanges. */
   share(input: number, thread: EndingThread | undefined): PortableSource | undefined
+  readonly sink: SinkData | undefined
   /** A task has read so many bytes more. */
   progress(bytes: number): void
 }

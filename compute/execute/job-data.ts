@@ -5,6 +5,7 @@
 import type { JobModuleData } from '../job/job-module.ts'
 import { inputsOf, type PlanNode } from '../plan/node.ts'
 import type { StagedPlan } from '../plan/stages.ts'
+import type { SinkParts } from '../sink/sink.ts'
 import type { PortableSource } from '../source/source.ts'
 import type { TaskPlace } from './task.ts'
 
@@ -16,7 +17,12 @@ export interface JobData {
   readonly plan: JobPlan
   /** By number of the input; undefined for exchanges. */
   readonly sources: readonly (PortableSource | undefined)[]
+  /** Undefined: the result comes to the calling thread. */
+  readonly sink: SinkData | undefined
 }
+
+/** A sink whose parts tasks write; structured-clonable. */
+export type SinkData = Pick<SinkParts, 'writer' | 'input'>
 
 const functionOps: ReadonlySet<PlanNode['op']> = new Set([
   'filterBy',

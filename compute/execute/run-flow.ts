@@ -2,14 +2,13 @@
 import { availableParallelism } from 'node:os'
 import { nodeClock, nodeFiles, nodeRandom, nodeTimers } from '../../engine/index.ts'
 import type { JobModule } from '../job/job-module.ts'
-import type { Receiver } from '../operator/receiver.ts'
 import type { PlanEnd } from '../plan/build-together.ts'
 import type { PlanNode } from '../plan/node.ts'
 import type { RunStats } from '../plan/run-stats.ts'
 import type { Executor } from './executor.ts'
 import { inputBytes, isPortablePlan } from './job-data.ts'
 import { type RunOutcome, runInline, runInlineTogether } from './run-inline.ts'
-import { runStaged } from './run-staged.ts'
+import { runStaged, type StagedEnd } from './run-staged.ts'
 import { ThreadExecutor } from './threads.ts'
 
 /** How a flow is run. */
@@ -56,7 +55,7 @@ export interface FlowOutcome {
   readonly stats: RunStats
 }
 
-export async function runFlow(name: string, plan: PlanNode, end: Receiver, options: RunOptions, module?: JobModule): Promise<FlowOutcome> {
+export async function runFlow(name: string, plan: PlanNode, end: StagedEnd, options: RunOptions, module?: JobModule): Promise<FlowOutcome> {
   const { signal, onProgress, workers = 'auto', memoryBytesMax = memoryBytesDefault, attemptsMax = 2 } = options
   if (workers !== 'auto') checkWhole(workers, 'workers', 0)
   checkWhole(memoryBytesMax, 'memoryBytesMax', 1 << 20)

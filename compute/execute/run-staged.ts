@@ -14,6 +14,7 @@ import { cutStages, type Stage, type StagedPlan, type StageInput } from '../plan
 import { BUCKETS, type ExchangeOutput, WHOLE_ROWS_MAX } from '../shuffle/exchange.ts'
 import { allBuckets, type BucketRange, ExchangeReader } from '../shuffle/exchange-reader.ts'
 import { keyRanges, type MergeInput, mergeInput } from '../shuffle/key-ranges.ts'
+import type { SinkParts } from '../sink/sink.ts'
 import type { SplitSet } from '../source/source.ts'
 import type { Executor, ExecutorSession } from './executor.ts'
 import { type JobPlan, planData, withHints } from './job-data.ts'
@@ -40,20 +41,33 @@ export interface StagedRun {
 /** Bytes that a task reads of other tasks' outputs, rather: a table of their keys is about as large, and fast as long as the processor's cache holds it. */
 const bytesOfShare = 4 << 20
 
+/** The share of the memory that outputs may keep, and of it sorted ones: shared memory is free only when no thread's collector knows it any more. */
+const outputShare = 2
+const sortedShare = 8
+const runBytesMin = 4 << 20
+/** Runs of a sort, about, unless memory asks for more. */
+const runsMax = 64
+
 /** Splits for each slot: enough that a slow one does not hold up the others. */
 const splitsPerSlot = 4
 
-export async function runStaged(plan: PlanNode, end: Receiver, run: StagedRun): Promise<RunOutcome> {
+/** Who gets the result: its rows, or parts that tasks have written. */
+export type StagedEnd = Receiver & { readonly parts?: SinkParts | undefined }
+
+export async function runStaged(plan: PlanNode, end: StagedEnd, run: StagedRun): Promise<RunOutcome> {
   run.signal?.throwIfAborted()
   await loadChecksums()
   const staged = cutStages(run.module === undefined ? withHints(plan) : plan)
   const jobPlan: JobPlan =
     run.module === undefined ? { data: planData(staged) } : { module: await describeModule(run.module, plan, run.files) }
-  const job = new StagedJob(staged, jobPlan, run)
+  const job = new StagedJob(staged, jobPlan, run, end.parts)
   try {
     const outputs = await job.run()
     const began = nodeClock.monotonic()
-    await deliver(outputs, staged, end, run)
+    if (end.parts !== undefined) {
+      end.parts.accept(outputs.map(({ file, rows }) => ({ file: file as string, rows })))
+      await end.finish()
+    } else await deliver(outputs, staged, end, run)
     const rows = outputs.reduce((sum, output) => sum + output.rows, 0)
     const ms = nodeClock.monotonic() - began
     const result: OperatorStats = {
@@ -98,6 +112,8 @@ class StagedJob {
   readonly #plan: StagedPlan
   readonly #jobPlan: JobPlan
   readonly #run: StagedRun
+  /** Undefined: the result's rows are wanted. */
+  readonly #parts: SinkParts | undefined
   readonly #folder: string
   readonly #sets = new Map<number, SplitSet>()
   /** Outputs by the number of the stage. */
@@ -110,7 +126,8 @@ class StagedJob {
   /** Bytes of outputs in memory. */
   #sharedBytes = 0
 
-  constructor(plan: StagedPlan, jobPlan: JobPlan, run: StagedRun) {
+  constructor(plan: StagedPlan, jobPlan: JobPlan, run: StagedRun, parts: SinkParts | undefined) {
+    this.#parts = parts
     this.#plan = plan
     this.#jobPlan = jobPlan
     this.#run = run
@@ -130,6 +147,7 @@ class StagedJob {
     this.#session = executor.open({
       plan: this.#jobPlan,
       inputs: this.#plan.inputs.length,
+      sink: this.#parts === undefined ? undefined : { writer: this.#parts.writer, input: this.#parts.input },
       share: (input, thread) => this.#sets.get(input)?.share?.(thread),
       progress: bytes => {
         this.#read += bytes
@@ -207,11 +225,23 @@ class StagedJob {
     const session = this.#session as ExecutorSession
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted()
-      const file = join(this.#folder, `${this.#fileCount++}.blocks`)
+      const number = this.#fileCount++
+      const file = join(this.#folder, `${number}.blocks`)
+      const isLast = stage === this.#plan.stages.length - 1
+      const part = isLast && this.#parts !== undefined ? `attempt-${number}` : undefined
       const memoryOfTask = memoryBytesMax / executor.slots / 2
       // What outputs keep in memory, all of them have together.
-      const outputBytesMax = Math.max(0, (memoryBytesMax / 2 - this.#sharedBytes) / executor.slots)
-      const task: Task = { stage, file, work, memoryBytesMax: memoryOfTask, outputBytesMax }
+      const share = this.#plan.stages[stage]?.output.order === undefined ? outputShare : sortedShare
+      const outputBytesMax = Math.max(0, (memoryBytesMax / share - this.#sharedBytes) / executor.slots)
+      const task: Task = {
+        stage,
+        file,
+        work,
+        memoryBytesMax: memoryOfTask,
+        runBytesMax: this.#runBytes(memoryOfTask),
+        outputBytesMax,
+        part,
+      }
       try {
         const output = await abortable(session.run(task), signal)
         this.#sharedBytes += sharedBytes(output)
@@ -222,6 +252,11 @@ class StagedJob {
         throw jobFailure(name, error, attempt)
       }
     }
+  }
+
+  /** Rows that are sorted at a time: few enough that they stay in the processor's caches, and so many that there are not too many runs to merge. */
+  #runBytes(memoryOfTask: number): number {
+    return Math.min(memoryOfTask, Math.max(runBytesMin, this.#total / runsMax))
   }
 
   /** The tasks of a stage, in the order in which their rows count. */

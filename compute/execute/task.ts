@@ -8,16 +8,19 @@ import { assert, type Files } from '../../engine/index.ts'
 import type { OperatorContext } from '../operator/context.ts'
 import { BAD_RECORDS_COUNTER } from '../operator/emit-rows.ts'
 import { Meter } from '../operator/meter.ts'
-import { isPromise } from '../operator/receiver.ts'
+import { isPromise, type Receiver } from '../operator/receiver.ts'
 import { buildPlan, type PlanInput } from '../plan/build.ts'
-import type { StagedPlan, StageInput } from '../plan/stages.ts'
+import type { Stage, StagedPlan, StageInput } from '../plan/stages.ts'
 import type { ExchangeOutput } from '../shuffle/exchange.ts'
 import { allBuckets, type BucketRange, ExchangeReader } from '../shuffle/exchange-reader.ts'
 import { ExchangeWriter } from '../shuffle/exchange-writer.ts'
 import type { MergeInput } from '../shuffle/key-ranges.ts'
 import { MergeReader } from '../shuffle/merge-reader.ts'
 import { RunWriter } from '../shuffle/run-writer.ts'
+import { type PartWriter, partWriters } from '../sink/part-writers.ts'
 import type { Needs, Split, SplitReader } from '../source/source.ts'
+import type { Chunk } from '../vector/chunk.ts'
+import type { SinkData } from './job-data.ts'
 import { TaskFailure } from './task-failure.ts'
 
 /** One of a job's tasks; structured-clonable. */
@@ -28,8 +31,12 @@ export interface Task {
   readonly work: SplitWork | BucketWork
   /** Bytes that operators may keep in memory. */
   readonly memoryBytesMax: number
+  /** Rows and keys that are sorted at a time, where the output is kept in an order. */
+  readonly runBytesMax: number
   /** Bytes that blocks of the output may keep in memory. */
   readonly outputBytesMax: number
+  /** Name of the part of the sink that it writes, if it does; as `file` of this attempt alone. */
+  readonly part: string | undefined
 }
 
 /** Read one split of a source. */
@@ -57,6 +64,8 @@ export interface TaskPlace {
   readonly plan: Pick<StagedPlan, 'stages'> & { readonly inputs: readonly TaskInput[] }
   readonly files: Files
   monotonic(): number
+  /** Of tasks that write parts of it. */
+  readonly sink?: SinkData | undefined
   /** Opens a split of an input that is a source. */
   open(input: number, split: Split, needs: Needs): SplitReader | Promise<SplitReader>
   /** Bytes of input that were read since the last call; what is thrown ends the task. */
@@ -70,13 +79,7 @@ export type TaskInput = Exclude<StageInput, { kind: 'source' }> | { readonly kin
 export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOutput> {
   const stage = place.plan.stages[task.stage]
   assert(stage !== undefined, 'a task names a stage', task.stage)
-  const { columns, keyWidth, order } = stage.output
-  const { files } = place
-  const { file: path, memoryBytesMax, outputBytesMax } = task
-  const end =
-    order === undefined
-      ? new ExchangeWriter({ columns, keyWidth, files, path, memoryBytesMax, outputBytesMax, isShared: true })
-      : new RunWriter({ ...order, files, path, memoryBytesMax, outputBytesMax })
+  const end = openEnd(task, stage, place)
   let spills = 0
   const counters: Record<string, number> = {}
   const endings: (() => void)[] = [() => end.close()]
@@ -104,6 +107,59 @@ export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOut
     for (const close of endings) close()
   }
   return end.output(counters, meter.measures)
+}
+
+interface TaskEnd extends Receiver {
+  /** After `finish`. */
+  output(counters: ExchangeOutput['counters'], measures: ExchangeOutput['measures']): ExchangeOutput
+  /** Idempotent. */
+  close(): void
+}
+
+function openEnd(
+  { file: path, memoryBytesMax, runBytesMax, outputBytesMax, part, work }: Task,
+  { output }: Stage,
+  { files, sink }: TaskPlace,
+): TaskEnd {
+  if (part !== undefined) {
+    const open = sink === undefined ? undefined : partWriters[sink.writer]
+    assert(sink !== undefined && open !== undefined, 'a task that writes a part knows of what', part)
+    return new PartEnd(open(sink.input, part, files))
+  }
+  const { columns, keyWidth, order } = output
+  if (order === undefined) return new ExchangeWriter({ columns, keyWidth, files, path, memoryBytesMax, outputBytesMax, isShared: true })
+  const expectedBytes = work.kind === 'split' ? work.split.bytes : 0
+  return new RunWriter({ ...order, files, path, memoryBytesMax: runBytesMax, outputBytesMax, expectedBytes })
+}
+
+/** The end of a task that gives nothing to others, but writes a part of a sink. */
+class PartEnd implements TaskEnd {
+  readonly #writer: PartWriter
+
+  constructor(writer: PartWriter) {
+    this.#writer = writer
+  }
+
+  get isSated(): boolean {
+    return this.#writer.isSated
+  }
+
+  receive(chunk: Chunk): void | Promise<void> {
+    return this.#writer.receive(chunk)
+  }
+
+  finish(): void | Promise<void> {
+    return this.#writer.finish()
+  }
+
+  output(counters: ExchangeOutput['counters'], measures: ExchangeOutput['measures']): ExchangeOutput {
+    const { file, rows } = this.#writer.part
+    return { file, rows, bytes: 0, buckets: [], runs: [], counters, measures }
+  }
+
+  close(): void {
+    this.#writer.close()
+  }
 }
 
 function openInput({ work }: Task, { leaf, needs }: PlanInput, place: TaskPlace): SplitReader | Promise<SplitReader> | undefined {

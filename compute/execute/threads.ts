@@ -131,7 +131,7 @@ export class ThreadExecutor implements Executor {
       if (!thread.jobs.has(number)) {
         thread.jobs.add(number)
         const sources = Array.from({ length: job.inputs }, (_, input) => job.share(input, thread.worker))
-        const data: JobData = { plan: job.plan, sources }
+        const data: JobData = { plan: job.plan, sources, sink: job.sink }
         thread.send({ type: 'job', job: number, data, cells })
       }
       thread.send({ type: 'task', job: number, task })

@@ -30,6 +30,7 @@ class Job {
       plan,
       files: nodeFiles,
       monotonic: () => nodeClock.monotonic(),
+      sink: this.#data.sink,
       open: async (input, split, needs) => (await this.#opener(input)).open(split, needs),
       progress: bytes => {
         Atomics.add(this.#cells, CELL_KIB, Math.round(bytes / 1024))

@@ -6,7 +6,7 @@
 import { assert } from '../../engine/index.ts'
 import { Chunk } from '../vector/chunk.ts'
 import { compareNumbers } from '../vector/value-order.ts'
-import { AnyVector, BOOLEAN_NULL, BooleanVector, NumberVector, type TextVector, type Vector } from '../vector/vector.ts'
+import { AnyVector, BOOLEAN_NULL, BooleanVector, EncodedVector, NumberVector, type TextVector, type Vector } from '../vector/vector.ts'
 import { vectorOf } from '../vector/vector-builder.ts'
 import type { ExpressionNode, FunctionName, Literal } from './node.ts'
 import { scalars, takesNull } from './scalars.ts'
@@ -45,7 +45,24 @@ export function evaluate(node: ExpressionNode, chunk: Chunk): Vector {
 function callOf(name: FunctionName, operands: readonly ExpressionNode[], chunk: Chunk): Vector {
   if (name === 'in') return isIn(operands, chunk)
   const vectors = operands.map(operand => evaluate(operand, chunk))
+  if (name === 'slice') return sliceOf(vectors, operands, chunk)
   return numericOf(name, vectors, chunk) ?? rowByRow(name, vectors, chunk)
+}
+
+/** Bytes that lie in a buffer stay there. */
+function sliceOf(vectors: readonly Vector[], operands: readonly ExpressionNode[], chunk: Chunk): Vector {
+  const [vector, from, to] = [vectors[0] as Vector, operands[1], operands[2]]
+  const isInPlace = vector.kind === 'encoded' && vector.codec.name === 'bytes' && from?.kind === 'literal' && to?.kind === 'literal'
+  if (!isInPlace) return rowByRow('slice', vectors, chunk)
+  const [first, last] = [from.value as number, to.value as number]
+  const { size } = chunk.data
+  const [starts, ends] = [new Int32Array(size), new Int32Array(size)]
+  for (let row = 0; row < size; row++) {
+    const [start, end] = [vector.starts[row] as number, vector.ends[row] as number]
+    starts[row] = start < 0 ? -1 : Math.min(start + first, end)
+    ends[row] = Math.max(starts[row] as number, Math.min(start + last, end))
+  }
+  return new EncodedVector(vector.bytes, starts, ends, vector.codec)
 }
 
 function constant(value: Literal, size: number): Vector {

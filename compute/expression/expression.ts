@@ -153,6 +153,14 @@ export class Expression<out Value = unknown, out Fields extends string = string>
   substring(start: number, end: number = Number.MAX_SAFE_INTEGER): Expression<string, Fields> {
     return call('substring', this, start, end)
   }
+  /** Bytes `[start, end)` of bytes, or as many of them as there are; null of anything else. */
+  slice(start: number, end: number = Number.MAX_SAFE_INTEGER): Expression<Uint8Array, Fields> {
+    for (const [option, given] of Object.entries({ start, end })) {
+      if (!Number.isSafeInteger(given) || given < 0)
+        throw new RangeError(`${option} must be a whole number from 0 on, got ${String(given)}`)
+    }
+    return call('slice', this, start, end)
+  }
   /** The texts one after the other; numbers and the like as JavaScript writes them. */
   concat<F extends string = never>(...others: readonly Operand<F>[]): Expression<string, Fields | F> {
     return call('concat', this, ...others)

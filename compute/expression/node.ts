@@ -42,6 +42,7 @@ export type FunctionName =
   | 'endsWith'
   | 'includes'
   | 'substring'
+  | 'slice'
   | 'concat'
   | 'coalesce'
   | 'if'

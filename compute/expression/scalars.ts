@@ -135,6 +135,7 @@ export const scalars: Readonly<Record<Exclude<FunctionName, 'in'>, Scalar>> = {
   endsWith: ofTexts((a, b) => a.endsWith(b)),
   includes,
   substring: (a, start, end) => (typeof a === 'string' ? a.substring(start as number, end as number) : null),
+  slice: (a, start, end) => (a instanceof Uint8Array ? new Uint8Array(a.subarray(start as number, end as number)) : null),
   concat: (...values) => (values.some(isNothing) ? null : values.map(toText).join('')),
   coalesce: (...values) => values.find(value => !isNothing(value)) ?? null,
   if: (test, yes, no) => (test === true ? yes : no),

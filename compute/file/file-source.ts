@@ -1,5 +1,5 @@
 /**
- * Files of lines as sources: text, JSON lines and CSV. A path, a pattern or a folder names the files; large ones are read in ranges, by as many readers as there are. What readers have to know
+ * Files of lines as sources: text, JSON lines and CSV, and files of records of a fixed length. A path, a pattern or a folder names the files; large ones are read in ranges, by as many readers as there are. What readers have to know
  * is plain data, so any thread reads them.
  */
 import { type Files, isVarveError, nodeFiles, VarveError, valueCodecOf } from '../../engine/index.ts'
@@ -11,6 +11,7 @@ import { type CsvFormat, type CsvOptions, csvFormatOf } from './csv-format.ts'
 import { CsvReader } from './csv-rows.ts'
 import { type FoundFile, findFiles } from './find-files.ts'
 import { LineReader, lineNumberAt } from './line-reader.ts'
+import { cutOff, RecordReader } from './record-reader.ts'
 
 /** What to do with a record that is none. */
 export type BadRecords = 'fail' | 'skip'
@@ -21,7 +22,15 @@ export interface JsonlOptions {
   readonly badRecords?: BadRecords
 }
 
-/** How lines become rows; structured-clonable. */
+/** Options of `readBinary`. */
+export interface BinaryOptions {
+  /** Length of a record, from 1 to 2^24. */
+  readonly recordBytes: number
+}
+
+/** How the bytes of files become rows; structured-clonable. */
+type FileFormat = LineFormat | { readonly kind: 'binary'; readonly recordBytes: number }
+
 type LineFormat =
   | { readonly kind: 'text' }
   | { readonly kind: 'jsonl'; readonly badRecords: BadRecords }
@@ -36,42 +45,52 @@ interface FileRange {
 }
 
 const splitBytesMin = 1 << 20
+const recordBytesMax = 2 ** 24
 
 /** Lines of text files, as strings. `path`: a file, a folder, a pattern (`logs/*.txt`), or several. */
 export function readText(path: string | readonly string[]): TypedSource<string> {
-  return new LineSource<string>('text', path, () => Promise.resolve({ kind: 'text' }))
+  return new FileSource<string>('text', path, () => Promise.resolve({ kind: 'text' }))
 }
 
 /** Rows of files of JSON lines; see `readText` for the path. Fields are taken from the text where they lie. */
 export function readJsonl<T = unknown>(path: string | readonly string[], options: JsonlOptions = {}): TypedSource<T> {
   const { badRecords = 'fail' } = options
   checkBadRecords(badRecords)
-  return new LineSource<T>('jsonl', path, () => Promise.resolve({ kind: 'jsonl', badRecords }))
+  return new FileSource<T>('jsonl', path, () => Promise.resolve({ kind: 'jsonl', badRecords }))
 }
 
 /** Rows of CSV files, as objects; see `readText` for the path and `CsvOptions` for types. */
 export function readCsv<T = Readonly<Record<string, unknown>>>(path: string | readonly string[], options: CsvOptions = {}): TypedSource<T> {
   if (options.badRecords !== undefined) checkBadRecords(options.badRecords)
-  return new LineSource<T>('csv', path, async (found, files) => ({ kind: 'csv', csv: csvFormatOf(options, found, files) }))
+  return new FileSource<T>('csv', path, async (found, files) => ({ kind: 'csv', csv: csvFormatOf(options, found, files) }))
+}
+
+/** Records of a fixed length, as bytes; see `readText` for the path. `row<Uint8Array>().slice(0, 10)` is a key of them. A file that is not made of whole records is CORRUPT. */
+export function readBinary(path: string | readonly string[], options: BinaryOptions): TypedSource<Uint8Array> {
+  const { recordBytes } = options
+  if (!Number.isSafeInteger(recordBytes) || recordBytes < 1 || recordBytes > recordBytesMax) {
+    throw new RangeError(`recordBytes must be a whole number from 1 to ${recordBytesMax}, got ${String(recordBytes)}`)
+  }
+  return new FileSource<Uint8Array>('binary', path, () => Promise.resolve({ kind: 'binary', recordBytes }))
 }
 
 function checkBadRecords(value: unknown): void {
   if (value !== 'fail' && value !== 'skip') throw new TypeError(`badRecords must be 'fail' or 'skip', got ${String(value)}`)
 }
 
-class LineSource<T> implements TypedSource<T> {
+class FileSource<T> implements TypedSource<T> {
   readonly kind: string
   readonly name: string
   readonly isPortable = true
   readonly #paths: readonly string[]
-  readonly #formatOf: (found: readonly FoundFile[], files: Files) => Promise<LineFormat>
+  readonly #formatOf: (found: readonly FoundFile[], files: Files) => Promise<FileFormat>
   /** Of the run that was split last. */
-  #format: LineFormat | undefined
+  #format: FileFormat | undefined
 
   constructor(
     kind: string,
     path: string | readonly string[],
-    formatOf: (found: readonly FoundFile[], files: Files) => Promise<LineFormat>,
+    formatOf: (found: readonly FoundFile[], files: Files) => Promise<FileFormat>,
   ) {
     const paths = typeof path === 'string' ? [path] : path
     if (!Array.isArray(paths) || paths.length === 0 || paths.some(one => typeof one !== 'string' || one === '')) {
@@ -101,9 +120,12 @@ class LineSource<T> implements TypedSource<T> {
     const total = found.reduce((sum, { size }) => sum + size, 0)
     const bytesMax = isDivisible(format) ? Math.max(splitBytesMin, Math.ceil(total / parallelism)) : Number.POSITIVE_INFINITY
     const splits = found.flatMap(({ path, size }) => {
+      const unit = format.kind === 'binary' ? format.recordBytes : 1
+      if (size % unit !== 0) throw cutOff(path, size, unit)
       const count = Math.max(1, Math.ceil(size / bytesMax))
+      const bound = (i: number): number => Math.floor((size * i) / count / unit) * unit
       return Array.from({ length: count }, (_, i): Split => {
-        const range: FileRange = { path, start: Math.floor((size * i) / count), end: Math.floor((size * (i + 1)) / count) }
+        const range: FileRange = { path, start: bound(i), end: bound(i + 1) }
         const name = count === 1 ? path : `${path}, bytes ${range.start} to ${range.end}`
         return { name, bytes: range.end - range.start, input: range }
       })
@@ -112,22 +134,23 @@ class LineSource<T> implements TypedSource<T> {
   }
 
   open(split: Split, needs: Needs): SplitReader {
-    return openRange(split.input as FileRange, this.#format as LineFormat, needs, nodeFiles)
+    return openRange(split.input as FileRange, this.#format as FileFormat, needs, nodeFiles)
   }
 }
 
 /** Whether a range of a file may begin anywhere: not where values may have line ends. */
-function isDivisible(format: LineFormat): boolean {
+function isDivisible(format: FileFormat): boolean {
   return format.kind !== 'csv' || !format.csv.lineEndsInValues
 }
 
 /** Reads ranges of files of lines. */
 export const openLinesReader: OpenReader = (input, files) => ({
-  open: (split, needs) => openRange(split.input as FileRange, input as LineFormat, needs, files),
+  open: (split, needs) => openRange(split.input as FileRange, input as FileFormat, needs, files),
   close: () => undefined,
 })
 
-function openRange(range: FileRange, format: LineFormat, needs: Needs, files: Files): SplitReader {
+function openRange(range: FileRange, format: FileFormat, needs: Needs, files: Files): SplitReader {
+  if (format.kind === 'binary') return new RecordReader(files, range, format.recordBytes, needs)
   return format.kind === 'csv' ? new CsvReader(range, format.csv, needs, files) : new TextReader(range, format, needs, files)
 }
 

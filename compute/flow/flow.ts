@@ -10,11 +10,11 @@ import type { Topic } from '../../stream/index.ts'
 import { type Aggregate, count } from '../aggregate/aggregate.ts'
 import { type RunOptions, runFlow } from '../execute/run-flow.ts'
 import type { Counters } from '../execute/run-inline.ts'
+import type { StagedEnd } from '../execute/run-staged.ts'
 import { Expression, expressionOf } from '../expression/expression.ts'
 import type { ExpressionNode } from '../expression/node.ts'
 import { Collect, ForEach } from '../operator/collect.ts'
 import { PullQueue } from '../operator/pull-queue.ts'
-import type { Receiver } from '../operator/receiver.ts'
 import { GROUP_FIELD } from '../operator/row-operators.ts'
 import { describePlan, type FlowDescription } from '../plan/describe.ts'
 import { explainPlan } from '../plan/explain.ts'
@@ -337,7 +337,7 @@ export class Flow<T> implements AsyncIterable<T> {
     return new Flow<U>(this.name, plan)
   }
 
-  async #run(end: Receiver, options: RunOptions): Promise<Counters> {
+  async #run(end: StagedEnd, options: RunOptions): Promise<Counters> {
     const { counters, stats } = await runFlow(this.name, this.plan, end, options)
     this.#stats = stats
     return counters

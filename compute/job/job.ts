@@ -10,11 +10,11 @@ import { type Store, VarveError } from '../../engine/index.ts'
 import type { Topic } from '../../stream/index.ts'
 import { type RunOptions, runFlow } from '../execute/run-flow.ts'
 import type { Counters } from '../execute/run-inline.ts'
+import type { StagedEnd } from '../execute/run-staged.ts'
 import { checkFunction } from '../flow/arguments.ts'
 import { Flow, flow } from '../flow/flow.ts'
 import type { TopicInputOptions, TypedSource } from '../flow/input.ts'
 import { Collect, ForEach } from '../operator/collect.ts'
-import type { Receiver } from '../operator/receiver.ts'
 import { explainPlan } from '../plan/explain.ts'
 import type { RunStats } from '../plan/run-stats.ts'
 import { type RunReport, runTo } from '../sink/run-to.ts'
@@ -114,7 +114,7 @@ export class Job<T, Args = undefined> {
     return this.#stats
   }
 
-  async #run(db: JobHost, end: Receiver, options: JobOptions<Args> | undefined): Promise<Counters> {
+  async #run(db: JobHost, end: StagedEnd, options: JobOptions<Args> | undefined): Promise<Counters> {
     const args = options?.args as Args
     const { plan } = this.flow(db, args)
     const { counters, stats } = await runFlow(this.name, plan, end, options ?? {}, { url: this.url, args })

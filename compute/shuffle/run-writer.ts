@@ -14,10 +14,10 @@ import { SortKeyEncoder } from '../sort/sort-key.ts'
 import { sortOrder } from '../sort/sort-order.ts'
 import { encodeBlock } from '../vector/block.ts'
 import { allRows, type Chunk } from '../vector/chunk.ts'
-import { areAdjacent, gatherBytes } from '../vector/gather-bytes.ts'
 import { codecOf, describeCodec, type RowCodec } from '../vector/row-codec.ts'
 import { EncodedVector, TextVector, type Vector } from '../vector/vector.ts'
-import type { ExchangeOutput, PackedKeys, RunOutput, StoredBlock } from './exchange.ts'
+import { Arena } from './arena.ts'
+import type { ExchangeOutput, RunOutput, StoredBlock } from './exchange.ts'
 
 /** What rows of an output are ordered by. */
 export interface RunOrder {
@@ -34,6 +34,8 @@ export interface RunWriterOptions extends RunOrder {
   readonly memoryBytesMax: number
   /** Blocks that are kept in memory, bytes. */
   readonly outputBytesMax: number
+  /** Of rows to come, as far as is known. */
+  readonly expectedBytes: number
 }
 
 /** Rows `rows` of the vector. */
@@ -42,6 +44,8 @@ interface EncodedRange {
   readonly rows: Int32Array
 }
 
+/** So much more is expected than what was said. */
+const slackBytes = 64 << 10
 /** Blocks hold about so many bytes: each run that is merged has one in memory. */
 const blockBytes = 128 << 10
 const blockRowsMax = 4096
@@ -85,6 +89,7 @@ export class RunWriter implements Receiver {
     const vectors = this.#columns.map(column => chunk.field(column))
     const whole = this.#encoded(chunk.field(''), rows, count)
     this.#use(whole.vector.codec)
+    this.#rows.expect(Math.min(this.#options.expectedBytes, memoryBytesMax) + slackBytes)
     this.#rows.append(whole.vector, whole.rows, count)
     const keys = this.#keys
     const divides = together < by.length
@@ -159,13 +164,7 @@ export class RunWriter implements Receiver {
     const blocks: (StoredBlock | Uint8Array)[] = []
     const cuts = new Arena()
     for (let from = 0; from < count; ) {
-      let bytes = 0
-      let to = from
-      while (to < count && to - from < blockRowsMax && (to === from || bytes < blockBytes)) {
-        const row = order[to++] as number
-        bytes +=
-          (rows.ends[row] as number) - Math.max(0, rows.starts[row] as number) + (keys.ends[row] as number) - (keys.starts[row] as number)
-      }
+      const to = this.#blockEnd(order, from)
       blocks.push(this.#write([keyVector, rowVector], order, from, to))
       this.#pushCut(cuts, order[from] as number)
       from = to
@@ -180,11 +179,27 @@ export class RunWriter implements Receiver {
     rows.clear()
   }
 
+  /** Rows `order[from, …)` that are a block. */
+  #blockEnd(order: Int32Array, from: number): number {
+    const [keys, rows] = [this.#keys, this.#rows]
+    const { count } = rows
+    const mean = (keys.bytes + rows.bytes) / count
+    // Where no row is large, how large each is need not be known.
+    if (keys.largest + rows.largest < blockBytes / 16)
+      return Math.min(count, from + Math.min(blockRowsMax, Math.max(1, Math.floor(blockBytes / mean))))
+    let to = from
+    let bytes = 0
+    while (to < count && to - from < blockRowsMax && (to === from || bytes < blockBytes)) {
+      const row = order[to++] as number
+      bytes += keys.size(row) + rows.size(row)
+    }
+    return to
+  }
+
   #pushCut(cuts: Arena, row: number): void {
     const keys = this.#keys
     const start = keys.starts[row] as number
-    const size = (keys.ends[row] as number) - start
-    const cut = this.#options.together < this.#options.by.length ? (this.#cuts[row] as number) : size
+    const cut = this.#options.together < this.#options.by.length ? (this.#cuts[row] as number) : keys.size(row)
     const key = keys.all.subarray(start, start + Math.min(cut, CUT_KEY_BYTES_MAX))
     cuts.room(1)
     cuts.push(key, key.length)
@@ -212,95 +227,6 @@ export class RunWriter implements Receiver {
 
 const textCodec = codecOf('["string",[]]')
 const valueCodec = codecOf('["msgpack",[]]')
-
-/** Byte ranges back to back in memory that is used again. */
-class Arena {
-  all: Uint8Array = new Uint8Array(4096)
-  /** -1: null; without nulls, behind the last where it ends. */
-  starts: Int32Array = new Int32Array(64)
-  ends: Int32Array = new Int32Array(64)
-  /** Bytes in use. */
-  bytes = 0
-  count = 0
-
-  /** For so many ranges more. */
-  room(count: number): void {
-    if (this.count + count < this.starts.length) return
-    this.starts = grown(this.starts, this.count + count + 1)
-    this.ends = grown(this.ends, this.count + count + 1)
-  }
-
-  push(source: Uint8Array, size: number): void {
-    const at = this.bytes
-    if (at + size > this.all.length) this.#grow(at + size)
-    const { all } = this
-    if (size <= 24) for (let b = 0; b < size; b++) all[at + b] = source[b] as number
-    else all.set(size === source.length ? source : source.subarray(0, size), at)
-    const i = this.count++
-    this.starts[i] = at
-    this.ends[i] = this.bytes = at + size
-    this.starts[i + 1] = at + size
-  }
-
-  pushNull(): void {
-    const i = this.count++
-    this.starts[i] = -1
-    this.ends[i] = this.bytes
-  }
-
-  append({ bytes, starts, ends }: EncodedVector, rows: Int32Array, count: number): void {
-    this.room(count)
-    const first = this.count
-    this.count += count
-    if (areAdjacent(starts, ends, rows, 0, count)) {
-      const from = starts[rows[0] as number] as number
-      const to = ends[rows[count - 1] as number] as number
-      if (this.bytes + to - from > this.all.length) this.#grow(this.bytes + to - from)
-      this.all.set(bytes.subarray(from, to), this.bytes)
-      const shift = this.bytes - from
-      for (let k = 0; k < count; k++) {
-        const row = rows[k] as number
-        this.starts[first + k] = (starts[row] as number) + shift
-        this.ends[first + k] = (ends[row] as number) + shift
-      }
-      this.bytes += to - from
-      return
-    }
-    let size = 0
-    for (let k = 0; k < count; k++) {
-      const row = rows[k] as number
-      const start = starts[row] as number
-      if (start >= 0) size += (ends[row] as number) - start
-    }
-    if (this.bytes + size > this.all.length) this.#grow(this.bytes + size)
-    const [newStarts, newEnds] = [this.starts.subarray(first), this.ends.subarray(first)]
-    const base = this.bytes
-    this.bytes = gatherBytes(bytes, starts, ends, rows, 0, count, this.all, base, newStarts, newEnds)
-    for (let k = 0; k < count; k++) {
-      if ((newStarts[k] as number) >= 0) newStarts[k] = (newStarts[k] as number) + base
-      newEnds[k] = (newEnds[k] as number) + base
-    }
-  }
-
-  vector(codec: RowCodec): EncodedVector {
-    return new EncodedVector(this.all, this.starts, this.ends, codec)
-  }
-
-  packed(): PackedKeys {
-    return { bytes: this.all.slice(0, this.bytes), starts: this.starts.slice(0, this.count + 1) }
-  }
-
-  clear(): void {
-    this.bytes = 0
-    this.count = 0
-  }
-
-  #grow(least: number): void {
-    const all = new Uint8Array(Math.max(2 * this.all.length, least))
-    all.set(this.all.subarray(0, this.bytes))
-    this.all = all
-  }
-}
 
 function grown(ints: Int32Array, least: number): Int32Array<ArrayBuffer> {
   const more = new Int32Array(Math.max(2 * ints.length, least))

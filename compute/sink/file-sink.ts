@@ -3,10 +3,10 @@
  * has one for each value of these fields (`origin=OSL/part-0.jsonl`), as Hive, Spark and DuckDB name them.
  */
 import { dirname, join } from 'node:path'
-import { type File, type Files, nodeFiles, nodeRandom, VarveError, valueAtPath } from '../../engine/index.ts'
+import { nodeFiles, nodeRandom, VarveError, valueAtPath } from '../../engine/index.ts'
 import type { Chunk } from '../vector/chunk.ts'
-import { csvText, jsonlText, loadParquetWriter } from './row-text.ts'
-import type { Sink, SinkWriter } from './sink.ts'
+import { checkFormat, openRowsFile, type RowsFile, type RowsFormat } from './rows-file.ts'
+import type { Sink, SinkPart, SinkParts, SinkWriter } from './sink.ts'
 
 /** Options of the file sinks. */
 export interface FileSinkOptions {
@@ -14,6 +14,11 @@ export interface FileSinkOptions {
   readonly overwrite?: boolean
   /** Fields whose values name folders; the rows in the files have them too. Default: one file. */
   readonly partitionBy?: readonly string[]
+  /**
+   * The output is a folder of files, `part-00000.jsonl` and so on, which one after the other have the rows in their order; worker threads write a file each, and no row passes the calling thread.
+   * Not together with `partitionBy`. Default false: one file.
+   */
+  readonly parts?: boolean
 }
 
 /** Options of `writeCsv`. */
@@ -22,42 +27,40 @@ export interface CsvSinkOptions extends FileSinkOptions {
   readonly columns?: readonly string[]
 }
 
-/** Writes rows of one file. */
-export interface RowsFile {
-  write(rows: readonly unknown[]): void
-  /** The last bytes; durable when it resolves. */
-  finish(): Promise<void>
-  close(): void
-}
-
-type OpenRowsFile = (path: string, files: Files) => RowsFile
-
 /** JSON, a row a line. Bigints are written as numbers where they are exact, else as text. */
 export function writeJsonl(path: string, options: FileSinkOptions = {}): Sink<unknown> {
-  return fileSink('jsonl', path, options, (file, files) => new TextFile(files, file, jsonlText))
+  return fileSink({ kind: 'jsonl', columns: undefined }, path, options)
 }
 
 /** CSV with a line of names (RFC 4180). Needs the package csv-stringify. */
 export function writeCsv(path: string, options: CsvSinkOptions = {}): Sink<unknown> {
   const { columns } = options
   if (columns !== undefined && !Array.isArray(columns)) throw new TypeError(`columns must be an array of names, got ${String(columns)}`)
-  return fileSink('csv', path, options, (file, files) => new TextFile(files, file, csvText(columns)))
+  return fileSink({ kind: 'csv', columns }, path, options)
 }
 
 /** Parquet, snappy-compressed; the rows of a file are gathered in memory. Needs the package hyparquet-writer. */
 export function writeParquet(path: string, options: FileSinkOptions = {}): Sink<unknown> {
-  return fileSink('parquet', path, options, (file, files) => new ParquetFile(files, file))
+  return fileSink({ kind: 'parquet', columns: undefined }, path, options)
 }
 
-function fileSink(kind: string, path: string, options: FileSinkOptions, openFile: OpenRowsFile): Sink<unknown> {
+/** Rows that are bytes, back to back. INVALID_RECORD for others. */
+export function writeBinary(path: string, options: FileSinkOptions = {}): Sink<Uint8Array> {
+  return fileSink({ kind: 'binary', columns: undefined }, path, options)
+}
+
+function fileSink(format: RowsFormat, path: string, options: FileSinkOptions): Sink<unknown> {
   if (typeof path !== 'string' || path === '') throw new TypeError(`path must be a non-empty string, got ${String(path)}`)
-  const { overwrite = false, partitionBy = [] } = options
-  if (typeof overwrite !== 'boolean') throw new TypeError(`overwrite must be true or false, got ${String(overwrite)}`)
+  const { overwrite = false, partitionBy = [], parts = false } = options
+  for (const [option, given] of Object.entries({ overwrite, parts })) {
+    if (typeof given !== 'boolean') throw new TypeError(`${option} must be true or false, got ${String(given)}`)
+  }
   if (!Array.isArray(partitionBy) || partitionBy.some(name => typeof name !== 'string' || name === '')) {
     throw new TypeError(`partitionBy must be an array of field paths, got ${String(partitionBy)}`)
   }
+  if (parts && partitionBy.length > 0) throw new TypeError('parts and partitionBy must not be given together')
   return {
-    kind,
+    kind: format.kind,
     name: path,
     guarantee: 'once',
     async open() {
@@ -65,8 +68,10 @@ function fileSink(kind: string, path: string, options: FileSinkOptions, openFile
         throw new VarveError('EXISTS', `${path} is there already; the option overwrite replaces it`, { details: { file: path } })
       }
       await nodeFiles.makeDirectory(dirname(path))
-      if (kind === 'parquet') loadParquetWriter()
-      return new FileWriter(path, `part-0.${kind}`, partitionBy, openFile)
+      checkFormat(format)
+      const temporary = join(dirname(path), `.varve-${nodeRandom.uint32().toString(36)}${nodeRandom.uint32().toString(36)}`)
+      if (parts) await nodeFiles.makeDirectory(temporary)
+      return new FileWriter(path, temporary, format, partitionBy, parts)
     },
   }
 }
@@ -74,33 +79,34 @@ function fileSink(kind: string, path: string, options: FileSinkOptions, openFile
 class FileWriter implements SinkWriter {
   rows = 0
   readonly isSated = false
+  readonly parts: SinkParts | undefined
   readonly #path: string
   readonly #temporary: string
-  readonly #name: string
+  readonly #format: RowsFormat
   readonly #partitionBy: readonly (readonly string[])[]
   readonly #names: readonly string[]
-  readonly #open: OpenRowsFile
   readonly #files = new Map<string, RowsFile>()
   readonly #folders = new Set<string>()
+  /** Written by tasks; undefined: by this thread. */
+  #accepted: readonly SinkPart[] | undefined
 
-  constructor(path: string, name: string, partitionBy: readonly string[], open: OpenRowsFile) {
+  constructor(path: string, temporary: string, format: RowsFormat, partitionBy: readonly string[], parts: boolean) {
     this.#path = path
-    this.#temporary = join(dirname(path), `.varve-${nodeRandom.uint32().toString(36)}${nodeRandom.uint32().toString(36)}`)
-    this.#name = name
+    this.#temporary = temporary
+    this.#format = format
     this.#names = partitionBy
     this.#partitionBy = partitionBy.map(field => field.split('.'))
-    this.#open = open
+    this.parts = parts ? { writer: 'file', input: { folder: temporary, format }, accept: accepted => this.#accept(accepted) } : undefined
   }
 
   async receive(chunk: Chunk): Promise<void> {
-    const values = chunk.values()
-    this.rows += values.length
+    this.rows += chunk.count
     if (this.#partitionBy.length === 0) {
-      this.#fileAt(this.#temporary).write(values)
+      this.#fileAt(this.#only).write(chunk)
       return
     }
     const byFolder = new Map<string, unknown[]>()
-    for (const row of values) {
+    for (const row of chunk.values()) {
       const folder = this.#partitionBy.map((names, i) => `${this.#names[i]}=${folderName(valueAtPath(row, names))}`).join('/')
       const rows = byFolder.get(folder)
       if (rows === undefined) byFolder.set(folder, [row])
@@ -112,24 +118,28 @@ class FileWriter implements SinkWriter {
         await nodeFiles.makeDirectory(path)
         this.#folders.add(path)
       }
-      this.#fileAt(join(path, this.#name)).write(rows)
+      this.#fileAt(join(path, `part-0.${this.#format.kind}`)).writeValues(rows)
     }
   }
 
   finish(): void {}
 
   async commit(): Promise<void> {
+    const isFolder = this.parts !== undefined || this.#partitionBy.length > 0
+    if (this.#accepted !== undefined) await this.#nameParts(this.#accepted)
     // No rows are a file too.
-    if (this.#partitionBy.length === 0) this.#fileAt(this.#temporary)
+    else if (this.#partitionBy.length === 0) this.#fileAt(this.#only)
     else await nodeFiles.makeDirectory(this.#temporary)
     for (const file of this.#files.values()) await file.finish()
     for (const folder of this.#folders) await nodeFiles.syncDirectory(folder)
+    if (isFolder) await nodeFiles.syncDirectory(this.#temporary)
     const old = await nodeFiles.stat(this.#path)
-    // A folder cannot be replaced by a rename.
-    if (old?.isDirectory === true) await nodeFiles.rename(this.#path, `${this.#temporary}-old`)
+    // A folder cannot be replaced by a rename, nor a file by a folder.
+    const isInTheWay = old !== undefined && (old.isDirectory || isFolder)
+    if (isInTheWay) await nodeFiles.rename(this.#path, `${this.#temporary}-old`)
     await nodeFiles.rename(this.#temporary, this.#path)
     await nodeFiles.syncDirectory(dirname(this.#path))
-    if (old?.isDirectory === true) await nodeFiles.removeDirectory(`${this.#temporary}-old`)
+    if (isInTheWay) await nodeFiles.removeDirectory(`${this.#temporary}-old`)
   }
 
   async abort(): Promise<void> {
@@ -137,11 +147,37 @@ class FileWriter implements SinkWriter {
     await nodeFiles.removeDirectory(this.#temporary)
   }
 
+  /** The file of all rows that come to this thread. */
+  get #only(): string {
+    return this.parts === undefined ? this.#temporary : join(this.#temporary, partName(0, this.#format))
+  }
+
+  #accept(parts: readonly SinkPart[]): void {
+    this.#accepted = parts
+    for (const { rows } of parts) this.rows += rows
+  }
+
+  /** In the order of their rows; what other attempts wrote goes. */
+  async #nameParts(parts: readonly SinkPart[]): Promise<void> {
+    const filled = parts.filter(({ rows }) => rows > 0)
+    const kept = filled.length > 0 ? filled : parts.slice(0, 1)
+    for (const [i, { file }] of kept.entries()) await nodeFiles.rename(file, join(this.#temporary, partName(i, this.#format)))
+    const names = new Set(kept.map((_, i) => partName(i, this.#format)))
+    for (const name of await nodeFiles.list(this.#temporary)) {
+      if (!names.has(name)) await nodeFiles.remove(join(this.#temporary, name))
+    }
+    if (kept.length === 0) this.#fileAt(this.#only)
+  }
+
   #fileAt(path: string): RowsFile {
     let file = this.#files.get(path)
-    if (file === undefined) this.#files.set(path, (file = this.#open(path, nodeFiles)))
+    if (file === undefined) this.#files.set(path, (file = openRowsFile(this.#format, path, nodeFiles)))
     return file
   }
+}
+
+function partName(number: number, { kind }: RowsFormat): string {
+  return `part-${String(number).padStart(5, '0')}.${kind}`
 }
 
 /** A value as part of a path, by Hive's rules: what has a meaning there is escaped, null has a name of its own. */
@@ -149,62 +185,4 @@ function folderName(value: unknown): string {
   if (value === null || value === undefined || value === '') return '__HIVE_DEFAULT_PARTITION__'
   const text = value instanceof Date ? value.toISOString() : String(value)
   return encodeURIComponent(text).replaceAll('.', '%2E')
-}
-
-class TextFile implements RowsFile {
-  readonly #file: File
-  readonly #text: (rows: readonly unknown[], isFirst: boolean) => string
-  #size = 0
-  #isClosed = false
-
-  constructor(files: Files, path: string, text: (rows: readonly unknown[], isFirst: boolean) => string) {
-    this.#file = files.openSync(path, 'create')
-    this.#text = text
-  }
-
-  write(rows: readonly unknown[]): void {
-    const bytes = Buffer.from(this.#text(rows, this.#size === 0))
-    this.#file.writeSync(bytes, this.#size)
-    this.#size += bytes.length
-  }
-
-  async finish(): Promise<void> {
-    await this.#file.sync()
-    this.close()
-  }
-
-  close(): void {
-    if (!this.#isClosed) this.#file.closeSync()
-    this.#isClosed = true
-  }
-}
-
-class ParquetFile implements RowsFile {
-  readonly #files: Files
-  readonly #path: string
-  readonly #rows: unknown[] = []
-
-  constructor(files: Files, path: string) {
-    this.#files = files
-    this.#path = path
-  }
-
-  write(rows: readonly unknown[]): void {
-    for (const row of rows) this.#rows.push(row)
-  }
-
-  async finish(): Promise<void> {
-    const bytes = loadParquetWriter()(this.#rows)
-    const file = await this.#files.open(this.#path, 'create')
-    try {
-      await file.write(bytes, 0)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-  }
-
-  close(): void {
-    this.#rows.length = 0
-  }
 }

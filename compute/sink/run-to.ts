@@ -1,8 +1,7 @@
 /** Runs a flow into a sink: opened before the run, committed after all rows are in, aborted when anything fails. */
 import { nodeClock } from '../../engine/index.ts'
 import type { Counters } from '../execute/run-inline.ts'
-import type { Receiver } from '../operator/receiver.ts'
-import type { Sink } from './sink.ts'
+import type { Sink, SinkWriter } from './sink.ts'
 
 /** What a run into a sink did. */
 export interface RunReport {
@@ -14,7 +13,7 @@ export interface RunReport {
   readonly ms: number
 }
 
-export async function runTo(sink: Sink, run: (end: Receiver) => Promise<Counters>): Promise<RunReport> {
+export async function runTo(sink: Sink, run: (end: SinkWriter) => Promise<Counters>): Promise<RunReport> {
   if (typeof sink !== 'object' || sink === null || typeof sink.open !== 'function')
     throw new TypeError(`sink must be a sink, got ${String(sink)}`)
   const began = nodeClock.monotonic()

@@ -75,6 +75,10 @@ test('job-queue: two workers share the jobs, a failing one is tried again and pu
   ])
 })
 
+test('terasort: the files of several tasks are the rows of the input in order', async () => {
+  expect(await outputOf('terasort')).toMatch(/^20000 rows in \d+ files?, in order, and the same rows$/)
+})
+
 test('level: a graph database of the Level ecosystem works on Varve, a sublevel beside it', async () => {
   expect(await outputOf('level')).toBe(
     ['from JFK: B6725', 'with United: UA1545 UA1714', 'of UA1714: United LGA Flight', 'ada starts at LGA'].join('\n'),

@@ -48,7 +48,7 @@ interface Shape {
 /** Several tasks' rows through writers, in chunks that have other rows between those that count. */
 function write(tasks: readonly (readonly Row[])[], { rowsOf, ...order }: Shape): ExchangeOutput[] {
   return tasks.map(rows => {
-    const writer = new RunWriter({ ...order, files, path: join('/job', `${count++}.blocks`) })
+    const writer = new RunWriter({ ...order, expectedBytes: 0, files, path: join('/job', `${count++}.blocks`) })
     for (let from = 0; from < rows.length; from += 700) {
       const part = rows.slice(from, from + 700).flatMap(row => [row, { key: 'no', second: 0, id: -1 }])
       const vectors = [vectorOf(part.map(({ key }) => key)), vectorOf(part.map(({ second }) => second)), rowsOf(part)]
