@@ -1,11 +1,18 @@
 /**
- * Goal: the documents stay true to the code. Every TypeScript block of them is compiled against the package's doors, each as a module of its own.
- * A block without imports is a fragment: it gets `db`, the names that users import, and what comments `<!-- with: … -->` right before it declare.
+ * Goal: the documents stay true to the code. Every TypeScript block of them is compiled against the package's doors, each as a module of its own, and run in a
+ * process and a folder of its own. Comments right before a block, which readers do not see, say what it needs:
+ *
+ *   <!-- with: code -->             comes before it. Only for fragments: blocks without imports, which also get `db` and the names that users import
+ *   <!-- run: code -->              runs behind it in another module, where `block` has what the block exports, and `open` and `db` are there
+ *   <!-- file name: text -->        a file in the folder; \\n is a line end
+ *   <!-- goes on for ever -->       it need not end: it must only not fail for a while
+ *   <!-- not run: the reason -->    only compiled
  */
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { expect, test } from 'vitest'
+import { execFile, execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
 
 const documents = ['README.md', ...readdirSync('docs', { recursive: true, encoding: 'utf8' }).map(file => join('docs', file))].filter(
   file => file.endsWith('.md'),
@@ -13,7 +20,7 @@ const documents = ['README.md', ...readdirSync('docs', { recursive: true, encodi
 
 const fragmentHead = [
   "import { type Database, open, type RangeOptions, type Store, type StoreKey } from 'varve'",
-  'declare const db: Database',
+  "const db: Database = await open('data')",
   '',
 ].join('\n')
 
@@ -22,9 +29,11 @@ interface Block {
   /** Where the code begins, from 1. */
   readonly line: number
   readonly code: string
-  /** What a fragment takes for granted. */
-  readonly given?: string
+  /** Comments right before it, without their brackets. */
+  readonly comments: readonly string[]
 }
+
+const comment = /^<!-- ((?:with|run|not run|file [^:]+): .*|goes on for ever) -->$/
 
 function blocksOf(document: string): Block[] {
   const lines = readFileSync(document, 'utf8').split('\n')
@@ -34,30 +43,50 @@ function blocksOf(document: string): Block[] {
     const end = lines.indexOf('```', i)
     if (end < 0) throw new Error(`${document}:${i + 1}: the block has no end`)
     let first = i
-    while (lines[first - 1]?.startsWith('<!-- with: ')) first--
-    const given = lines.slice(first, i).map(line => line.slice('<!-- with: '.length, -' -->'.length))
-    blocks.push({ document, line: i + 2, code: lines.slice(i + 1, end).join('\n'), given: `${given.join('\n')}\n` })
+    while (lines[first - 1]?.startsWith('<!-- ')) first--
+    const comments = lines.slice(first, i).map(line => {
+      const [, text] = comment.exec(line) ?? []
+      if (text === undefined) throw new Error(`${document}:${i + 1}: unknown comment ${line}`)
+      return text
+    })
+    blocks.push({ document, line: i + 2, code: lines.slice(i + 1, end).join('\n'), comments })
     i = end
   }
   return blocks
 }
 
-/** Compiles the blocks together; returns the compiler's complaints about them. */
-function compile(blocks: readonly Block[], name: string): string[] {
-  const folder = join('reports', name)
+/** What comments of a kind say. */
+function said({ comments }: Block, kind: string): string[] {
+  return comments.filter(text => text.startsWith(`${kind}: `)).map(text => text.slice(kind.length + 2))
+}
+
+function nameOf({ document, line }: Block): string {
+  return `${document.replaceAll(/\W/g, '-')}-${line}`
+}
+
+function isFragment({ code }: Block): boolean {
+  return !/^import /m.test(code)
+}
+
+/** Compiles the blocks together, to JavaScript beside them; returns the compiler's complaints about them. */
+function compile(blocks: readonly Block[], folder: string): string[] {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
-  for (const { document, line, code, given = '' } of blocks) {
-    const head = /^import /m.test(code) ? '' : fragmentHead + given
-    writeFileSync(join(folder, `${document.replaceAll(/\W/g, '-')}-${line}.ts`), `${head}${code}\n`)
+  for (const block of blocks) {
+    const given = said(block, 'with').map(code => `${code}\n`)
+    const code = isFragment(block) ? `${fragmentHead}${given.join('')}${block.code}\nawait db.close()\n` : `${block.code}\n`
+    writeFileSync(join(folder, `${nameOf(block)}.ts`), code)
+    const run = said(block, 'run').join('\n')
+    const head = `import * as block from './${nameOf(block)}.ts'\nimport { open } from 'varve'\nvoid [block, open]\n`
+    const withDb = /\bdb\b/.test(run) ? `const db = await open('data')\n${run}\nawait db.close()\n` : `${run}\n`
+    writeFileSync(join(folder, `${nameOf(block)}-run.ts`), head + withDb)
   }
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
   const paths = { varve: ['../../index.ts'], 'varve/*': ['../../*/index.ts'] }
   writeFileSync(
     join(folder, 'tsconfig.json'),
     JSON.stringify({
       extends: '../../tsconfig.json',
-      compilerOptions: { noEmit: true, declaration: false, isolatedDeclarations: false, rootDir: '../..', paths },
+      compilerOptions: { declaration: false, isolatedDeclarations: false, rootDir: '../..', outDir: 'out', paths },
       include: ['*.ts'],
     }),
   )
@@ -69,17 +98,67 @@ function compile(blocks: readonly Block[], name: string): string[] {
   }
 }
 
-test('every block of the documents compiles', () => {
-  const blocks = documents.flatMap(blocksOf)
-  for (const document of ['README.md', 'docs/STORES.md', 'docs/API.md'])
-    expect(blocks.some(block => block.document === document)).toBe(true)
-  expect(compile(blocks, 'documents')).toEqual([])
+/** Runs a compiled block; resolves with what it printed, rejects when it fails. */
+function run(block: Block, folder: string): Promise<string> {
+  const place = mkdtempSync(join(tmpdir(), 'varve-document-'))
+  for (const text of block.comments) {
+    const [, file = '', content = ''] = /^file ([^:]+): (.*)$/.exec(text) ?? []
+    if (file === '') continue
+    mkdirSync(dirname(join(place, file)), { recursive: true })
+    writeFileSync(join(place, file), content.replaceAll('\\n', '\n'))
+  }
+  const script = resolve(folder, 'out', folder, `${nameOf(block)}-run.js`)
+  const goesOn = block.comments.includes('goes on for ever')
+  return new Promise((done, fail) => {
+    const child = execFile(process.execPath, [script], { cwd: place, timeout: 25_000 }, (error, stdout, stderr) => {
+      rmSync(place, { recursive: true, force: true })
+      if (error === null && goesOn) fail(new Error('it ended'))
+      else if (error === null || (goesOn && error.signal === 'SIGKILL')) done(stdout)
+      else fail(new Error(stderr))
+    })
+    if (goesOn) setTimeout(() => child.kill('SIGKILL'), 2500)
+  })
+}
+
+const blocks = documents.flatMap(blocksOf)
+const folder = 'reports/documents'
+
+describe('every block of the documents', () => {
+  let complaints: string[]
+  beforeAll(() => {
+    complaints = compile(blocks, folder)
+  })
+
+  test('compiles', () => {
+    for (const document of ['README.md', 'docs/STORES.md', 'docs/API.md'])
+      expect(blocks.some(block => block.document === document)).toBe(true)
+    expect(complaints).toEqual([])
+  })
+
+  test.concurrent.each(
+    blocks.filter(block => said(block, 'not run').length === 0).map(block => [`${block.document}:${block.line}`, block] as const),
+  )('%s runs', async (_, block) => {
+    await expect(run(block, folder)).resolves.toEqual(expect.any(String))
+  })
+
+  test('is run but for a few', () => {
+    expect(blocks.filter(block => said(block, 'not run').length > 0).length).toBeLessThanOrEqual(3)
+    // What only declares something does nothing when it is loaded.
+    const idle = blocks.filter(block => /^export /m.test(block.code) && said(block, 'run').length + said(block, 'not run').length === 0)
+    expect(idle.map(block => `${block.document}:${block.line}`)).toEqual([])
+  })
 })
 
-test('a block with a verb that is not there would be found', () => {
-  const block = (line: number, code: string): Block => ({ document: 'README.md', line, code })
-  const complaints = compile([block(1, "db.store('a').fetch('b')"), block(9, "await db.store('a').put('b', 1)")], 'documents-broken')
-  expect(complaints).toEqual([expect.stringMatching(/README-md-1\.ts.*'fetch' does not exist/)])
+test('a block with a verb that is not there would be found, and one that fails when it runs', async () => {
+  const block = (line: number, code: string): Block => ({ document: 'README.md', line, code, comments: [] })
+  const broken = [
+    block(1, "db.store('a').fetch('b')"),
+    block(9, "await db.store('a').put('b', 1)"),
+    block(20, "await db.store('a', { keys: 'string' }).put('', Number)"),
+  ]
+  expect(compile(broken, 'reports/documents-broken')).toEqual([expect.stringMatching(/README-md-1\.ts.*'fetch' does not exist/)])
+  await expect(run(broken[1] as Block, 'reports/documents-broken')).resolves.toBe('')
+  await expect(run(broken[0] as Block, 'reports/documents-broken')).rejects.toThrow('fetch is not a function')
 })
 
 test('the README can be read in one go, and the architecture names only files that are there', () => {
