@@ -1,6 +1,6 @@
 /** The small examples run as they are, and README and API.md show some of them to the letter. */
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
@@ -83,6 +83,59 @@ test('level: a graph database of the Level ecosystem works on Varve, a sublevel 
   expect(await outputOf('level')).toBe(
     ['from JFK: B6725', 'with United: UA1545 UA1714', 'of UA1714: United LGA Flight', 'ada starts at LGA'].join('\n'),
   )
+})
+
+test('word-count: MapReduce in two threads and a flow count alike', async () => {
+  expect(await outputOf('word-count')).toBe(['8 words in 1300 lines', 'wheel 1400', 'a 1400', 'is 600', 'alike: true'].join('\n'))
+})
+
+test('dataset: topic, store and CSV are joined, summed by month and ranked; a file for each country', async () => {
+  // As plain JavaScript has it.
+  const nets = [new Map<number, number>(), new Map<number, number>()]
+  for (let i = 0; i < 1000; i++) {
+    const months = nets[i % 2] as Map<number, number>
+    months.set((i % 3) + 1, (months.get((i % 3) + 1) ?? 0) + (1000 + i) / (i % 2 === 0 ? 1.2 : 1.19) / 100)
+  }
+  const best = nets.map(months => [...months].sort(([, a], [, b]) => b - a)[0] as [number, number]).sort(([, a], [, b]) => a - b)
+  expect(await outputOf('dataset')).toBe(
+    ['6 rows in country=DE and country=GB', ...best.map(([month, net]) => `month ${month}: 167 orders, ${Math.round(net)} net`)].join('\n'),
+  )
+})
+
+test('convert: a bad line of CSV is named, or left out; JSON lines and Parquet have the rest', async () => {
+  expect((await outputOf('convert')).split('\n').slice(0, 6)).toEqual([
+    'refused: readings.csv, line 4',
+    '2 rows, 1 left out',
+    '{"place":"cellar","celsius":12.5,"fahrenheit":54.5}',
+    '{"place":"attic","celsius":30,"fahrenheit":86}',
+    '[',
+    "  { place: 'garden, north', celsius: -3 },",
+  ])
+})
+
+test('exactly-once: however often it is interrupted, each item of an order becomes one parcel', async () => {
+  const lines = (await outputOf('exactly-once')).split('\n')
+  expect(lines.length).toBeGreaterThan(4)
+  expect(lines.at(-2)).toMatch(/: 0 orders are left$/)
+  expect(lines.at(-1)).toBe('199 parcels of 100 orders')
+})
+
+test('cache: one call for two who miss at once, none for what is there, also after a restart, until its time is over', async () => {
+  expect((await outputOf('cache')).split('\n')).toEqual([
+    "[ 'weather of Ulm', 'weather of Ulm', 'weather of Bern' ] 2 calls",
+    'after a restart: 2 calls',
+    'after its time: undefined',
+  ])
+})
+
+test('each is an example, not a program: fewer than 120 lines, and run here', () => {
+  const examples = readdirSync('examples').filter(file => file.endsWith('.ts') && file !== 'main-job.ts')
+  expect(examples.length).toBeGreaterThanOrEqual(8)
+  const source = readFileSync('test/unit/examples/examples.test.ts', 'utf8')
+  for (const file of examples) {
+    expect(readFileSync(`examples/${file}`, 'utf8').split('\n').length, file).toBeLessThan(120)
+    expect(source, file).toContain(file.replace('.ts', ''))
+  }
 })
 
 test.each([
