@@ -24,6 +24,7 @@ export { openStoreBatch } from './batch/store-batch.ts'
 export { StoreRecordCursor } from './batch/store-record.ts'
 export { TopicBatch } from './batch/topic-batch.ts'
 export { damagedBytes } from './codec/damage.ts'
+export { readText } from './codec/text.ts'
 export { loadChecksums, xxh64Hex, xxh64Low32 } from './codec/xxh64.ts'
 export type { StallState, StallStats } from './commit-log/stall-clock.ts'
 export { Database, databaseOf, openDatabase, openDatabaseAs } from './database.ts'
@@ -54,10 +55,29 @@ export {
 } from './env/index.ts'
 export type { ErrorCode, ErrorDetails, VarveErrorOptions } from './errors.ts'
 export { assert, errorCodes, isVarveError, VarveError } from './errors.ts'
+export { type FieldReader, fieldReader, readsFields } from './field/field-reader.ts'
+export type { EncodedRange, RowCodec } from './field/row-codec.ts'
+export {
+  AnyVector,
+  BOOLEAN_NULL,
+  BooleanVector,
+  type Dictionary,
+  DictionaryVector,
+  EncodedVector,
+  isNothing,
+  NumberVector,
+  nullVector,
+  TextVector,
+  type Vector,
+} from './field/vector.ts'
+export { VectorBuilder, vectorOf } from './field/vector-builder.ts'
 export type { EndingThread, LeaseDescription, LeaseOptions, OwnedLease } from './lease/leases.ts'
 export { type LeasedLog, type OpenedLease, openLease } from './lease/open-lease.ts'
+export { checkColumns, columnsOption } from './log/column-options.ts'
 export type * from './log/log.ts'
 export { type OpenOptions, openOptionNames, type ResolvedOptions } from './options.ts'
+export { type ColumnLayout, columnLayout } from './segment/column-layout.ts'
+export { COLUMN_HEADER_BYTES } from './segment/format.ts'
 export type { DatabaseStats } from './stats.ts'
 export type { ChangesOptions, HistoryOptions } from './store/change-options.ts'
 export type { Change, ChangeBatch, ChangeFeed, ChangesFrom, ChangesReadOptions } from './store/changes.ts'
@@ -65,7 +85,6 @@ export { parseFieldPath, valueAtPath } from './store/field-path.ts'
 export type { GroupChangeBatch, GroupChangeFeed, GroupChangesOptions, OpenGroupFeed } from './store/group-feed.ts'
 export type { IndexDeclaration, IndexOptions } from './store/index-options.ts'
 export { KEY_SIZE_MAX, type KeyCodec, type KeyCodecName, keyBytes, type StoreKey } from './store/key-codec.ts'
-export { readText } from './store/key-text.ts'
 export type { LeasedIndex } from './store/leased-index.ts'
 export type { LeasedStore, LeasedStoreOptions } from './store/leased-store.ts'
 export type { RawEntries } from './store/raw-entries.ts'

@@ -34,6 +34,7 @@ const engineLayers = [
   ['options.ts'],
   ['codec'],
   ['batch'],
+  ['field'],
   ['commit-log', 'segment', 'diagnostics.ts'],
   ['log'],
   ['catalog'],

@@ -8,7 +8,7 @@
  * Invariants: fewer than 70 % of the slots are used; `hashes[g]`, and the key of `g`, never change.
  */
 import { assert, readText } from '../../engine/index.ts'
-import { NumberVector, TextVector, type Vector } from '../vector/vector.ts'
+import { type Dictionary, DictionaryVector, NumberVector, TextVector, type Vector } from '../vector/vector.ts'
 import { vectorOf } from '../vector/vector-builder.ts'
 import { decodeGroupKey, encodeGroupKey, encodeGroupKeyOf, groupKeyBytes, groupKeyEnd } from './group-key.ts'
 import { hashVector } from './hash.ts'
@@ -16,6 +16,8 @@ import { hashVector } from './hash.ts'
 type Form = 'none' | 'number' | 'text' | 'bytes'
 
 const slotsFirst = 1024
+/** Texts of larger dictionaries are looked up row by row: most of them come only a few times. */
+const dictionaryMax = 4096
 const arenaBytesMax = 2 ** 31 - 1
 
 export class GroupTable {
@@ -37,6 +39,9 @@ export class GroupTable {
   /** Group of null in the form of numbers; -1: none. */
   #nullGroup = -1
   #rowHashes: Int32Array = new Int32Array(0)
+  /** The dictionary of the texts that came last, and the groups of its codes; -1: not known yet. */
+  #dictionary: Dictionary | undefined
+  #codeGroups: Int32Array = new Int32Array(0)
 
   constructor(width: number) {
     assert(width > 0, 'a key has fields', width)
@@ -68,6 +73,40 @@ export class GroupTable {
 
   #look(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
     assert(vectors.length === this.width, 'a key has its fields', vectors.length, this.width)
+    const [only] = vectors
+    const isByCode = vectors.length === 1 && only instanceof DictionaryVector && only.dictionary.size <= dictionaryMax
+    if (isByCode && adds) this.#lookCodes(only, rows, count, groups)
+    else this.#lookRows(vectors, rows, count, groups, adds)
+  }
+
+  /** Groups of texts by their codes: each is looked up once in a dictionary. */
+  #lookCodes(vector: DictionaryVector, rows: Int32Array, count: number, groups: Int32Array): void {
+    const { codes, dictionary } = vector
+    if (this.#dictionary !== dictionary) {
+      this.#dictionary = dictionary
+      this.#codeGroups = new Int32Array(dictionary.size + 1).fill(-1)
+    }
+    const codeGroups = this.#codeGroups
+    let fresh = 0
+    for (let k = 0; k < count; k++) {
+      const group = codeGroups[codes[rows[k] as number] as number] as number
+      groups[k] = group
+      if (group < 0) fresh++
+    }
+    if (fresh === 0) return
+    const one = new Int32Array(1)
+    for (let k = 0; k < count; k++) {
+      if ((groups[k] as number) >= 0) continue
+      const code = codes[rows[k] as number] as number
+      if ((codeGroups[code] as number) < 0) {
+        this.#lookRows([vector], rows.subarray(k, k + 1), 1, one, true)
+        codeGroups[code] = one[0] as number
+      }
+      groups[k] = codeGroups[code] as number
+    }
+  }
+
+  #lookRows(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
     if (this.#rowHashes.length < count) this.#rowHashes = new Int32Array(Math.max(count, 4096))
     for (let i = 0; i < vectors.length; i++) hashVector(vectors[i] as Vector, rows, count, this.#rowHashes, i > 0)
     const [first] = vectors as [Vector]

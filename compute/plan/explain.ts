@@ -3,6 +3,7 @@ import { aggregateText } from '../aggregate/aggregate.ts'
 import { type ExpressionNode, expressionText } from '../expression/node.ts'
 import type { Needs } from '../source/source.ts'
 import { rangeText } from '../source/source-range.ts'
+import { META } from '../vector/chunk.ts'
 import { windowText } from '../window/window-function.ts'
 import { inputNeeds, wholeRows } from './needs.ts'
 import { inputsOf, type NamedExpression, type PlanNode, type SortCriterion } from './node.ts'
@@ -89,9 +90,12 @@ function sourceText({ source, range }: Extract<PlanNode, { op: 'source' }>): str
 }
 
 /** What a source takes out of its rows, where it need not decode them. */
-function needsText({ paths, values }: Needs): string {
+function needsText({ paths, values }: Needs, columns: readonly string[]): string {
   if (values) return ''
-  return paths.length === 0 ? ': only counted' : `: fields ${paths.join(', ')}`
+  if (paths.length === 0) return ': only counted'
+  const beside: readonly string[] = [META.time, META.offset, META.partition]
+  const areColumns = columns.length > 0 && paths.every(path => columns.includes(path) || beside.includes(path))
+  return `: ${areColumns ? 'columns' : 'fields'} ${paths.join(', ')}`
 }
 
 /** Two plans that have one text do the same. */
@@ -104,11 +108,17 @@ export function explainPlan(plan: PlanNode): string {
   return linesOf(pushDown(plan), needsText, node => (isOrderFree(node) ? '' : '; order counts')).join('\n')
 }
 
-function linesOf(plan: PlanNode, describeNeeds: (needs: Needs) => string, note: (node: PlanNode) => string = () => ''): string[] {
+function linesOf(
+  plan: PlanNode,
+  describeNeeds: (needs: Needs, columns: readonly string[]) => string,
+  note: (node: PlanNode) => string = () => '',
+): string[] {
   const lines: string[] = []
   const visit = (node: PlanNode, depth: number, needs: Needs): void => {
-    const isRead = node.op === 'source' && (node.source.kind === 'topic' || node.source.kind === 'store')
-    lines.push(`${'  '.repeat(depth)}${nodeText(node)}${isRead ? describeNeeds(needs) : ''}${note(node)}`)
+    const source = node.op === 'source' && (node.source.kind === 'topic' || node.source.kind === 'store') ? node.source : undefined
+    lines.push(
+      `${'  '.repeat(depth)}${nodeText(node)}${source === undefined ? '' : describeNeeds(needs, source.columns ?? [])}${note(node)}`,
+    )
     for (const [i, input] of inputsOf(node).entries())
       visit(input, depth + 1, node.op === 'source' || node.op === 'input' ? needs : inputNeeds(node, needs, i))
   }

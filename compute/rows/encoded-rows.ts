@@ -4,30 +4,11 @@
  *
  * One `EncodedReader` a scan has the tree of fields; it makes an `EncodedRows` for each chunk. The vectors of text refer to the chunk's bytes.
  */
+import { type EncodedRange, type FieldReader, fieldReader, readsFields } from '../../engine/index.ts'
 import type { ChunkData } from '../vector/chunk.ts'
 import type { RowCodec } from '../vector/row-codec.ts'
 import { EncodedVector, nullVector, TextVector, type Vector } from '../vector/vector.ts'
 import { ValueRows } from './chunk-data.ts'
-import { fieldTree } from './field-tree.ts'
-import { JsonFields } from './json-fields.ts'
-import { MsgpackFields } from './msgpack-fields.ts'
-
-const fieldCodecs: ReadonlySet<string> = new Set(['msgpack', 'msgpack-structures', 'json'])
-
-interface FieldReader {
-  /** A vector of each field, in the order of the paths. */
-  read(range: EncodedRange): readonly Vector[]
-}
-
-/** Where rows lie. */
-export interface EncodedRange {
-  readonly size: number
-  readonly bytes: Uint8Array
-  /** First byte of a row; -1: the row has no value (a tombstone). */
-  readonly starts: Int32Array
-  /** Exclusive. */
-  readonly ends: Int32Array
-}
 
 export class EncodedReader {
   readonly codec: RowCodec
@@ -59,13 +40,11 @@ export class EncodedReader {
 
   /** Whether fields are taken out of the bytes; else rows are decoded first. */
   get readsFields(): boolean {
-    return fieldCodecs.has(this.codec.name)
+    return readsFields(this.codec.name)
   }
 
   #readerOf(paths: readonly string[]): FieldReader | undefined {
-    if (!this.readsFields) return undefined
-    const tree = fieldTree(paths)
-    return this.codec.name === 'json' ? new JsonFields(tree, paths.length) : new MsgpackFields(tree, paths.length, this.codec)
+    return this.readsFields ? fieldReader(this.codec, paths) : undefined
   }
 }
 

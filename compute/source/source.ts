@@ -84,6 +84,8 @@ export interface Source {
   readonly isPortable: boolean
   /** About how many bytes there are to read; undefined: not known. */
   readonly bytes: number | undefined
+  /** Fields that can be read without reading rows, mostly; others are taken out of rows. */
+  readonly columns?: readonly string[]
   /** The input as it is now, in parts. */
   split(options: SplitOptions): Promise<SplitSet>
   /** Reads one of them, in the thread that made them. */

@@ -9,6 +9,7 @@ import {
   batchProducerId,
   isControlBatch,
   isTransactionalBatch,
+  isVarveError,
   type LeaseDescription,
   type LeasedLog,
   type LocalLog,
@@ -16,8 +17,10 @@ import {
   openLease,
   RecordCursor,
   type SealedBlock,
+  type SealedColumns,
 } from '../../engine/index.ts'
 import { type Topic, type TopicCodecName, type TopicReading, topicCodecOf, topicReading } from '../../stream/index.ts'
+import { ColumnChunk, ColumnReader } from '../rows/column-chunks.ts'
 import { CountedRows } from '../rows/counted-rows.ts'
 import { EncodedReader } from '../rows/encoded-rows.ts'
 import { CHUNK_ROWS, Chunk, META } from '../vector/chunk.ts'
@@ -50,7 +53,7 @@ interface SharedTopic {
   readonly values: TopicCodecName
 }
 
-type Reading = Pick<TopicReading, 'keys' | 'values'> & { partition(index: number): Pick<LeasedLog, 'read' | 'blockAt'> }
+type Reading = Pick<TopicReading, 'keys' | 'values'> & { partition(index: number): Pick<LeasedLog, 'read' | 'blockAt' | 'columnsAt'> }
 
 const sliceBytes = 1 << 20
 const splitBytesMin = 1 << 20
@@ -66,6 +69,10 @@ class TopicSource<V, K> implements Source {
 
   get name(): string {
     return this.#topic.name
+  }
+
+  get columns(): readonly string[] {
+    return topicReading(this.#topic).columns
   }
 
   get isPortable(): boolean {
@@ -190,6 +197,18 @@ class Gathered {
   readonly offsets = new Float64Array(CHUNK_ROWS)
 }
 
+/** The first of the ascending `numbers[0, size)` that is at least `bound`; `size` when none is. */
+function lowerBound(numbers: Float64Array, size: number, bound: number): number {
+  let from = 0
+  let to = size
+  while (from < to) {
+    const middle = (from + to) >>> 1
+    if ((numbers[middle] as number) < bound) from = middle + 1
+    else to = middle
+  }
+  return from
+}
+
 /** Rows of one chunk that are only counted, at most. */
 const countedMax = 16 * CHUNK_ROWS
 
@@ -201,6 +220,14 @@ class PartitionReader implements SplitReader {
   readonly #cursor = new RecordCursor()
   readonly #into = new Uint8Array(sliceBytes)
   readonly #rows = new Gathered()
+  /** One for each field that is wanted, where columns could have all that is. */
+  readonly #columns: readonly ColumnReader[] | undefined
+  readonly #times = new ColumnReader(META.time)
+  readonly #offsets = new ColumnReader(META.offset)
+  /** Below it rows are read, whatever columns there are. */
+  #rowsUntil = 0
+  /** The columns at hand, and the rows of them that were not given away yet. */
+  #group: { readonly vectors: ReadonlyMap<string, Vector>; from: number; readonly to: number } | undefined
   /** Nobody looks into the rows. */
   readonly #isCounted: boolean
   #position: number
@@ -214,6 +241,8 @@ class PartitionReader implements SplitReader {
     this.#topic = topic
     this.#range = range
     this.#position = range.from
+    const isWhole = needs.values || needs.paths.includes('') || needs.paths.includes(META.key)
+    this.#columns = isWhole ? undefined : needs.paths.filter(path => path !== META.partition).map(path => new ColumnReader(path))
     this.#isCounted = needs.paths.length === 0 && !needs.values
     const { values } = topic
     // A job's rows outlive their chunk: bytes must be copies here, which consumers' need not be.
@@ -226,6 +255,8 @@ class PartitionReader implements SplitReader {
     const rows = this.#rows
     rows.size = 0
     for (;;) {
+      const ofColumns = this.#columnChunk()
+      if (ofColumns !== undefined) return ofColumns
       if (this.#inBatch && !this.#gather(rows)) return this.#chunk(rows)
       if (this.#nextBatch()) {
         if (rows.size > 0 && rows.bytes !== this.#cursor.data) return this.#chunk(rows)
@@ -235,7 +266,8 @@ class PartitionReader implements SplitReader {
       if (rows.size > 0) return this.#chunk(rows)
       const counted = this.#passBlocks()
       if (counted > 0) return new Chunk(new CountedRows(counted))
-      if (this.#position >= this.#range.to || !this.#read()) return undefined
+      if (this.#position >= this.#range.to) return undefined
+      if (!this.#openColumns() && !this.#read()) return undefined
     }
   }
 
@@ -313,6 +345,64 @@ class PartitionReader implements SplitReader {
     if (!this.#isCounted || block.records === undefined || block.baseOffset < this.#position || block.nextOffset > to) return false
     if (time !== undefined && !isInside(block, time)) return false
     return !aborted.some(({ firstOffset, lastOffset }) => firstOffset < block.nextOffset && lastOffset >= block.baseOffset)
+  }
+
+  /** Turns to the columns that have what is at the position; false where there are none, or not all that is wanted, or they are damaged. */
+  #openColumns(): boolean {
+    if (this.#columns === undefined || this.#position < this.#rowsUntil) return false
+    const { partition, to, time, aborted } = this.#range
+    const log = this.#topic.partition(partition)
+    const columns = log.columnsAt(this.#position)
+    if (columns === undefined) return false
+    const { baseOffset, nextOffset, rows } = columns
+    this.#rowsUntil = nextOffset
+    const isWhole = baseOffset >= this.#position && nextOffset <= to
+    const wanted = [...this.#columns, ...(time === undefined ? [] : [this.#times]), ...(isWhole ? [] : [this.#offsets])]
+    if (wanted.some(({ path }) => columns.columnBytes(path) === 0)) return false
+    if (aborted.some(({ firstOffset, lastOffset }) => firstOffset < nextOffset && lastOffset >= baseOffset)) return false
+    const vectors = new Map<string, Vector>()
+    try {
+      for (const reader of wanted) if (!vectors.has(reader.path)) vectors.set(reader.path, this.#readColumn(reader, columns))
+    } catch (error) {
+      // Columns repeat what the records say.
+      if (isVarveError(error, 'CORRUPT')) return false
+      throw error
+    }
+    const offsets = isWhole ? undefined : (vectors.get(META.offset) as NumberVector).values
+    const from = offsets === undefined ? 0 : lowerBound(offsets, rows, this.#position)
+    this.#group = { vectors, from, to: offsets === undefined ? rows : lowerBound(offsets, rows, to) }
+    this.#position = Math.min(to, nextOffset)
+    return true
+  }
+
+  #readColumn(reader: ColumnReader, columns: SealedColumns): Vector {
+    const vector = reader.read(columns)
+    this.bytesRead += columns.columnBytes(reader.path)
+    return vector
+  }
+
+  /** The next rows of the columns at hand. */
+  #columnChunk(): Chunk | undefined {
+    const group = this.#group
+    if (group === undefined) return undefined
+    const { partition, time } = this.#range
+    while (group.from < group.to) {
+      const from = group.from
+      const to = Math.min(group.to, from + CHUNK_ROWS)
+      group.from = to
+      const data = new ColumnChunk(group.vectors, from, to, partition)
+      if (time === undefined) return new Chunk(data)
+      const { values } = group.vectors.get(META.time) as NumberVector
+      const selected = new Int32Array(to - from)
+      let count = 0
+      for (let row = from; row < to; row++) {
+        const at = values[row] as number
+        if (at >= time.from && at < time.to) selected[count++] = row - from
+      }
+      if (count > 0) return new Chunk(data, selected, count)
+    }
+    this.#group = undefined
+    return undefined
   }
 
   /** Bytes from the position on that are wanted as they lie there. */

@@ -1,14 +1,7 @@
 /** How rows that are still bytes are decoded: the codec of a store, a topic or a file. */
-import { openCodec } from '../../engine/index.ts'
+import { openCodec, type RowCodec } from '../../engine/index.ts'
 
-/** What decodes a row. */
-export interface RowCodec {
-  readonly name: string
-  /** Of the codec 'msgpack-structures', the lists of keys that values refer to by number, as many as there are by now. */
-  readonly structures?: readonly (readonly string[])[] | undefined
-  /** The value in `bytes[start, end)`, independent of them. */
-  decode(bytes: Uint8Array, start: number, end: number): unknown
-}
+export type { RowCodec } from '../../engine/index.ts'
 
 const portable: ReadonlySet<string> = new Set(['msgpack', 'msgpack-structures', 'json', 'string', 'bytes'])
 const opened = new Map<string, RowCodec>()

@@ -9,8 +9,8 @@ import { type Files, nodeFiles } from '../env/index.ts'
 import { VarveError } from '../errors.ts'
 import { offsetForTimeInBatch } from '../log/batch-kinds.ts'
 import { checkString } from '../log/check-arguments.ts'
-import type { DefinedLog, LogSlice, ReadOptions, SealedBlock } from '../log/log.ts'
-import { blockInParts, offsetForTimeInParts, type PartRef, partRef, readParts } from '../log/parts.ts'
+import type { DefinedLog, LogSlice, ReadOptions, SealedBlock, SealedColumns } from '../log/log.ts'
+import { blockInParts, columnsInParts, offsetForTimeInParts, type PartRef, partRef, readParts } from '../log/parts.ts'
 import { Tail } from '../log/tail.ts'
 import { SegmentReader } from '../segment/reader.ts'
 import { BlockCache } from '../store/block-cache.ts'
@@ -37,6 +37,8 @@ export interface LeasedLog {
   read(offset: number, options?: Pick<ReadOptions, 'bytesMax' | 'into' | 'fillChecksums'>): LogSlice
   /** As `LocalLog.blockAt`. */
   blockAt(offset: number): SealedBlock | undefined
+  /** As `LocalLog.columnsAt`. */
+  columnsAt(offset: number): SealedColumns | undefined
   /** As `Log.offsetForTime`. */
   offsetForTime(timestamp: number): number | undefined
 }
@@ -184,6 +186,10 @@ function openLog(
     blockAt(offset) {
       assertOpen()
       return offset < flushedEnd && offset < endOffset ? blockInParts(partRefs(), offset) : undefined
+    },
+    columnsAt(offset) {
+      assertOpen()
+      return offset < flushedEnd && offset < endOffset ? columnsInParts(partRefs(), offset) : undefined
     },
     offsetForTime(timestamp) {
       assertOpen()

@@ -282,6 +282,20 @@ export interface SealedBlock {
   readonly records: number | undefined
 }
 
+/** Columns of some blocks of a sealed part of a topic log: fields of all their records, without markers of transactions and with records of aborted ones. */
+export interface SealedColumns {
+  /** Of its first record. */
+  readonly baseOffset: number
+  /** Where what follows begins. */
+  readonly nextOffset: number
+  /** Records. */
+  readonly rows: number
+  /** Bytes of a field's column, `@time` and `@offset` among them; 0: it has none here. */
+  columnBytes(path: string): number
+  /** The column, in `into` where that is long enough and begins at a multiple of eight. CORRUPT when it is damaged: the records are not. */
+  read(path: string, into?: Uint8Array): Uint8Array
+}
+
 /**
  * A log of this process, as `Database.log` gives it: its reads are synchronous, and a state machine can be attached to it. Reads, writes, waits and
  * `attach` fail with NOT_FOUND once the log is dropped, with CLOSED once its database is closed.
@@ -307,6 +321,8 @@ export interface LocalLog extends Log {
   sealedBytes(from: number, to?: number): number
   /** The block in which what is at or behind `offset` begins, without reading it; undefined when that is in the tail. */
   blockAt(offset: number): SealedBlock | undefined
+  /** The columns that have what is at or behind `offset`; undefined where there are none. */
+  columnsAt(offset: number): SealedColumns | undefined
 
   /** As `Log.read`, out of memory or with synchronous file reads, so it may wait for the disk. CORRUPT and IO from segments. */
   read(offset: number, options?: ReadOptions): LogSlice

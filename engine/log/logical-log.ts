@@ -37,6 +37,7 @@ import type {
   ReadBound,
   ReadOptions,
   SealedBlock,
+  SealedColumns,
   SealedPart,
   StateMachine,
   StoreRecord,
@@ -47,6 +48,7 @@ import { MachineRunner, snapshotSlot } from './machine-runner.ts'
 import {
   abortedInParts,
   blockInParts,
+  columnsInParts,
   epochEndInParts,
   offsetForTimeInParts,
   type PartRef,
@@ -210,6 +212,9 @@ export class LogicalLog implements LocalLog {
   }
   blockAt(offset: number): SealedBlock | undefined {
     return offset < this.#flushedEnd ? blockInParts(this.parts, offset) : undefined
+  }
+  columnsAt(offset: number): SealedColumns | undefined {
+    return offset < this.#flushedEnd ? columnsInParts(this.parts, offset) : undefined
   }
 
   get startOffset(): number {

@@ -5,10 +5,14 @@
  * state of the log gets a new list, so that a read that is under way (or a lease) keeps what it has. Topic and body parts answer by offset, time
  * and epoch; runs are in key order and take no part here, except that they say up to which offset the log is flushed.
  */
+import { isVarveError } from '../errors.ts'
+import type { ColumnIndex } from '../segment/column-index.ts'
+import { hasColumns } from '../segment/column-writer.ts'
 import { PART_BODY, PART_RUN, PART_TOPIC } from '../segment/format.ts'
+import type { BatchIndex } from '../segment/part-index.ts'
 import type { BlockRange, SegmentReader } from '../segment/reader.ts'
 import { batchEnd, batchLength, offsetForTimeInBatch } from './batch-kinds.ts'
-import type { LogKind, LogSlice, SealedBlock, SealedPart } from './log.ts'
+import type { LogKind, LogSlice, SealedBlock, SealedColumns, SealedPart } from './log.ts'
 import type { AbortedEntry } from './producer-state.ts'
 
 export interface PartRef {
@@ -242,6 +246,39 @@ export function blockInParts(parts: readonly PartRef[], offset: number): SealedB
     minTimestamp: statistics?.minTimestamp ?? -1,
     maxTimestamp: statistics?.maxTimestamp ?? index.maxTimestamp(block),
     records: statistics?.records,
+  }
+}
+
+/** The columns of a part; undefined also where their table says what cannot be: the records are still there. */
+function usableColumns(index: BatchIndex): ColumnIndex | undefined {
+  try {
+    return index.columns
+  } catch (error) {
+    if (isVarveError(error, 'CORRUPT')) return undefined
+    throw error
+  }
+}
+
+/** See `LocalLog.columnsAt`. */
+export function columnsInParts(parts: readonly PartRef[], offset: number): SealedColumns | undefined {
+  const ref = findPart(parts, offset)
+  if (ref === undefined || ref.type !== PART_TOPIC || !hasColumns) return undefined
+  const { reader, part } = ref
+  const index = reader.batchIndex(part)
+  const columns = usableColumns(index)
+  const block = index.findByOffset(offset)
+  if (columns === undefined || block === index.blockCount) return undefined
+  const group = columns.groupOf(block)
+  const end = columns.endBlock(group)
+  return {
+    baseOffset: index.baseOffset(columns.firstBlock(group)),
+    nextOffset: end === index.blockCount ? ref.endOffset : index.endOffset(end - 1),
+    rows: columns.rows(group),
+    columnBytes: path => {
+      const field = columns.fields.indexOf(path)
+      return field < 0 ? 0 : columns.columnBytes(group, field)
+    },
+    read: (path, into) => reader.readColumn(part, group, columns.fields.indexOf(path), into),
   }
 }
 

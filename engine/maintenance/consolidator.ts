@@ -19,6 +19,7 @@ import { type CompactionMessage, compactionChannel } from '../diagnostics.ts'
 import type { Environment, Executor } from '../env/environment.ts'
 import { VarveError } from '../errors.ts'
 import { kindNumbers } from '../log/batch-kinds.ts'
+import { columnOptionsOf } from '../log/column-options.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import { bytesBefore, type PartRef } from '../log/parts.ts'
 import { ProducerState, producerExpiryMs } from '../log/producer-state.ts'
@@ -342,6 +343,7 @@ export class Consolidator {
       endOffset: Math.max(...parts.map(part => part.endOffset)),
       parts: parts.map(({ segmentId, part }) => ({ segmentId, part })),
       startOffset: log.trimmedTo,
+      columns: type === PART_TOPIC ? columnOptionsOf(log) : undefined,
       bytes: parts.reduce((sum, part) => sum + part.bytes, 0),
     }
   }

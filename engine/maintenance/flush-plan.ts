@@ -4,7 +4,9 @@
  */
 import { kindNumbers } from '../log/batch-kinds.ts'
 import { blockCodecOf } from '../log/block-codec.ts'
+import { columnOptionsOf } from '../log/column-options.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
+import type { ColumnOptions } from '../segment/column-writer.ts'
 import { PART_TOPIC } from '../segment/format.ts'
 
 const flagVersioned = 4
@@ -27,6 +29,8 @@ export interface FlushLog {
   readonly isWhole: boolean
   /** Id of the codec of a run's blocks. */
   readonly codec: number
+  /** Fields that become columns too. */
+  readonly columns: ColumnOptions | undefined
   /** Batches that end above it stay (carried elsewhere). */
   readonly limit: number
 }
@@ -40,12 +44,18 @@ export interface FlushProducers {
   readonly part?: number
 }
 
+/** Of a log that declares columns. */
+export interface FlushColumns extends ColumnOptions {
+  readonly logId: number
+}
+
 export interface PackedFlushLogs {
   readonly ids: Float64Array
   readonly limits: Float64Array
   readonly flags: Uint8Array
   readonly names: string
   readonly producers: readonly FlushProducers[]
+  readonly columns: readonly FlushColumns[]
 }
 
 export class FlushPlan {
@@ -54,6 +64,7 @@ export class FlushPlan {
   readonly #flags: number[] = []
   readonly #names: string[] = []
   readonly #producers: FlushProducers[] = []
+  readonly #columns: FlushColumns[] = []
 
   get size(): number {
     return this.#ids.length
@@ -72,6 +83,8 @@ export class FlushPlan {
         (blockCodecOf(log.definition) << codecShift),
     )
     this.#names.push(log.name)
+    const columns = columnOptionsOf(log)
+    if (columns !== undefined) this.#columns.push({ logId: log.id, ...columns })
     const producers = log.producersAtFlushedEnd()
     if (producers === null) return
     if (producers !== undefined) {
@@ -89,12 +102,14 @@ export class FlushPlan {
       flags: Uint8Array.from(this.#flags),
       names: this.#names.join(nameSeparator),
       producers: this.#producers,
+      columns: this.#columns,
     }
   }
 }
 
 export function unpackFlushLogs(packed: PackedFlushLogs): FlushLog[] {
   const names = packed.names.split(nameSeparator)
+  const columns = new Map(packed.columns.map(entry => [entry.logId, entry]))
   return Array.from(packed.ids, (id, i) => {
     const flags = packed.flags[i] as number
     return {
@@ -105,6 +120,7 @@ export function unpackFlushLogs(packed: PackedFlushLogs): FlushLog[] {
       body: (flags & flagBody) !== 0,
       isWhole: (flags & flagWhole) !== 0,
       codec: flags >>> codecShift,
+      columns: columns.get(id),
       limit: packed.limits[i] as number,
     }
   })

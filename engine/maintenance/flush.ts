@@ -216,7 +216,7 @@ function producerStateOf(files: Files, source: FlushProducers | undefined): Prod
 
 function writeTopicPart(writer: SegmentWriter, group: LogBatches, before: ProducerState | undefined, now: number): Uint8Array | undefined {
   const { log, batches } = group
-  writer.beginPart({ logId: log.id, name: log.name, kind: log.kind, type: PART_TOPIC })
+  writer.beginPart({ logId: log.id, name: log.name, kind: log.kind, type: PART_TOPIC, columns: log.columns })
   let state = before
   const aborted: AbortedEntry[] = []
   for (const { arena, position, bytes, state: bits } of batches) {
@@ -284,6 +284,7 @@ function writeRunPart(writer: SegmentWriter, group: LogBatches, snapshots: reado
     type: PART_RUN,
     versioned: log.versioned,
     codec: log.codec,
+    columns: log.columns,
     firstOffset: first.baseOffset,
     endOffset: last.endOffset,
   })

@@ -9,6 +9,7 @@ import { CODEC_NONE } from '../codec/compression.ts'
 import { loadChecksums } from '../codec/xxh64.ts'
 import type { File, TaskPlace } from '../env/environment.ts'
 import { assert } from '../errors.ts'
+import type { ColumnOptions } from '../segment/column-writer.ts'
 import type { ReplacedPart } from '../segment/footer.ts'
 import { PART_RUN } from '../segment/format.ts'
 import type { KeyRange } from '../segment/key-range.ts'
@@ -56,6 +57,8 @@ export interface MergeGroup {
   readonly level?: number
   /** Runs: id of the codec that the result's blocks are written with. Default: none. */
   readonly codec?: number
+  /** Fields that become columns of the result. Default: none. */
+  readonly columns?: ColumnOptions | undefined
   /** Pieces of the bottom level: the keys that are merged; the result says so. */
   readonly range?: KeyRange
   /** Pieces of the bottom level: a piece of this size is cut, and the next one goes into a file of its own. Default: never. */
@@ -224,6 +227,7 @@ function writeGroup(
     kind,
     type,
     versioned,
+    columns: group.columns,
     firstOffset: Math.max(group.firstOffset, Math.min(group.startOffset, endOffset)),
     endOffset,
   }

@@ -19,6 +19,7 @@ import { CODEC_NONE, codecNameOf, isCodecInstalled } from '../codec/compression.
 import { assert } from '../errors.ts'
 import { kindNumbers } from '../log/batch-kinds.ts'
 import { blockCodecOf } from '../log/block-codec.ts'
+import { columnOptionsOf } from '../log/column-options.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import type { PartRef } from '../log/parts.ts'
 import { SegmentDirectory } from '../segment/directory.ts'
@@ -285,6 +286,7 @@ export class RunCompaction {
       type: PART_RUN,
       level,
       codec: blockCodecOf(log.definition),
+      columns: columnOptionsOf(log),
       versioned: log.definition.versioned === true,
       firstOffset,
       endOffset,

@@ -28,6 +28,7 @@ import {
 import { write32LE, writeI64LE } from '../codec/fixed-width.ts'
 import { XXH64_BYTES, xxh64Into } from '../codec/xxh64.ts'
 import { assert } from '../errors.ts'
+import { ColumnWriter } from './column-writer.ts'
 import {
   ABORTED_ENTRY_BYTES,
   BATCH_BLOCK_BASE_OFFSET,
@@ -85,6 +86,8 @@ export class BatchPartWriter {
   #blockBytes = 0
   #blockPosition = 0
   /** Of topics, by block. */
+  /** Of topics that declare some. */
+  readonly #columns: ColumnWriter | undefined
   readonly #statistics: ByteBuilder = new ByteBuilder(16 * BLOCK_STATISTICS_BYTES)
   /** Of users' records in the open block. Infinity and -1 before the first. */
   #blockMinTimestamp = Number.POSITIVE_INFINITY
@@ -95,6 +98,7 @@ export class BatchPartWriter {
     this.#output = output
     this.#start = start
     this.#topic = start.type === PART_TOPIC
+    this.#columns = this.#topic && ColumnWriter.canWrite(start.columns) ? new ColumnWriter(start.columns, true) : undefined
     this.#bodyPosition = output.position
     this.#index.reserve(INDEX_HEADER_BYTES)
   }
@@ -173,6 +177,11 @@ export class BatchPartWriter {
     }
   }
 
+  /** Writes the columns, behind the body; the table of them for the index section, undefined where there are none. */
+  endColumns(): Uint8Array | undefined {
+    return this.#blockCount === 0 ? undefined : this.#columns?.finish(this.#blockCount, this.#output)
+  }
+
   #take(buffer: Uint8Array, at: number, size: number): void {
     let base: number
     let end: number
@@ -190,6 +199,7 @@ export class BatchPartWriter {
         this.#blockRecords += batchRecordCount(buffer, at)
         this.#blockMinTimestamp = Math.min(this.#blockMinTimestamp, smallestTimestamp(buffer, at, size))
         if (max > this.#blockMaxTimestamp) this.#blockMaxTimestamp = max
+        this.#columns?.addBatch(buffer, at)
       }
     } else {
       const count = storeBatchCount(buffer, at)
@@ -239,6 +249,7 @@ export class BatchPartWriter {
     write32LE(bytes, entry + BATCH_BLOCK_BATCH_COUNT, this.#blockBatches)
     writeI64LE(bytes, entry + BATCH_BLOCK_MAX_TIMESTAMP, this.#maxTimestamp)
     if (this.#topic) this.#writeStatistics()
+    this.#columns?.endBlock(this.#blockCount)
     this.#blockCount++
     this.#blockBatches = 0
     this.#blockBytes = 0

@@ -133,6 +133,45 @@ export const BLOCK_STATISTICS_BYTES = 24
 export const BLOCK_STATISTICS_MIN_TIMESTAMP = 0
 export const BLOCK_STATISTICS_MAX_TIMESTAMP = 8
 export const BLOCK_STATISTICS_RECORDS = 16
+/** Topic, run: the columns that follow the body; see `column-index.ts`. */
+export const TABLE_COLUMNS = 22
+/** u16 fields, u32 groups, then the names of fields, then the groups. */
+export const COLUMNS_HEADER_BYTES = 6
+/** u32 end block, u32 rows, u32 flags, then an entry for each field. */
+export const COLUMN_GROUP_HEADER_BYTES = 12
+/** Every record of the group is a put that does not expire, and no key is there twice. */
+export const COLUMN_GROUP_FLAG_PLAIN = 1
+/** u32: bytes of the column, 0: there is none; then its checksum. */
+export const COLUMN_ENTRY_BYTES = 12
+/** Columns begin at multiples of it, counted from the first. */
+export const COLUMN_ALIGNMENT = 8
+/** Names of fields that the writer adds to those that are declared. */
+export const COLUMN_TIME = '@time'
+export const COLUMN_OFFSET = '@offset'
+
+/** A column: encoding u8, width u8, flags u8, zero u8, rows u32, then 8 bytes that are the base (f64), or two numbers (u32). */
+export const COLUMN_HEADER_BYTES = 16
+export const COLUMN_ENCODING = 0
+export const COLUMN_WIDTH = 1
+export const COLUMN_FLAGS = 2
+export const COLUMN_ROWS = 4
+export const COLUMN_BASE = 8
+/** Behind the data stands a byte for each row: 1 null, 0 not. */
+export const COLUMN_FLAG_NULLS = 1
+/** Integers: each is one more than the one before. */
+export const COLUMN_FLAG_SEQUENCE = 2
+/** All rows are null. */
+export const COLUMN_NOTHING = 0
+/** f64 each. */
+export const COLUMN_DOUBLES = 1
+/** Whole numbers: what each has beyond the base, in `width` bytes; width 0: nothing. */
+export const COLUMN_INTEGERS = 2
+/** A byte each: 0 false, 1 true, 2 null. */
+export const COLUMN_BOOLEANS = 3
+/** Codes of `width` bytes, then ends (u32) of the entries, then their text. The number of entries is null. */
+export const COLUMN_DICTIONARY = 4
+/** Borders (u32), one more than there are rows, then the text. */
+export const COLUMN_TEXTS = 5
 /** Topic: producer state at the end of the part, opaque here. */
 export const TABLE_PRODUCER_STATE = 6
 /** Run: counts and bounds, STATISTICS_BYTES. */

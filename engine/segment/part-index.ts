@@ -11,6 +11,7 @@ import { CODEC_NONE, codecNameOf } from '../codec/compression.ts'
 import { damagedBytes } from '../codec/damage.ts'
 import { readI32LE, readI64LE, readU16LE, readU32LE, readU48LE } from '../codec/fixed-width.ts'
 import { assert, VarveError } from '../errors.ts'
+import { ColumnIndex } from './column-index.ts'
 import { Filter } from './filter.ts'
 import {
   ABORTED_ENTRY_BYTES,
@@ -54,6 +55,7 @@ import {
   TABLE_ABORTED,
   TABLE_BLOCK_CODECS,
   TABLE_BLOCK_STATISTICS,
+  TABLE_COLUMNS,
   TABLE_EPOCHS,
   TABLE_FILTER,
   TABLE_KEY_FROM,
@@ -82,6 +84,11 @@ export interface BlockIndex {
   codec(block: number): number
   /** Where in `bytes` the block's checksum lies. */
   checksumAt(block: number): number
+}
+
+function columnsOf(tables: readonly Extension[], blockCount: number): ColumnIndex | undefined {
+  const table = tableOf(tables, TABLE_COLUMNS)
+  return table === undefined ? undefined : new ColumnIndex(table, blockCount)
 }
 
 /** Blocks must follow each other from 0 to the end of the body. */
@@ -129,6 +136,7 @@ export class BatchIndex implements BlockIndex {
   readonly #tables: readonly Extension[]
   readonly #bodyBytes: number
   readonly #statistics: Uint8Array | undefined
+  #columns: ColumnIndex | undefined
 
   constructor(bytes: Uint8Array, blockCount: number, bodyBytes: number) {
     checkCount(bytes, blockCount, BATCH_BLOCK_ENTRY_BYTES)
@@ -189,6 +197,11 @@ export class BatchIndex implements BlockIndex {
   /** Largest timestamp up to the end of this block; -1 unknown. */
   maxTimestamp(block: number): number {
     return readI64LE(this.bytes, this.#at(block) + BATCH_BLOCK_MAX_TIMESTAMP)
+  }
+
+  /** Columns of the part; undefined: it has none. */
+  get columns(): ColumnIndex | undefined {
+    return (this.#columns ??= columnsOf(this.#tables, this.blockCount))
   }
 
   /** Of topics; undefined in files from before there were statistics. */
@@ -392,6 +405,8 @@ export class RunIndex implements BlockIndex {
   readonly #bodyBytes: number
   readonly #codecs: BlockCodecs | undefined
   #fences: Fences | undefined
+  readonly #tables: readonly Extension[]
+  #columns: ColumnIndex | undefined
 
   constructor(bytes: Uint8Array, blockCount: number, bodyBytes: number) {
     checkCount(bytes, blockCount, RUN_BLOCK_ENTRY_BYTES)
@@ -403,6 +418,7 @@ export class RunIndex implements BlockIndex {
     this.#bodyBytes = bodyBytes
     const tables = readExtensions(bytes, this.#keys + keysBytes, bytes.length, runTables)
     checkBlocks(this, bodyBytes, RUN_BLOCK_ENTRY_BYTES)
+    this.#tables = tables
     const codecs = tableOf(tables, TABLE_BLOCK_CODECS)
     this.#codecs = codecs === undefined ? undefined : new BlockCodecs(codecs, this)
     for (let block = 0; block < blockCount; block++) {
@@ -426,6 +442,11 @@ export class RunIndex implements BlockIndex {
 
   byteCount(block: number): number {
     return readU32LE(this.bytes, this.#at(block) + RUN_BLOCK_BYTES)
+  }
+
+  /** Columns of the run; undefined: it has none. */
+  get columns(): ColumnIndex | undefined {
+    return (this.#columns ??= columnsOf(this.#tables, this.blockCount))
   }
 
   /** The run was written with a codec, whether or not any block became smaller. */

@@ -2,6 +2,7 @@
  * What a caller says about a part when it begins one, and what is known about it when it ends; shared by the writers of both kinds.
  */
 import type { Extension } from '../batch/extension.ts'
+import type { ColumnOptions } from './column-writer.ts'
 
 export interface PartStart {
   readonly logId: number
@@ -23,6 +24,8 @@ export interface PartStart {
    */
   readonly firstOffset?: number
   readonly endOffset?: number
+  /** Topic parts and runs: fields that are also written as columns. Default: none. */
+  readonly columns?: ColumnOptions | undefined
   /** Runs: default -1, unknown. Topic and body parts find it in their batches. */
   readonly minTimestamp?: number
   readonly maxTimestamp?: number

@@ -259,6 +259,23 @@ export class SegmentReader {
     return { bytes: index.isCompressed ? this.#contents(index, from, end, bytes, filePosition, into) : bytes, first: from, end }
   }
 
+  /**
+   * A column of a part, into `into` from 0 on where it has room, else into memory of its own; begins at a multiple of eight of its buffer. CORRUPT, so that the caller can turn to
+   * the rows.
+   */
+  readColumn(part: number, group: number, field: number, into?: Uint8Array): Uint8Array {
+    const columns = this.index(part).columns
+    assert(columns !== undefined, 'a part with columns', part)
+    const size = columns.columnBytes(group, field)
+    const position = this.directory.position(part) + this.directory.byteCount(part) + columns.columnPosition(group, field)
+    const target = into !== undefined && into.length >= size && into.byteOffset % 8 === 0 ? into.subarray(0, size) : new Uint8Array(size)
+    const bytes = readRange(this.#file, position, size, target)
+    if (!xxh64Equals(bytes, 0, size, columns.bytes, columns.checksumAt(group, field))) {
+      throw corrupt('column checksum differs', this.path, position, { part })
+    }
+    return bytes
+  }
+
   /** Any bytes of the file, unchecked; for `verifySegment` and tools. */
   readRaw(position: number, size: number): Uint8Array {
     return readRange(this.#file, position, size)

@@ -11,6 +11,7 @@ import { compareNewestFirst, StoreRecordCursor } from '../batch/store-record.ts'
 import { CODEC_NONE, compress } from '../codec/compression.ts'
 import { write32LE, writeI64LE, writeU16LE, writeU48LE } from '../codec/fixed-width.ts'
 import { assert, isVarveError } from '../errors.ts'
+import { ColumnWriter } from './column-writer.ts'
 import { FilterBuilder } from './filter.ts'
 import {
   BLOCK_CODEC_CONTENT_BYTES,
@@ -133,6 +134,7 @@ export class RunPartWriter {
   readonly #rangeDeletes: ByteBuilder = new ByteBuilder(0)
   readonly #filter: FilterBuilder = new FilterBuilder()
   readonly #statistics: RunStatistics = new RunStatistics()
+  readonly #columns: ColumnWriter | undefined
   readonly #parsed: StoreRecordCursor = new StoreRecordCursor()
   /** A copy of the record before, and a cursor on it; `#previous.end` is 0 before the first record. */
   #previousBytes: Uint8Array = new Uint8Array(256)
@@ -158,6 +160,7 @@ export class RunPartWriter {
     this.#start = start
     this.#versioned = start.versioned ?? false
     this.#bodyPosition = output.position
+    this.#columns = ColumnWriter.canWrite(start.columns) ? new ColumnWriter(start.columns, false) : undefined
     this.#codec = start.codec ?? CODEC_NONE
     this.#codecs = this.#codec === CODEC_NONE ? undefined : new ByteBuilder()
     this.#blockBytesAim = this.#codec === CODEC_NONE ? RUN_BLOCK_BYTES_AIM : RUN_BLOCK_BYTES_AIM_COMPRESSED
@@ -195,6 +198,11 @@ export class RunPartWriter {
     this.#positions[this.#blockRecords++] = this.#blockBytes
     this.#blockBytes += size
     this.#output.append(buffer, start, end)
+    if (this.#columns !== undefined) {
+      const isPut = record.kind === STORE_PUT
+      const valueStart = isPut ? this.#blockBytes - size + record.valueStart - start : -1
+      this.#columns.addRecord(valueStart, valueStart < 0 ? -1 : valueStart + record.valueBytes, isPut && record.expiry === 0, sameKey)
+    }
     this.#statistics.add(record)
     if (record.kind === STORE_RANGE_DELETE) {
       this.#rangeDeletes.append(buffer, start, end)
@@ -204,6 +212,11 @@ export class RunPartWriter {
       this.#previousInFilter = true
     }
     this.#remember(record)
+  }
+
+  /** As `BatchPartWriter.endColumns`. */
+  endColumns(): Uint8Array | undefined {
+    return this.#blockCount === 0 ? undefined : this.#columns?.finish(this.#blockCount, this.#output)
   }
 
   /** A piece of the bottom level says which keys it stands for; where it ends is often known only when it is written. */
@@ -305,6 +318,7 @@ export class RunPartWriter {
   }
 
   #closeBlock(): void {
+    this.#columns?.addBlock(this.#output.held())
     const count = this.#blockRecords
     const tableBytes = 4 * (count + 1)
     const table = new Uint8Array(tableBytes)
@@ -318,6 +332,7 @@ export class RunPartWriter {
     write32LE(bytes, entry + RUN_BLOCK_BYTES, stored)
     write32LE(bytes, entry + RUN_BLOCK_RECORD_COUNT, count)
     this.#output.release(bytes, entry + RUN_BLOCK_CHECKSUM)
+    this.#columns?.endBlock(this.#blockCount)
     this.#blockCount++
     this.#blockRecords = 0
   }

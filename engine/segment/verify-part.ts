@@ -33,6 +33,7 @@ import type { EpochStart } from './part.ts'
 import type { BatchIndex, BlockIndex } from './part-index.ts'
 import type { SegmentReader } from './reader.ts'
 import type { VerifyContext } from './verify.ts'
+import { verifyColumns } from './verify-columns.ts'
 import { verifyRun } from './verify-run.ts'
 
 export function verifyPart(reader: SegmentReader, part: number, context: VerifyContext): void {
@@ -105,6 +106,10 @@ class BatchPartVerifier {
     this.#verifyTables()
     const { blockCount } = this.#index
     for (let block = 0; block < blockCount && !this.#context.full; block++) this.#verifyBlock(block)
+    const columns = this.#index.columns
+    if (columns !== undefined) {
+      verifyColumns(this.#reader, this.#part, columns, block => this.#index.statistics(block)?.records, this.#context)
+    }
     this.#verifyDirectory()
   }
 

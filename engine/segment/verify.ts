@@ -25,6 +25,8 @@ export interface Finding {
 export interface VerifyReport {
   /** Empty: the segment is whole. At most `findingsMax`. */
   readonly findings: readonly Finding[]
+  /** What is wrong with columns, which nothing is lost with. At most `findingsMax`. */
+  readonly columnFindings: readonly Finding[]
   readonly segmentId: number | undefined
   readonly bytes: number
   readonly parts: number
@@ -38,6 +40,7 @@ export interface VerifyReport {
 /** What the checks write into. */
 export class VerifyContext {
   readonly findings: Finding[] = []
+  readonly columnFindings: Finding[] = []
   readonly file: string
   blocks = 0
   batches = 0
@@ -57,6 +60,11 @@ export class VerifyContext {
 
   add(position: number, message: string): void {
     if (!this.full) this.findings.push({ file: this.file, position: Math.min(position, this.positionMax), message })
+  }
+
+  /** Something is wrong with a column. */
+  addColumn(position: number, message: string): void {
+    if (this.columnFindings.length < findingsMax) this.columnFindings.push({ file: this.file, position, message })
   }
 
   /** Turns what a decoder threw into a finding; CODEC_MISSING is none and is thrown on; `start` is where its bytes begin in the file. */
@@ -98,6 +106,7 @@ export function verifySegment(files: Files, path: string, options: { readonly ex
 function report(context: VerifyContext, reader: SegmentReader | undefined): VerifyReport {
   return {
     findings: context.findings,
+    columnFindings: context.columnFindings,
     segmentId: reader?.segmentId,
     bytes: reader?.bytes ?? 0,
     parts: reader?.directory.partCount ?? 0,
@@ -114,7 +123,7 @@ function verifyHeader(reader: SegmentReader, context: VerifyContext): void {
   if (header.segmentId !== reader.segmentId || header.editId !== reader.editId) context.add(0, 'header and footer name different segments')
 }
 
-/** Header, bodies, index sections and directory must follow each other without a gap. */
+/** Header, bodies, columns, index sections and directory must follow each other without a gap. */
 function verifyPlaces(reader: SegmentReader, context: VerifyContext): void {
   const { directory } = reader
   const places: { start: number; end: number; what: string }[] = []
@@ -122,6 +131,9 @@ function verifyPlaces(reader: SegmentReader, context: VerifyContext): void {
     const position = directory.position(part)
     const indexPosition = directory.indexPosition(part)
     places.push({ start: position, end: position + directory.byteCount(part), what: `body of part ${part}` })
+    const columns = context.try(indexPosition, () => reader.index(part).columns)
+    const end = position + directory.byteCount(part)
+    if (columns !== undefined) places.push({ start: end, end: end + columns.byteCount, what: `columns of part ${part}` })
     places.push({ start: indexPosition, end: indexPosition + directory.indexByteCount(part), what: `index section of part ${part}` })
   }
   places.sort((left, right) => left.start - right.start || left.end - right.end)

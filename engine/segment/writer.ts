@@ -1,5 +1,5 @@
 /**
- * Writes one segment: header, bodies one after the other, then all index sections, directory, footer, trailer.
+ * Writes one segment: header, bodies one after the other, each with its columns behind it, then all index sections, directory, footer, trailer.
  *
  * The caller creates the file, hands it over empty, drives `beginPart … endPart` for each part and `finish` once, and syncs the folder. Index
  * sections wait in memory (about 1 % of a run's bytes, 0.1 % of a topic's). After any throw the file is garbage: the caller deletes it.
@@ -21,6 +21,7 @@ import {
   PART_RUN,
   PART_TOPIC,
   SUMMARY_INDEX_BYTES_MIN,
+  TABLE_COLUMNS,
   TRAILER_FOOTER_CHECKSUM,
 } from './format.ts'
 import type { KeyRange } from './key-range.ts'
@@ -151,7 +152,10 @@ export class SegmentWriter {
     assert(start !== undefined, 'a part was begun')
     const writer = this.#run ?? this.#batches
     assert(writer !== undefined, 'a part has a writer')
-    const { index, tables, ...facts } = writer.end()
+    const { index, tables: ofBody, ...facts } = writer.end()
+    const bytes = this.#output.position - this.#position
+    const columns = writer.endColumns()
+    const tables = columns === undefined ? ofBody : [...ofBody, { tag: TABLE_COLUMNS, bytes: columns }]
     const summary = this.#run?.summary()
     const indexStart = this.#indexes.used
     this.#indexes.append(index)
@@ -161,7 +165,7 @@ export class SegmentWriter {
       start,
       facts,
       position: this.#position,
-      bytes: this.#output.position - this.#position,
+      bytes,
       indexStart,
       indexEnd: this.#indexes.used,
       summary,

@@ -5,10 +5,11 @@
  * the store's record: so entries sort by value, then by primary key, and expire with what they point to. Entries are made from the record's *stored*
  * bytes, decoded again: what a codec changes (a Date in JSON) is changed alike when an entry is made, removed and built.
  */
+
+import { hasLoneSurrogate } from '../codec/text.ts'
 import { assert } from '../errors.ts'
 import { parseFieldPath, valueAtPath } from './field-path.ts'
 import { decodeKey, encodeKey, type StoreKey } from './key-codec.ts'
-import { hasLoneSurrogate } from './key-text.ts'
 import { KEY_END, KEY_MORE } from './tuple-format.ts'
 
 export interface EntryRule {

@@ -10,9 +10,9 @@
  */
 
 import { damagedBytes } from '../codec/damage.ts'
+import { copyOf, readText } from '../codec/text.ts'
 import { decodeKey } from './key-decoder.ts'
 import { KeyEncoder } from './key-encoder.ts'
-import { copyOf, readText } from './key-text.ts'
 import { KEY_MORE, KEY_SIZE_MAX, KEY_STRING, type StoreKey } from './tuple-format.ts'
 
 export { decodeKey } from './key-decoder.ts'

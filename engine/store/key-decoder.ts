@@ -6,8 +6,8 @@
  */
 
 import { damagedBytes } from '../codec/damage.ts'
+import { copyOf, readText } from '../codec/text.ts'
 import { assert, type VarveError } from '../errors.ts'
-import { copyOf, readText } from './key-text.ts'
 import {
   KEY_BYTES,
   KEY_DATE,

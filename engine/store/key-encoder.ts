@@ -7,8 +7,8 @@
  */
 
 import { copyBytes } from '../batch/bytes.ts'
+import { copyOf, hasLoneSurrogate } from '../codec/text.ts'
 import { VarveError } from '../errors.ts'
-import { copyOf, hasLoneSurrogate } from './key-text.ts'
 import {
   KEY_BYTES,
   KEY_DATE,

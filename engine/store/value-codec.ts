@@ -7,8 +7,8 @@
  */
 
 import { damagedBytes } from '../codec/damage.ts'
+import { copyOf, hasLoneSurrogate, readText } from '../codec/text.ts'
 import { VarveError } from '../errors.ts'
-import { copyOf, hasLoneSurrogate, readText } from './key-text.ts'
 import { MsgpackValues, type ValueStructures } from './msgpack-values.ts'
 
 export { MsgpackValues, sharedStructuresMax, type ValueStructures } from './msgpack-values.ts'

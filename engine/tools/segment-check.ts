@@ -37,6 +37,8 @@ export interface CheckedSegment {
   readonly damagedParts: ReadonlySet<number>
   /** Only the header is damaged: all it says stands in the footer too. */
   readonly headerDamaged: boolean
+  /** What is wrong with columns: no damage to records. */
+  readonly columnFindings: readonly Finding[]
   /** There is trouble that no part explains. */
   readonly damagedOutside: boolean
 }
@@ -60,6 +62,7 @@ export function checkSegment(files: Files, id: number, path: string, bytes: numb
     batches: report.batches,
     unchecked: report.unchecked,
     findings,
+    columnFindings: report.columnFindings,
     facts,
     damagedParts: new Set(findings.map(finding => finding.part).filter(part => part !== undefined)),
     headerDamaged,

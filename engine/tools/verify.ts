@@ -274,6 +274,8 @@ class Verification {
         const what = plainMessage(new VarveError('CORRUPT', message), path)
         this.#add(dropped ? 'info' : 'error', path, position, dropped ? `${what} (in a part that is no longer used)` : what)
       }
+      for (const { position, message } of checked.columnFindings)
+        this.#add('warning', path, position, `${message}; its rows are read instead`)
       if (checked.unchecked > 0) {
         this.#add('warning', path, undefined, `records of ${checked.unchecked} batches were not checked: their codec is not installed`)
       }

@@ -5,7 +5,7 @@
  * so that two programs with different ideas of a topic do not change it back and forth: `db.topic` with an option that differs from what is stored is
  * refused with DEFINITION_MISMATCH. Options that are not given are not compared.
  */
-import { type CompressionName, type CustomValueCodec, parseFieldPath, VarveError } from '../../engine/index.ts'
+import { type CompressionName, type CustomValueCodec, checkColumns, parseFieldPath, VarveError } from '../../engine/index.ts'
 import { type TopicCodecName, topicCodecOf } from '../codec/topic-codec.ts'
 import type { Partitioner } from '../partition/partitioner.ts'
 
@@ -35,6 +35,11 @@ export interface ChangeableTopicOptions {
    * built from them first (`ready()`); off removes it. Costs a row of a store for each record, written behind the appends. Default false.
    */
   readonly keyIndex?: boolean | undefined
+  /**
+   * Fields, as paths, that segments also hold as columns, for jobs that read these alone: they then need not read records. For values that are 'msgpack' or 'json'. Segments that are
+   * written from now on have them, consolidation brings them to older ones. Costs their space and time when segments are written. Default: none.
+   */
+  readonly columns?: readonly string[] | undefined
   /** Compaction: how long tombstones and markers stay after their first cleaning, milliseconds. Default 24 h. */
   readonly deleteRetentionMs?: number | undefined
   /** Compaction runs when at least this share of a partition's sealed bytes was never cleaned, 0 to 1. Default 0.5. */
@@ -88,6 +93,8 @@ export interface StoredTopicOptions {
   readonly timestampAheadMsMax?: number
   /** As `TopicOptions.keyIndex`. */
   readonly keyIndex?: boolean
+  /** As `TopicOptions.columns`. */
+  readonly columns?: readonly string[]
   /** As `TopicOptions.deleteRetentionMs`. */
   readonly deleteRetentionMs?: number
   /** As `TopicOptions.dirtyRatioMin`. */
@@ -110,6 +117,7 @@ const changeableNames = [
   'recordBytesMax',
   'timestampAheadMsMax',
   'keyIndex',
+  'columns',
   'deleteRetentionMs',
   'dirtyRatioMin',
   'compactionLagMsMin',
@@ -141,6 +149,12 @@ export function checkTopicOptions(options: unknown): asserts options is TopicOpt
   if (cleanup !== undefined && !cleanups.includes(cleanup))
     throw new TypeError(`cleanup must be 'delete', 'compact' or 'compact,delete', got ${String(cleanup)}`)
   checkChangeable(given)
+  checkTopicColumns(given.columns, value)
+}
+
+/** TypeError or RangeError for columns that topics with such values cannot have. */
+export function checkTopicColumns(columns: unknown, value: unknown = 'msgpack'): void {
+  if (columns !== undefined) checkColumns(columns, codecName(value as TopicCodecName))
 }
 
 /** As `checkTopicOptions`, for `alter`. */
@@ -280,6 +294,8 @@ function defaultOf(name: string): unknown {
       return 0
     case 'keyIndex':
       return false
+    case 'columns':
+      return []
     default:
       return undefined
   }

@@ -12,6 +12,8 @@ export interface TopicReading<V = unknown, K = unknown> {
   readonly keys: Pick<TopicCodec<K>, 'name' | 'decode'>
   /** How values are encoded. */
   readonly values: Pick<TopicCodec<V>, 'name' | 'decode'>
+  /** Fields that segments also hold as columns. */
+  readonly columns: readonly string[]
   /** Partitions are numbered from 0. */
   readonly partitionCount: number
   /** The log of a partition. RangeError for one that is not there, NOT_FOUND once the topic was deleted. */
@@ -25,6 +27,7 @@ export function topicReading<V, K>(topic: Topic<V, K>): TopicReading<V, K> {
     host: core.host,
     keys: core.keys,
     values: core.values,
+    columns: core.options.columns ?? [],
     partitionCount: core.partitionCount,
     partition: index => core.partition(index),
   }

@@ -6,7 +6,15 @@
  *
  * Invariant: one `TopicCore` a topic, however many handles there are.
  */
-import { type DefinedLog, isVarveError, type LocalLog, type LogDefinition, storeLogPrefix, VarveError } from '../../engine/index.ts'
+import {
+  columnsOption,
+  type DefinedLog,
+  isVarveError,
+  type LocalLog,
+  type LogDefinition,
+  storeLogPrefix,
+  VarveError,
+} from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
 import { KeyIndex } from '../keys/key-index.ts'
 import { keyIndexLogs } from '../keys/key-index-store.ts'
@@ -27,6 +35,7 @@ import {
   checkChangeableOptions,
   checkPartitions,
   checkSameTopic,
+  checkTopicColumns,
   checkTopicOptions,
   isCompacted,
   type StoredTopicOptions,
@@ -295,11 +304,22 @@ export class Topics {
   async alter(core: TopicCore, change: ChangeableTopicOptions): Promise<void> {
     checkChangeableOptions(change)
     core.assertUsable()
+    checkTopicColumns(change.columns, core.options.value)
     const redefined = this.#redefine(core, alteredOptions(core.options, change))
+    const columns = change.columns === undefined ? [] : this.#redefineColumns(core)
     this.upkeep.wake(core.options)
     const dropped = this.#keepKeyIndex(core)
     await redefined
+    await Promise.all(columns)
     await dropped
+  }
+
+  /** Tells the logs of partitions, whose segments have the columns. */
+  #redefineColumns(core: TopicCore): Promise<unknown>[] {
+    const { columns, value } = core.options
+    return Array.from({ length: core.partitionCount }, (_, i) =>
+      this.host.redefine(partitionLogName(core.name, i), columnsOption(columns, value)),
+    )
   }
 
   /** Begins or ends the topic's index of keys, as its options say. */
@@ -398,7 +418,12 @@ export class Topics {
 }
 
 function partitionDefinition(topic: string, partition: number, options: StoredTopicOptions): LogDefinition {
-  return { name: partitionLogName(topic, partition), kind: 'topic', ...(isCompacted(options) ? { cleanup: 'compact' as const } : {}) }
+  return {
+    name: partitionLogName(topic, partition),
+    kind: 'topic',
+    ...(isCompacted(options) ? { cleanup: 'compact' as const } : {}),
+    ...(options.columns === undefined || options.columns.length === 0 ? {} : { options: columnsOption(options.columns, options.value) }),
+  }
 }
 
 function topicOptionsOf({ name, options }: DefinedLog): StoredTopicOptions | undefined {

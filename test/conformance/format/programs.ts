@@ -29,6 +29,7 @@ export async function define(database: Database): Promise<void> {
     { name: 'replica', kind: 'store', highWatermark: 'owner', body: true },
     { name: 'dropped', kind: 'topic' },
     { name: 'renamed before', kind: 'topic' },
+    { name: 'columns', kind: 'topic', options: { columns: { fields: ['id', 'city', 'real', 'flag', 'deep.n', 'mixed'], codec: 'json' } } },
   ])
 }
 
@@ -38,6 +39,18 @@ function canWrite(codec: CompressionName): boolean {
     return true
   } catch {
     return false
+  }
+}
+
+/** Fields of every kind that a column holds, with some missing, and one that is none. */
+function columnRow(id: number): unknown {
+  return {
+    id,
+    ...(id % 5 === 0 ? {} : { city: ['Oslo', 'Århus', ''][id % 3] }),
+    real: id % 4 === 0 ? null : id / 8,
+    flag: id % 2 === 0,
+    deep: { n: id % 3 === 0 ? null : 2 ** 40 + id },
+    mixed: id % 2 === 0 ? id : 'text',
   }
 }
 
@@ -81,6 +94,12 @@ export async function append(database: Database, round: number): Promise<void> {
     )
     topic('compacted').appendRecords([{ key: `k${i % 3}`, value: i === 3 ? null : `${round} ${i}` }])
     topic('raft').appendRecords([{ key: 'term', value: `${round} ${i}` }, { value: 'z'.repeat(300) }], { epoch: round + 1 })
+    topic('columns').appendRecords(
+      Array.from({ length: 30 }, (_, n) => ({
+        value: n === 7 ? null : JSON.stringify(columnRow(round * 100 + i * 30 + n)),
+        timestamp: 1_700_000_000_000 + n * n,
+      })),
+    )
     if (database.get('dropped') !== undefined) topic('dropped').appendRecords([{ value: `${round} ${i}` }])
   }
   database.commit(commit => {

@@ -1,6 +1,7 @@
 /** Segments: docs/FORMAT.md, section 7. Reads a whole file and checks every checksum, order and sum on the way. */
 import { Cursor, check, checksum, extensions, Newer, sameBytes } from './bytes.ts'
 import { decompress } from './codecs.ts'
+import { checkColumns, columnsSize } from './columns.ts'
 import { type Filter, readFilter } from './filter.ts'
 import {
   newestFirst,
@@ -102,7 +103,7 @@ export function readSegment(bytes: Buffer): Segment {
   check(sameBytes(directorySum, checksum(bytes.subarray(directoryAt, footerAt))), 'the checksum of a directory')
   const directory = new Cursor(bytes, directoryAt, footerAt)
   const entries = Array.from({ length: partCount }, () => readEntry(directory, bytes))
-  checkPlaces(entries, directoryAt)
+  checkPlaces(bytes, entries, directoryAt)
   for (const { part } of entries) check(names.has(part.logId), 'a part without a name')
   return { id, databaseId, editId, output, outputs, replaced, names, footerChecksum, parts: entries.map(entry => readPart(bytes, entry)) }
 }
@@ -140,9 +141,21 @@ function readEntry(cursor: Cursor, bytes: Buffer): Entry {
   return { part: { logId, type, level, isVersioned: flags === 1, ...range }, position, size, indexPosition, indexSize, blockCount }
 }
 
-/** Header, bodies, index sections and directory follow each other without a gap. */
-function checkPlaces(entries: readonly Entry[], directoryAt: number): void {
-  const places = [...entries.map(({ position, size }) => [position, size]), ...entries.map(entry => [entry.indexPosition, entry.indexSize])]
+/** The tables of an index section. */
+function tablesOf(bytes: Buffer, { part, indexPosition, indexSize, blockCount }: Entry): Map<number, Buffer> {
+  const keysSize = bytes.readUInt32LE(indexPosition + 4)
+  return extensions(bytes, indexPosition + 8 + blockCount * (part.type === 2 ? 32 : 48) + keysSize, indexPosition + indexSize, [15])
+}
+
+/** Header, bodies with their columns, index sections and directory follow each other without a gap. */
+function checkPlaces(bytes: Buffer, entries: readonly Entry[], directoryAt: number): void {
+  const places = [
+    ...entries.map(entry => {
+      const columns = tablesOf(bytes, entry).get(22)
+      return [entry.position, entry.size + (columns === undefined ? 0 : columnsSize(columns))]
+    }),
+    ...entries.map(entry => [entry.indexPosition, entry.indexSize]),
+  ]
   let at = 64
   for (const [position = 0, size = 0] of places.sort(
     (left, right) => (left[0] ?? 0) - (right[0] ?? 0) || (left[1] ?? 0) - (right[1] ?? 0),
@@ -164,12 +177,16 @@ function readPart(bytes: Buffer, entry: Entry): Part {
   const cursor = new Cursor(bytes, entry.indexPosition, entry.indexPosition + entry.indexSize)
   check(cursor.u32() === entry.blockCount, 'the number of blocks')
   const keysSize = cursor.u32()
-  const part = entry.part.type === 2 ? readRun(body, cursor, entry, keysSize) : readBatches(body, cursor, entry, keysSize)
+  const part =
+    entry.part.type === 2
+      ? readRun(body, cursor, entry, keysSize)
+      : readBatches(body, bytes.subarray(entry.position + entry.size), cursor, entry, keysSize)
   check(part.recordCount === entry.part.recordCount, 'the number of records of a part')
   return part
 }
 
-function readBatches(body: Buffer, cursor: Cursor, { part, blockCount }: Entry, keysSize: number): Part {
+/** `behind`: the file from the end of the body on. */
+function readBatches(body: Buffer, behind: Buffer, cursor: Cursor, { part, blockCount }: Entry, keysSize: number): Part {
   check(keysSize === 0, 'keys in a batch index')
   const topicBatches: TopicBatch[] = []
   const storeBatches: StoreBatch[] = []
@@ -201,6 +218,15 @@ function readBatches(body: Buffer, cursor: Cursor, { part, blockCount }: Entry, 
   check(part.minTimestamp === (least === Number.POSITIVE_INFINITY ? -1 : least), 'the smallest timestamp of a part')
   const tables = extensions(cursor.bytes, cursor.at, cursor.end)
   if (part.type === 1 && tables.has(20)) checkBlockStatistics(rows(tables.get(20), 24, readBlockStatistics), blocks)
+  const columns = tables.get(22)
+  if (columns !== undefined) {
+    const ofBlocks = blocks.map(batches =>
+      batches.flatMap(batch =>
+        batch.control ? [] : batch.records.map(({ value, timestamp, offset }) => ({ value, time: timestamp, offset })),
+      ),
+    )
+    checkColumns(columns, behind, ofBlocks)
+  }
   const epochs = rows(tables.get(2), 12, row => ({ epoch: row.i32(), firstOffset: row.u64() }))
   for (const batch of [...topicBatches, ...storeBatches])
     check(epochs.findLast(entry => entry.firstOffset <= batch.baseOffset)?.epoch === batch.epoch, 'the epoch of a batch')

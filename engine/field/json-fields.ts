@@ -5,11 +5,12 @@
  * What is stepped over is not checked beyond the balance of quotes and brackets, and a name that an object has twice counts where it stands first. Text that ends inside a
  * value, or where a value cannot be, is CORRUPT with its position. A row that is neither object nor list has no fields.
  */
-import { damagedBytes, readText } from '../../engine/index.ts'
-import type { Vector } from '../vector/vector.ts'
-import { VectorBuilder } from '../vector/vector-builder.ts'
-import type { EncodedRange } from './encoded-rows.ts'
+import { damagedBytes } from '../codec/damage.ts'
+import { readText } from '../codec/text.ts'
 import { childNamed, childNumbered, type FieldNode } from './field-tree.ts'
+import type { EncodedRange } from './row-codec.ts'
+import type { Vector } from './vector.ts'
+import { VectorBuilder } from './vector-builder.ts'
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c

@@ -5,7 +5,7 @@
  * Called by the key and value codecs. Works on ordinary and shared memory; nothing returned refers to the bytes.
  */
 
-import { damagedBytes } from '../codec/damage.ts'
+import { damagedBytes } from './damage.ts'
 
 /** Up to this size a string made from character codes costs less than a call into the platform, and is one piece (measured). */
 const codesMax = 12

@@ -10,12 +10,11 @@
  * Bytes come from checked blocks and batches; a value that is no MessagePack all the same is CORRUPT and never read beyond its end. A row that is neither map nor list
  * has no fields; of a key that a map has twice the first counts.
  */
-import { damagedBytes } from '../../engine/index.ts'
-import type { RowCodec } from '../vector/row-codec.ts'
-import { NumberVector, nullVector, TextVector, type Vector } from '../vector/vector.ts'
-import { VectorBuilder } from '../vector/vector-builder.ts'
-import type { EncodedRange } from './encoded-rows.ts'
+import { damagedBytes } from '../codec/damage.ts'
 import { childNamed, childNumbered, type FieldNode } from './field-tree.ts'
+import type { EncodedRange, RowCodec } from './row-codec.ts'
+import { NumberVector, nullVector, TextVector, type Vector } from './vector.ts'
+import { VectorBuilder } from './vector-builder.ts'
 
 const depthMax = 1000
 /** Shapes that are remembered: rows of more kinds than that are looked through key by key. */
