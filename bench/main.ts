@@ -1,70 +1,65 @@
 /**
- * `npm run bench -- [--only name …] [--rounds n] [--small] [--json] [--dir folder]`
+ * `npm run bench -- [--areas logs,store,jobs] [--rounds n] [--short] [--report] [--out folder] [--dir folder]`
  *
- * Runs the workloads of `workloads.ts` and prints what they reached. A whole run with large parameters also writes `bench/results.json` and,
- * made from it, `bench/RESULTS.md`. Exit code 1: a workload failed. A missed target is printed and is no failure: machines differ.
+ * Runs the areas one after the other, prints what they reached, and writes results, reports and the overview of all areas: RESULTS.md and the page RESULTS.html. `--short`: less of
+ * everything and one round, some ten minutes in place of some hours; written to `reports/bench`, unless `--out` says another folder, so that results of the usual size stay. `--report`
+ * runs nothing and draws the overview from what is stored. For parts of an area see `bench:logs`, `bench:store`, `bench:jobs`. Exit code 1: a run failed. A missed
+ * target is printed and is no failure: machines differ.
  */
-
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { describeMachine } from './report/machine.ts'
-import { resultsMarkdown } from './report/markdown.ts'
-import type { Results } from './report/summary.ts'
-import { startProgress, terminalReport } from './report/terminal.ts'
-import { runAll, selectWorkloads } from './run.ts'
-import { workloads } from './workloads.ts'
+import { type AreaOptions, namesOf, roundsOf } from './area.ts'
+import { areas } from './areas.ts'
+import { resultsFolder, storeArea, writeOverview } from './overview.ts'
+import { startProgress } from './report/progress.ts'
 
-const roundsDefault = 5
+const shortFolder = 'reports/bench'
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      only: { type: 'string', multiple: true, default: [] },
-      rounds: { type: 'string', default: String(roundsDefault) },
-      small: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
+      areas: { type: 'string', multiple: true, default: [] },
+      rounds: { type: 'string' },
+      short: { type: 'boolean', default: false },
+      report: { type: 'boolean', default: false },
+      out: { type: 'string' },
       dir: { type: 'string', default: tmpdir() },
     },
   })
-  const rounds = Number(values.rounds)
-  if (!Number.isInteger(rounds) || rounds < 1) throw new RangeError(`--rounds ${values.rounds}: a whole number above 0`)
-  const size = values.small ? 'small' : 'large'
-  const selected = selectWorkloads(workloads, values.only)
-  const folder = mkdtempSync(join(values.dir, 'varve-bench-'))
-  const date = new Date().toISOString()
-  const progress = startProgress(selected.length * rounds)
+  const folder = values.out ?? (values.short ? shortFolder : resultsFolder)
+  if (values.report) {
+    await writeOverview(folder)
+    return
+  }
+  const names = namesOf(values.areas)
+  const unknown = names.find(name => !areas.some(area => area.name === name))
+  if (unknown !== undefined) throw new RangeError(`no area is called '${unknown}'; there are ${areas.map(({ name }) => name).join(', ')}`)
+  const selected = areas.filter(({ name }) => names.length === 0 || names.includes(name))
+  const options: AreaOptions = { rounds: roundsOf(values.rounds), isShort: values.short, dir: values.dir }
+
+  const failures: string[] = []
+  const reports: string[] = []
+  const progress = startProgress(selected.reduce((sum, area) => sum + area.countRuns(options), 0))
   try {
-    const machine = describeMachine(folder)
-    const samples = await runAll({
-      workloads: selected,
-      rounds,
-      size,
-      folder,
-      onProgress: (name, round, done) => progress.update(done, `round ${round}: ${name}`),
-    })
-    progress.stop()
-    const results: Results = {
-      machine,
-      date,
-      size,
-      rounds,
-      workloads: selected.map(({ parameters, run: _, ...facts }) => ({
-        ...facts,
-        used: parameters[size],
-        samples: samples[facts.name] ?? [],
-      })),
+    let before = 0
+    for (const area of selected) {
+      try {
+        const { results, failures: own } = await area.run(options, (what, done) => progress.update(before + done, `${area.name}, ${what}`))
+        failures.push(...own.map(failure => `${area.name}: ${failure}`))
+        reports.push(area.terminal(results))
+        await storeArea(folder, area, results)
+      } catch (error) {
+        failures.push(`${area.name}: ${error instanceof Error ? error.message : String(error)}`) // the other areas go on
+      }
+      before += area.countRuns(options)
     }
-    if (size === 'large' && values.only.length === 0) {
-      writeFileSync('bench/results.json', `${JSON.stringify(results, undefined, 2)}\n`)
-      writeFileSync('bench/RESULTS.md', resultsMarkdown(results))
-    }
-    console.log(values.json ? JSON.stringify(results, undefined, 2) : terminalReport(results))
   } finally {
     progress.stop()
-    rmSync(folder, { recursive: true, force: true })
   }
+  for (const report of reports) console.log(report)
+  console.log(`written to ${folder}: RESULTS.md, RESULTS.html${selected.map(({ markdownFile }) => `, ${markdownFile}`).join('')}`)
+  for (const failure of failures) console.error(`FAILED: ${failure}`)
+  if (failures.length > 0) process.exitCode = 1
 }
 
 await main()

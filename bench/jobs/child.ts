@@ -1,13 +1,12 @@
 /** One task in a fresh process: `child.js <task as JSON>`. Makes a form of an input, or runs a contestant and sends the sample, or the error, to its parent. */
-import type { Size } from '../workload.ts'
 import { type InputForm, makeForm } from './inputs.ts'
 import { runJobWorkload } from './run-workload.ts'
-import type { JobSample } from './workload.ts'
+import type { JobSample, JobSize } from './workload.ts'
 import { findJobWorkload } from './workloads.ts'
 
 export interface JobTask {
   readonly workload: string
-  readonly size: Size
+  readonly size: JobSize
   /** Where inputs are. */
   readonly data: string
   readonly work:

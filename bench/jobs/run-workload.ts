@@ -4,9 +4,8 @@
  */
 import { mkdirSync } from 'node:fs'
 import { median } from '../report/statistics.ts'
-import type { Size } from '../workload.ts'
 import { formPath, formsToMake, makeForm } from './inputs.ts'
-import type { JobSample, JobWorkload, Stopwatch } from './workload.ts'
+import type { JobSample, JobSize, JobWorkload, Stopwatch } from './workload.ts'
 import { findContestant } from './workloads.ts'
 
 /** Runs are repeated until they took so long together: a job of many seconds is measured once, one of milliseconds often. */
@@ -16,7 +15,7 @@ const runsMax = 25
 export interface JobRun {
   readonly workload: JobWorkload
   readonly contestant: string
-  readonly size: Size
+  readonly size: JobSize
   /** Where inputs are. */
   readonly data: string
   /** Empty, and of this run alone. */

@@ -6,10 +6,9 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type LaneFailure, type Ran, runLanes } from '../lanes.ts'
 import { runScript } from '../scripts.ts'
-import type { Size } from '../workload.ts'
 import type { JobChildMessage, JobTask } from './child.ts'
 import { formsToMake } from './inputs.ts'
-import type { Contestant, JobSample, JobWorkload, JobWorkloadResults } from './workload.ts'
+import type { Contestant, JobSample, JobSize, JobWorkload, JobWorkloadResults } from './workload.ts'
 
 /** A process that takes longer hangs: it is killed, and is an error. */
 const runMsMax = 30 * 60_000
@@ -23,7 +22,7 @@ export interface SelectedJob {
 export interface JobRunOptions {
   readonly selected: readonly SelectedJob[]
   readonly rounds: number
-  readonly size: Size
+  readonly size: JobSize
   /** Where inputs are made, those that are not there. */
   readonly data: string
   /** Where each run gets a folder, which is removed after it. */
@@ -98,7 +97,7 @@ async function runTask(task: JobTask): Promise<JobSample | undefined> {
   return sample
 }
 
-function asResults({ workload, contestants }: SelectedJob, { date, rounds, lanes }: Ran<JobSample>, size: Size): JobWorkloadResults {
+function asResults({ workload, contestants }: SelectedJob, { date, rounds, lanes }: Ran<JobSample>, size: JobSize): JobWorkloadResults {
   const { name, what, mode, sink, unit, targets, parameters } = workload
   return {
     name,

@@ -8,6 +8,9 @@
 import type { Sample, Size } from '../workload.ts'
 import type { InputForm, InputName } from './inputs.ts'
 
+/** 'short': a tenth of the usual. */
+export type JobSize = Size | 'short'
+
 export type Product = 'varve' | 'duckdb' | 'polars' | 'javascript'
 
 /** What a job found, small and in one order. */
@@ -37,7 +40,7 @@ export interface Place {
   readonly parameters: InputParameters
   /** Of Varve: 0, the calling thread; else as many workers. */
   readonly threads: number
-  readonly size: Size
+  readonly size: JobSize
 }
 
 /** How much input there is: rows, or bytes of text. */
@@ -91,7 +94,7 @@ export interface JobWorkloadFacts {
 
 export interface JobWorkload extends JobWorkloadFacts {
   readonly input: InputName
-  readonly parameters: { readonly [size in Size]: InputParameters }
+  readonly parameters: { readonly [size in JobSize]: InputParameters }
   /** Units of one run. */
   readonly operations: (parameters: InputParameters) => number
   /** Bytes of one run, where MB/s mean something. Default: 0. */

@@ -1,8 +1,7 @@
 /** The table of workloads of jobs, with what Varve is held to. Figures of targets are for two processors. */
-import type { Size } from '../workload.ts'
 import { sampleRows } from './inputs/flights.ts'
 import { recordBytes } from './inputs/records.ts'
-import type { InputParameters, JobTarget, JobWorkload } from './workload.ts'
+import type { InputParameters, JobSize, JobTarget, JobWorkload } from './workload.ts'
 import { coldStart } from './workloads/cold-start.ts'
 import { delayByRouteAndMonth, topRoutes } from './workloads/flights.ts'
 import { groupFew, groupMany, groupOutgrown } from './workloads/group.ts'
@@ -11,11 +10,11 @@ import { outgrownSort, teraSort } from './workloads/sort.ts'
 import { timeRange } from './workloads/time-range.ts'
 import { builtInWords, closureWords } from './workloads/words.ts'
 
-type Parameters = { readonly [size in Size]: InputParameters }
+type Parameters = { readonly [size in JobSize]: InputParameters }
 
-const events: Parameters = { small: { rows: 5000 }, large: { rows: 10_000_000 } }
-const flights: Parameters = { small: { rows: sampleRows }, large: { rows: 3_000_000 } }
-const text: Parameters = { small: { bytes: 100_000 }, large: { bytes: 200_000_000 } }
+const events: Parameters = { small: { rows: 5000 }, short: { rows: 1_000_000 }, large: { rows: 10_000_000 } }
+const flights: Parameters = { small: { rows: sampleRows }, short: { rows: 3_000_000 }, large: { rows: 3_000_000 } }
+const text: Parameters = { small: { bytes: 100_000 }, short: { bytes: 20_000_000 }, large: { bytes: 200_000_000 } }
 
 const rowsOf = ({ rows }: InputParameters): number => rows as number
 const bytesOf = ({ bytes }: InputParameters): number => bytes as number
@@ -60,7 +59,7 @@ export const jobWorkloads: readonly JobWorkload[] = [
     sink: 'a file (JSONL; DuckDB: lines)',
     unit: 'records',
     input: 'records',
-    parameters: { small: { rows: 2000 }, large: { rows: 2_000_000 } },
+    parameters: { small: { rows: 2000 }, short: { rows: 200_000 }, large: { rows: 2_000_000 } },
     operations: rowsOf,
     bytes: recordBytesOf,
     targets: [{ metric: 'megabytesPerSecond', atLeast: 200 }, rss],
@@ -73,7 +72,7 @@ export const jobWorkloads: readonly JobWorkload[] = [
     sink: 'a file (JSONL; DuckDB: lines)',
     unit: 'records',
     input: 'records',
-    parameters: { small: { rows: 3000 }, large: { rows: 10_000_000 } },
+    parameters: { small: { rows: 3000 }, short: { rows: 1_000_000 }, large: { rows: 10_000_000 } },
     operations: rowsOf,
     bytes: recordBytesOf,
     targets: [{ metric: 'megabytesPerSecond', atLeast: 120 }, rss],
@@ -170,7 +169,7 @@ export const jobWorkloads: readonly JobWorkload[] = [
     sink: 'rows to the program',
     unit: 'starts',
     input: 'events',
-    parameters: { small: { rows: 500 }, large: { rows: 10_000 } },
+    parameters: { small: { rows: 500 }, short: { rows: 10_000 }, large: { rows: 10_000 } },
     operations: () => 1,
     targets: [{ metric: 'elapsedMs', atMost: 500 }],
     contestants: coldStart,
@@ -182,7 +181,7 @@ export const jobWorkloads: readonly JobWorkload[] = [
     sink: 'a file (JSONL)',
     unit: 'records',
     input: 'records',
-    parameters: { small: { rows: 1000 }, large: { rows: 50_000_000 } },
+    parameters: { small: { rows: 1000 }, short: { rows: 5_000_000 }, large: { rows: 50_000_000 } },
     operations: rowsOf,
     bytes: recordBytesOf,
     targets: [rssOutgrown],
@@ -196,7 +195,7 @@ export const jobWorkloads: readonly JobWorkload[] = [
     sink: 'one row to the program',
     unit: 'rows',
     input: 'keys',
-    parameters: { small: { rows: 2000 }, large: { rows: 50_000_000 } },
+    parameters: { small: { rows: 2000 }, short: { rows: 5_000_000 }, large: { rows: 50_000_000 } },
     operations: rowsOf,
     targets: [rssOutgrown],
     onlyByName: true,

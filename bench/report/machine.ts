@@ -39,7 +39,7 @@ export function describeMachine(folder: string): Machine {
 
 /** As reports state it. */
 export function machineLine({ cpu, cpuCount, memoryBytes, system, fileSystem }: Machine): string {
-  return `- Machine: ${cpu}, ${cpuCount} CPUs, ${Math.round(memoryBytes / 2 ** 30)} GiB, ${system}, ${fileSystem}`
+  return `${cpu}, ${cpuCount} CPUs, ${Math.round(memoryBytes / 2 ** 30)} GiB, ${system}, ${fileSystem}`
 }
 
 /** Some virtual machines tell Node nothing about their processor; the kernel may know more. */

@@ -7,9 +7,9 @@
 
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks'
 import { setTimeout } from 'node:timers/promises'
+import { Window } from '../logs/workloads/database.ts'
 import { Measurement, nextTurn, type Work } from '../measurement.ts'
 import { expectEqual } from '../workload.ts'
-import { Window } from '../workloads/database.ts'
 import { Sink, StoreData, type Value } from './data.ts'
 import { diskUse } from './disk.ts'
 import type { OpenStore, StoreEngine, WriteMode } from './engine.ts'

@@ -1,15 +1,16 @@
 /**
- * Goal: what a benchmark claims follows from its samples: medians over rounds, ratios within a round, targets judged, and RESULTS.md drawn
+ * Goal: what a benchmark claims follows from its samples: medians over rounds, ratios within a round, targets judged, and LOGS.md drawn
  * from the stored JSON alone.
  */
 
 import { describe, expect, test } from 'vitest'
-import { resultsMarkdown } from '../../bench/report/markdown.ts'
+import { logsMarkdown } from '../../bench/logs/report/markdown.ts'
+import { judgeLogs, type LogResults, summarizeLogs } from '../../bench/logs/report/summary.ts'
+import { selectWorkloads } from '../../bench/logs/run.ts'
+import type { Target, WorkloadFacts } from '../../bench/logs/workload.ts'
+import { workloads } from '../../bench/logs/workloads.ts'
 import { median } from '../../bench/report/statistics.ts'
-import { judge, type Results, summarize } from '../../bench/report/summary.ts'
-import { selectWorkloads } from '../../bench/run.ts'
-import type { Sample, Target, WorkloadFacts } from '../../bench/workload.ts'
-import { workloads } from '../../bench/workloads.ts'
+import type { Sample } from '../../bench/workload.ts'
 
 function sample(elapsedMs: number, more: Partial<Sample> = {}): Sample {
   return { operations: 1000, payloadBytes: 100_000, elapsedMs, rssBytes: 50e6, ...more }
@@ -19,7 +20,7 @@ function facts(name: string, targets: readonly Target[], more: Partial<WorkloadF
   return { name, what: `does ${name}`, durability: 'sync', unit: 'records', latencyOf: 'batch', targets, ...more }
 }
 
-const results: Results = {
+const results: LogResults = {
   machine: { cpu: 'Example CPU', cpuCount: 2, memoryBytes: 2 ** 34, system: 'linux 6', fileSystem: 'ext4', node: 'v20.19.0' },
   date: '2026-01-01T00:00:00.000Z',
   size: 'small',
@@ -57,13 +58,13 @@ describe('summary', () => {
   })
 
   test('rows are medians over the rounds, maxima the largest, ratios within a round', () => {
-    const [raw, log] = summarize(results)
+    const [raw, log] = summarizeLogs(results)
     expect(raw).toMatchObject({ rate: 10_000, megabytesPerSecond: 1, p50Us: undefined, maxUs: undefined, toRaw: undefined })
     expect(log).toMatchObject({ rate: 5000, toRaw: 0.5, writtenPerByte: 2, maxUs: 9 })
   })
 
   test('targets are judged at their bounds, and not at all without a measurement', () => {
-    expect(judge(results).map(({ measured, met }) => ({ measured, met }))).toEqual([
+    expect(judgeLogs(results).map(({ measured, met }) => ({ measured, met }))).toEqual([
       { measured: 5000, met: true },
       { measured: 0.5, met: false },
       { measured: 2, met: false },
@@ -71,8 +72,8 @@ describe('summary', () => {
     ])
   })
 
-  test('RESULTS.md names machine, file system, runtime, date, durability, ratios and verdicts', () => {
-    const text = resultsMarkdown(JSON.parse(JSON.stringify(results)) as Results)
+  test('LOGS.md names machine, file system, runtime, date, durability, ratios and verdicts', () => {
+    const text = logsMarkdown(JSON.parse(JSON.stringify(results)) as LogResults)
     for (const part of ['Example CPU, 2 CPUs', '16 GiB', 'ext4', 'v20.19.0', '2026-01-01', '3 rounds', '| log | sync | 5000 records |'])
       expect(text).toContain(part)
     expect(text).toContain('0.50 x MB/s of raw')

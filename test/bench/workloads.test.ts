@@ -7,10 +7,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { runOnce } from '../../bench/logs/run.ts'
+import { findWorkload, workloads } from '../../bench/logs/workloads.ts'
 import { Measurement } from '../../bench/measurement.ts'
-import { runOnce } from '../../bench/run.ts'
 import { expectEqual, type Sample } from '../../bench/workload.ts'
-import { findWorkload, workloads } from '../../bench/workloads.ts'
 
 let folder: string
 

@@ -3,7 +3,7 @@
  * that events are about. Numbers come from multiplicative hashes: all forms have the same rows, whoever makes them. Amounts are quarters, so that sums are exact.
  */
 import { open } from '../../../index.ts'
-import { Window } from '../../workloads/database.ts'
+import { Window } from '../../logs/workloads/database.ts'
 import type { Forms } from '../inputs.ts'
 import { duckdbFile, duckdbParquet } from '../products/duckdb.ts'
 import { writeLines } from './write-lines.ts'

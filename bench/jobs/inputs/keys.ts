@@ -1,6 +1,6 @@
 /** Records each with a key of its own, in an order that no key follows: for aggregations and sorts that outgrow memory. */
 import { open } from '../../../index.ts'
-import { Window } from '../../workloads/database.ts'
+import { Window } from '../../logs/workloads/database.ts'
 import type { Forms } from '../inputs.ts'
 
 export interface KeyRow {

@@ -49,7 +49,8 @@ export function targetTable(results: JobResults): TextTable {
   }
 }
 
-function speed(row: JobRow | undefined): string {
+/** As people read it: by bytes where these are what a job is about. */
+export function speed(row: JobRow | undefined): string {
   if (row?.rate === undefined) return '–'
   if (row.megabytesPerSecond !== undefined) return `${fixed(row.megabytesPerSecond, 0)} MB/s`
   return row.workload.unit === 'starts' ? milliseconds(row.elapsedMs) : `${count(row.rate)} ${row.workload.unit}/s`

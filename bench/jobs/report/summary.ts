@@ -4,8 +4,7 @@
  */
 import type { Machine } from '../../report/machine.ts'
 import { bestOf, isMet, largest, middle, ratioToBest, type SampleValue } from '../../report/statistics.ts'
-import type { Size } from '../../workload.ts'
-import type { JobMetric, JobSample, JobTarget, JobWorkloadResults, Product } from '../workload.ts'
+import type { JobMetric, JobSample, JobSize, JobTarget, JobWorkloadResults, Product } from '../workload.ts'
 
 /** The contestant that targets and ratios are about. */
 export const subject = 'varve'
@@ -15,7 +14,7 @@ export interface JobResults {
   readonly machine: Machine
   /** ISO 8601, when the run began. */
   readonly date: string
-  readonly size: Size
+  readonly size: JobSize
   readonly rounds: number
   readonly products: readonly { readonly name: Product; readonly version: string }[]
   readonly missing: readonly { readonly name: Product; readonly reason: string }[]

@@ -3,9 +3,9 @@
  * does the same mix. The rate counts reads; the latencies of the writes are kept apart.
  */
 
+import { Window } from '../../logs/workloads/database.ts'
 import { nextTurn } from '../../measurement.ts'
 import { expectEqual } from '../../workload.ts'
-import { Window } from '../../workloads/database.ts'
 import { Sink } from '../data.ts'
 import type { OpenStore } from '../engine.ts'
 import { share } from '../parameters.ts'

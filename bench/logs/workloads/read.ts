@@ -1,10 +1,10 @@
 /** Reading one log from start to end, from segments in the page cache: slices as they lie, and every record as an object. */
 
-import { batchRecordCount } from '../../engine/batch/record-batch.ts'
-import { decodeRecords } from '../../engine/batch/record-batch-codec.ts'
-import { type Measurement, nextTurn } from '../measurement.ts'
+import { batchRecordCount } from '../../../engine/batch/record-batch.ts'
+import { decodeRecords } from '../../../engine/batch/record-batch-codec.ts'
+import { type Measurement, nextTurn } from '../../measurement.ts'
+import { expectEqual } from '../../workload.ts'
 import { keyBytes, RecordSource, recordBytes, valueBytes } from '../records.ts'
-import { expectEqual } from '../workload.ts'
 import { fill, openWithLogs } from './database.ts'
 
 export interface ReadParameters {

@@ -1,10 +1,10 @@
 /** Topics: durable sends in batches and one by one, reading decoded and raw, end to end, transactions over topics and a store, opening after a kill. */
 
-import { type Database, open, type Topic } from '../../index.ts'
-import type { Measurement } from '../measurement.ts'
+import { type Database, open, type Topic } from '../../../index.ts'
+import type { Measurement } from '../../measurement.ts'
+import { ended, firstMessage, startScript } from '../../scripts.ts'
+import { expectEqual } from '../../workload.ts'
 import { type BenchRecord, keyBytes, RecordSource } from '../records.ts'
-import { ended, firstMessage, startScript } from '../scripts.ts'
-import { expectEqual } from '../workload.ts'
 import { Window } from './database.ts'
 
 export type BytesTopic = Topic<Uint8Array, Uint8Array>
@@ -56,7 +56,7 @@ export async function fillElsewhere(
   batch: number,
   { valueBytes = 100, keys = 0 }: { readonly valueBytes?: number; readonly keys?: number } = {},
 ): Promise<void> {
-  const filler = startScript('workloads/topic-filler', [folder, records, batch, valueBytes, keys].map(String))
+  const filler = startScript('logs/workloads/topic-filler', [folder, records, batch, valueBytes, keys].map(String))
   await firstMessage(filler)
   await ended(filler)
 }
@@ -228,7 +228,7 @@ export interface TopicOpenParameters {
 
 /** Opening after kill -9, up to the first record read and the first send. */
 export async function openTopicAfterKill(measurement: Measurement, { records, batch }: TopicOpenParameters): Promise<void> {
-  const victim = startScript('workloads/topic-victim', [measurement.folder, String(records), String(batch)])
+  const victim = startScript('logs/workloads/topic-victim', [measurement.folder, String(records), String(batch)])
   const message = await firstMessage<{ readonly records: number }>(victim)
   expectEqual('records of the victim', message.records, records)
   victim.kill('SIGKILL')

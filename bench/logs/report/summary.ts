@@ -3,13 +3,14 @@
  * are stored, so that RESULTS.md can be made again from its JSON.
  */
 
+import type { Machine } from '../../report/machine.ts'
+import { isMet, largest, median, middle, type SampleValue } from '../../report/statistics.ts'
+import type { Parameters, Sample, Size } from '../../workload.ts'
 import type { Samples } from '../run.ts'
-import type { Metric, Parameters, Quantity, Sample, Size, Target, WorkloadFacts } from '../workload.ts'
-import type { Machine } from './machine.ts'
-import { isMet, largest, median, middle, type SampleValue } from './statistics.ts'
+import type { Metric, Quantity, Target, WorkloadFacts } from '../workload.ts'
 
 /** One whole run of the benchmark, as stored. */
-export interface Results {
+export interface LogResults {
   readonly machine: Machine
   /** ISO 8601, when the run began. */
   readonly date: string
@@ -63,7 +64,7 @@ export function metricOf(sample: Sample, metric: Metric): number | undefined {
   }
 }
 
-export function summarize(results: Results): Row[] {
+export function summarizeLogs(results: LogResults): Row[] {
   const samples = samplesOf(results)
   return results.workloads.map(({ samples: own, used: _, ...facts }) => {
     const half = (value: SampleValue<Sample>): number | undefined => middle(own, value)
@@ -81,23 +82,39 @@ export function summarize(results: Results): Row[] {
       rssBytes: half(sample => sample.rssBytes),
       loopP999Ms: half(sample => sample.loopP999Ms),
       loopMaxMs: largest(own, sample => sample.loopMaxMs),
-      toRaw: facts.raw === undefined ? undefined : quantity(samples, facts.name, facts.raw),
+      toRaw: facts.raw === undefined ? undefined : quantityOf(samples, facts.name, facts.raw),
     }
   })
 }
 
-export function judge(results: Results): Verdict[] {
+export function judgeLogs(results: LogResults): Verdict[] {
   const samples = samplesOf(results)
   return results.workloads.flatMap(({ name, targets }) =>
     targets.map(target => {
-      const measured = quantity(samples, name, target)
+      const measured = quantityOf(samples, name, target)
       return { name, target, measured, met: isMet(target, measured) }
     }),
   )
 }
 
+/** What a workload is compared with: the bare disk, and what its targets name; each once. */
+export function compared({ raw, targets }: Pick<WorkloadFacts, 'raw' | 'targets'>): Quantity[] {
+  const all = [...(raw === undefined ? [] : [raw]), ...targets.filter(({ of }) => of !== undefined)]
+  return all.filter(({ of }, i) => all.findIndex(one => one.of === of) === i)
+}
+
+/** Median over the rounds of a metric of one workload. */
+export function middleOf({ workloads }: LogResults, name: string, metric: Metric): number | undefined {
+  return middle(workloads.find(workload => workload.name === name)?.samples ?? [], sample => metricOf(sample, metric))
+}
+
+/** Median over the rounds of a ratio. */
+export function ratioOf(results: LogResults, name: string, quantity: Quantity): number | undefined {
+  return quantityOf(samplesOf(results), name, quantity)
+}
+
 /** Median over the rounds of a metric or a ratio of metrics. */
-function quantity(samples: Samples, name: string, { metric, of }: Quantity): number | undefined {
+function quantityOf(samples: Samples, name: string, { metric, of }: Quantity): number | undefined {
   const own = samples[name] ?? []
   return median(
     own.map((sample, round) => {
@@ -110,6 +127,6 @@ function quantity(samples: Samples, name: string, { metric, of }: Quantity): num
   )
 }
 
-function samplesOf(results: Results): Samples {
+function samplesOf(results: LogResults): Samples {
   return Object.fromEntries(results.workloads.map(({ name, samples }) => [name, [...samples]]))
 }

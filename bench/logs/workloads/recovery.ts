@@ -1,10 +1,10 @@
 /** Opening: after a kill with a long tail in the commit log, and after a clean close of much data. */
 
-import { type Database, type OpenOptions, open } from '../../index.ts'
-import type { Measurement } from '../measurement.ts'
+import { type Database, type OpenOptions, open } from '../../../index.ts'
+import type { Measurement } from '../../measurement.ts'
+import { ended, firstMessage, startScript } from '../../scripts.ts'
+import { expectAtLeast, expectEqual } from '../../workload.ts'
 import { RecordSource, recordBytes } from '../records.ts'
-import { ended, firstMessage, startScript } from '../scripts.ts'
-import { expectAtLeast, expectEqual } from '../workload.ts'
 import { expectRecords, fill, openWithLogs } from './database.ts'
 
 /** One commit-log file that holds `records` records, so that none of them is flushed. */
@@ -20,7 +20,7 @@ export interface OpenParameters {
 }
 
 export async function openAfterKill(measurement: Measurement, { records, batch }: OpenParameters): Promise<void> {
-  const victim = startScript('workloads/victim', [measurement.folder, String(records), String(batch)])
+  const victim = startScript('logs/workloads/victim', [measurement.folder, String(records), String(batch)])
   const message = await firstMessage<{ readonly records: number }>(victim)
   expectEqual('records of the victim', message.records, records)
   victim.kill('SIGKILL')

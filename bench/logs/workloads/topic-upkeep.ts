@@ -1,8 +1,8 @@
 /** What happens to topics behind the senders: compaction, alone and beside appends, replay, and opening a large one. */
 
-import type { Measurement } from '../measurement.ts'
+import type { Measurement } from '../../measurement.ts'
+import { expectAtLeast, expectEqual } from '../../workload.ts'
 import { keyBytes, RecordSource } from '../records.ts'
-import { expectAtLeast, expectEqual } from '../workload.ts'
 import { fillElsewhere, openTopic } from './topics.ts'
 
 export interface CompactionParameters {

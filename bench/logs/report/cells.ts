@@ -1,9 +1,9 @@
 /** The two tables of a report as plain cells; the terminal and RESULTS.md draw the same cells. */
 
+import type { TextTable } from '../../report/tables.ts'
+import { count, fixed, megabytes, micros, ratio, yesNo } from '../../report/units.ts'
 import type { Metric, Target } from '../workload.ts'
-import { judge, type Results, type Row, summarize, type Verdict } from './summary.ts'
-import type { TextTable } from './tables.ts'
-import { count, fixed, megabytes, micros, ratio, yesNo } from './units.ts'
+import { compared, judgeLogs, type LogResults, type Row, ratioOf, summarizeLogs, type Verdict } from './summary.ts'
 
 const resultHead: readonly string[] = [
   'workload',
@@ -46,12 +46,27 @@ function targetCells({ name, target, measured, met }: Verdict): string[] {
   return [name, targetWords(target), amount(target, measured), yesNo(met)]
 }
 
-export function resultTable(results: Results): TextTable {
-  return { head: resultHead, rows: summarize(results).map(resultCells) }
+export function resultTable(results: LogResults): TextTable {
+  return { head: resultHead, rows: summarizeLogs(results).map(resultCells) }
 }
 
-export function targetTable(results: Results): TextTable {
-  return { head: targetHead, rows: judge(results).map(targetCells) }
+/** Each workload beside what it is compared with. */
+export function comparisonTable(results: LogResults): TextTable {
+  return {
+    head: ['workload', 'rate /s', 'MB/s', 'compared'],
+    rows: summarizeLogs(results).map(row => [
+      row.facts.name,
+      `${count(row.rate)} ${row.facts.unit}`,
+      fixed(row.megabytesPerSecond, 0),
+      compared(row.facts)
+        .map(quantity => `${ratio(ratioOf(results, row.facts.name, quantity))} ${metricWords[quantity.metric]} of ${quantity.of}`)
+        .join('; ') || '–',
+    ]),
+  }
+}
+
+export function targetTable(results: LogResults): TextTable {
+  return { head: targetHead, rows: judgeLogs(results).map(targetCells) }
 }
 
 const metricWords: { readonly [metric in Metric]: string } = {

@@ -5,9 +5,10 @@
 
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { runScript } from '../scripts.ts'
+import type { Sample, Size } from '../workload.ts'
 import type { ChildMessage } from './child.ts'
-import { runScript } from './scripts.ts'
-import type { Sample, Size, Workload } from './workload.ts'
+import type { Workload } from './workload.ts'
 
 /** A run that takes longer hangs: it is killed, and is an error. */
 const runMsMax = 10 * 60_000
@@ -41,7 +42,7 @@ export async function runAll({ workloads, rounds, size, folder, onProgress }: Ru
 export async function runOnce(name: string, size: Size, folder: string): Promise<Sample> {
   mkdirSync(folder, { recursive: true })
   try {
-    const { sample } = await runScript<ChildMessage>('child', [name, size, folder], runMsMax)
+    const { sample } = await runScript<ChildMessage>('logs/child', [name, size, folder], runMsMax)
     return sample
   } catch (error) {
     throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })

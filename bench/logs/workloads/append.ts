@@ -2,10 +2,10 @@
  * Durable appends: in batches to one or many logs, and one record at a time, alone or from many callers at once.
  */
 
-import type { LocalLog } from '../../engine/index.ts'
-import { type Measurement, nextTurn } from '../measurement.ts'
+import type { LocalLog } from '../../../engine/index.ts'
+import { type Measurement, nextTurn } from '../../measurement.ts'
+import { expectAtLeast } from '../../workload.ts'
 import { RecordSource, recordBytes } from '../records.ts'
-import { expectAtLeast } from '../workload.ts'
 import { expectRecords, openWithLogs, Window } from './database.ts'
 
 export interface BatchParameters {

@@ -1,9 +1,9 @@
 /** Groups and transactions over topics: consuming with commits, exactly-once processing, work queues, producers with a linger time. */
 
-import { open } from '../../index.ts'
-import type { Measurement } from '../measurement.ts'
+import { open } from '../../../index.ts'
+import type { Measurement } from '../../measurement.ts'
+import { expectEqual } from '../../workload.ts'
 import { type BenchRecord, keyBytes, RecordSource } from '../records.ts'
-import { expectEqual } from '../workload.ts'
 import { Window } from './database.ts'
 import { type BytesTopic, type ConsumeParameters, expectSent, fillElsewhere, fillTopic, openTopic } from './topics.ts'
 

@@ -3,10 +3,10 @@
  */
 
 import { join } from 'node:path'
-import type { Measurement } from '../measurement.ts'
-import { loadPeer, peerVersion } from '../peer-packages.ts'
+import type { Measurement } from '../../measurement.ts'
+import { loadPeer, peerVersion } from '../../peer-packages.ts'
+import { expectEqual } from '../../workload.ts'
 import { type BenchRecord, keyBytes, RecordSource } from '../records.ts'
-import { expectEqual } from '../workload.ts'
 
 interface Statement {
   run(...values: readonly (Uint8Array | number)[]): unknown

@@ -6,9 +6,9 @@
  *   rawRead       a file from start to end, from the page cache, in large pieces into one buffer
  */
 
-import { type Measurement, nextTurn } from '../measurement.ts'
+import { type Measurement, nextTurn } from '../../measurement.ts'
+import { expectEqual } from '../../workload.ts'
 import { RecordSource, recordBytes } from '../records.ts'
-import { expectEqual } from '../workload.ts'
 import { batchBytesMax, countRecords, encodeBatch } from './encode.ts'
 import { RawFile } from './file.ts'
 

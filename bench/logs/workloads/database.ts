@@ -1,10 +1,10 @@
 /** What the engine's workloads share: opening, defining topic logs, filling them, and counting what is in them. */
 
-import { batchRecordCount } from '../../engine/batch/record-batch.ts'
-import type { LocalLog } from '../../engine/index.ts'
-import { type Database, type OpenOptions, open } from '../../index.ts'
+import { batchRecordCount } from '../../../engine/batch/record-batch.ts'
+import type { LocalLog } from '../../../engine/index.ts'
+import { type Database, type OpenOptions, open } from '../../../index.ts'
+import { expectEqual } from '../../workload.ts'
 import type { RecordSource } from '../records.ts'
-import { expectEqual } from '../workload.ts'
 
 export async function openWithLogs(
   folder: string,

@@ -1,8 +1,8 @@
 /** Merging many small segments into few large ones. */
 
-import type { Measurement } from '../measurement.ts'
+import type { Measurement } from '../../measurement.ts'
+import { expectAtLeast } from '../../workload.ts'
 import { RecordSource, recordBytes } from '../records.ts'
-import { expectAtLeast } from '../workload.ts'
 import { expectRecords, fill, openWithLogs } from './database.ts'
 
 export interface ConsolidationParameters {

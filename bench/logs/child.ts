@@ -2,8 +2,8 @@
  * One run of one workload in a fresh process: `child.js <workload> <small|large> <folder>`. Sends the sample, or the error, to its parent.
  */
 
-import { Measurement } from './measurement.ts'
-import type { Sample } from './workload.ts'
+import { Measurement } from '../measurement.ts'
+import type { Sample } from '../workload.ts'
 import { findWorkload } from './workloads.ts'
 
 /** What `run.ts` receives. */

@@ -1,9 +1,5 @@
-/** What the terminal shows: a progress bar while running (stderr), tables at the end (stdout). */
-
+/** The progress bar of a run. */
 import cliProgress from 'cli-progress'
-import { resultTable, targetTable } from './cells.ts'
-import type { Results } from './summary.ts'
-import { terminalTable } from './tables.ts'
 
 export interface Progress {
   /** `done` runs of the total are done, `label` begins. */
@@ -22,8 +18,4 @@ export function startProgress(total: number): Progress {
     update: (done, label) => bar.update(done, { label }),
     stop: () => bar.stop(),
   }
-}
-
-export function terminalReport(results: Results): string {
-  return [resultTable(results), targetTable(results)].map(terminalTable).join('\n')
 }
