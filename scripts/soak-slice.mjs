@@ -14,6 +14,7 @@ const soaks = [
   ['soak:model', '--seconds', seconds, '--start', seed],
   ['soak:store', '--seconds', seconds, '--start', seed],
   ['soak:stream', '--seconds', seconds, '--start', seed],
+  ['soak:pipelines', '--seconds', seconds, '--start', seed],
   ['soak:crash', '--seconds', seconds, '--start', seed],
   ['soak:store-crash', '--seconds', seconds, '--start', seed],
   ['soak:fault', '--seconds', seconds, '--seed', seed],

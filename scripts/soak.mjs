@@ -1,17 +1,18 @@
 /**
- * Runs the model tests (of logs, of stores, of topics) or the crash tests for as long as asked, in one process per core, and says how many seeds or
+ * Runs the model tests (of logs, of stores, of topics, of flows) or the crash tests for as long as asked, in one process per core, and says how many seeds or
  * crash points passed.
  *
  *   npm run soak:model -- --seeds 1000          so many seeds
  *   npm run soak:model -- --seconds 60          as many as fit
  *   npm run soak:store -- --seeds 1000          the same for stores
  *   npm run soak:stream -- --seeds 1000         histories of topics, judged by the checker
+ *   npm run soak:pipelines -- --seeds 1000      random pipelines of flows beside a naive interpreter
  *   npm run soak:crash -- --points 10000        so many crash points of a program over logs
  *   npm run soak:store-crash -- --points 10000  of one over stores
  *   … --start 5000                              from this seed on (default 1000)
  *   … --workers 4                               processes (default: one per core)
  *
- * Each failure is printed with its seed and the end of its trace; `VARVE_SEED=<seed> npx vitest run test/model/model` (store-model, topic-history, log-history, or
+ * Each failure is printed with its seed and the end of its trace; `VARVE_SEED=<seed> npx vitest run test/model/model` (store-model, topic-history, log-history, pipelines, or
  * test/crash/crash, store-crash) replays it. A seed that runs longer than a minute counts as a failure too: something waits for ever.
  */
 import { fork, spawnSync } from 'node:child_process'
@@ -43,6 +44,10 @@ const kinds = {
     const { checkTopicHistory } = await load('test/model/topic-history.js')
     // Every third seed goes to the logs below the topics.
     return async seed => (await (seed % 3 === 0 ? checkLogHistory(seed) : checkTopicHistory(seed))) && 1
+  },
+  pipelines: async () => {
+    const { runPipelines } = await load('test/model/pipelines.js')
+    return async seed => (await runPipelines(seed)).runs
   },
   crash: async () => {
     const { runCrashPoints } = await load('test/crash/crash-points.js')

@@ -107,6 +107,8 @@ export interface EndingThread {
   readonly threadId?: number
   /** Calls the listener when the thread has ended. */
   once(event: 'exit', listener: () => void): unknown
+  /** Takes the listener back: a thread may live on when no lease is held in it. */
+  off?(event: 'exit', listener: () => void): unknown
 }
 
 /** A lease in the thread of the database; see `Database.lease`. */
@@ -137,8 +139,14 @@ interface LeaseState {
 interface HeldCopy {
   readonly cells: Int32Array
   readonly copy: number
-  /** All copies of the thread: one listener serves them. */
-  readonly ofThread: Set<HeldCopy>
+  readonly ofThread: ThreadCopies
+}
+
+/** All copies of a thread: one listener serves them, as long as there are some. */
+interface ThreadCopies {
+  readonly thread: EndingThread
+  readonly copies: Set<HeldCopy>
+  readonly onExit: () => void
 }
 
 /** What a lease is taken of, all of it in one turn. */
@@ -154,7 +162,7 @@ export class Leases {
   readonly #manifest: Manifest
   readonly #onRelease: () => void
   #leases = new Set<LeaseState>()
-  #threads = new WeakMap<EndingThread, Set<HeldCopy>>()
+  #threads = new WeakMap<EndingThread, ThreadCopies>()
 
   constructor(manifest: Manifest, onRelease: () => void) {
     this.#manifest = manifest
@@ -229,18 +237,27 @@ export class Leases {
     let ofThread = this.#threads.get(thread)
     if (ofThread === undefined) {
       const copies = new Set<HeldCopy>()
-      ofThread = copies
-      this.#threads.set(thread, copies)
-      thread.once('exit', () => {
+      const onExit = (): void => {
         for (const held of copies) Atomics.store(held.cells, held.copy, 0)
         copies.clear()
         this.collect()
         this.#onRelease()
-      })
+      }
+      ofThread = { thread, copies, onExit }
+      this.#threads.set(thread, ofThread)
+      thread.once('exit', onExit)
     }
     const held = { cells: state.cells, copy, ofThread }
-    ofThread.add(held)
+    ofThread.copies.add(held)
     state.held.add(held)
+  }
+
+  #letGo(held: HeldCopy): void {
+    const { thread, copies, onExit } = held.ofThread
+    copies.delete(held)
+    if (copies.size > 0 || this.#threads.get(thread) !== held.ofThread) return
+    this.#threads.delete(thread)
+    thread.off?.('exit', onExit)
   }
 
   /** Gives back what released leases pinned. */
@@ -248,7 +265,7 @@ export class Leases {
     for (const state of this.#leases) {
       if (!state.ownerReleased || !allReleased(state)) continue
       this.#leases.delete(state)
-      for (const held of state.held) held.ofThread.delete(held)
+      for (const held of state.held) this.#letGo(held)
       for (const id of state.segments) this.#manifest.unpin(id)
       for (const arena of state.arenas) arena.leases--
     }
@@ -261,6 +278,7 @@ export class Leases {
   close(): void {
     for (const state of this.#leases) state.ownerReleased = true
     this.collect()
+    for (const { held } of this.#leases) for (const copy of held) this.#letGo(copy)
     this.#leases.clear()
   }
 }

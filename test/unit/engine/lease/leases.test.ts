@@ -192,6 +192,32 @@ test('copies for a thread are released by its end; one that has ended gets none'
   })
 })
 
+test('a thread is listened to as long as a lease is held in it, and the database is open', async () => {
+  await withDatabase(8, async db => {
+    const listeners = new Set<() => void>()
+    const thread = {
+      once: (_event: 'exit', listener: () => void) => listeners.add(listener),
+      off: (_event: 'exit', listener: () => void) => listeners.delete(listener),
+    }
+    const [first, second] = [db.lease({ logs: ['a'] }), db.lease({ logs: ['a'] })]
+    const copies = [first.share(thread), second.share(thread)]
+    first.release()
+    second.release()
+    expect(listeners.size).toBe(1)
+    const look = (): void => db.lease({ logs: ['a'] }).release()
+    for (const [i, { cells, copy }] of copies.entries()) {
+      Atomics.store(cells, copy, 0)
+      look()
+      expect(listeners.size).toBe(1 - i)
+    }
+    expect(listeners.size).toBe(0)
+    db.lease({ logs: ['a'] }).share(thread)
+    expect(listeners.size).toBe(1)
+    await db.close()
+    expect(listeners.size).toBe(0)
+  })
+})
+
 test('closing the database ends leases for the owner; copies read on, and the files of released ones are gone', async () => {
   const environment = newEnvironment(7)
   await environment.drive(async () => {
