@@ -55,8 +55,8 @@ export const jobWorkloads: readonly JobWorkload[] = [
   {
     name: 'terasort-200mb',
     what: '2 M records of 100 bytes, sorted',
-    mode: 'flow of expressions over lines',
-    sink: 'a file (JSONL; DuckDB: lines)',
+    mode: 'flow of expressions over records',
+    sink: 'files in order, one for each task; DuckDB: a file',
     unit: 'records',
     input: 'records',
     parameters: { small: { rows: 2000 }, short: { rows: 200_000 }, large: { rows: 2_000_000 } },
@@ -68,8 +68,8 @@ export const jobWorkloads: readonly JobWorkload[] = [
   {
     name: 'terasort-1gb',
     what: '10 M records of 100 bytes, sorted',
-    mode: 'flow of expressions over lines',
-    sink: 'a file (JSONL; DuckDB: lines)',
+    mode: 'flow of expressions over records',
+    sink: 'files in order, one for each task; DuckDB: a file',
     unit: 'records',
     input: 'records',
     parameters: { small: { rows: 3000 }, short: { rows: 1_000_000 }, large: { rows: 10_000_000 } },
@@ -177,8 +177,8 @@ export const jobWorkloads: readonly JobWorkload[] = [
   {
     name: 'sort-5gb',
     what: '50 M records of 100 bytes, sorted, in bounded memory',
-    mode: 'flow of expressions over lines',
-    sink: 'a file (JSONL)',
+    mode: 'flow of expressions over records',
+    sink: 'files in order, one for each task',
     unit: 'records',
     input: 'records',
     parameters: { small: { rows: 1000 }, short: { rows: 5_000_000 }, large: { rows: 50_000_000 } },

@@ -4,8 +4,9 @@
 import type { Forms } from '../inputs.ts'
 import { writeLines } from './write-lines.ts'
 
+/** With the line end. */
 export const recordBytes = 100
-const keyCharacters = 10
+export const keyBytes = 10
 const printable = 95
 const filler = Array.from({ length: 26 }, (_, i) => String.fromCharCode(0x41 + i).repeat(49))
 
@@ -13,7 +14,7 @@ const filler = Array.from({ length: 26 }, (_, i) => String.fromCharCode(0x41 + i
 export function recordOf(row: number): string {
   let key = ''
   let state = Math.imul(row + 1, 0x9e3779b1)
-  for (let i = 0; i < keyCharacters; i++) {
+  for (let i = 0; i < keyBytes; i++) {
     state ^= state << 13
     state ^= state >>> 17
     state ^= state << 5

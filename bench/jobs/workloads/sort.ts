@@ -1,30 +1,45 @@
-/** TeraSort: records of 100 bytes in the order of their keys, into a file. Checked by count, by order, and by a sum over all of the file that does not depend on the order. */
-import { closeSync, openSync, readSync } from 'node:fs'
+/**
+ * TeraSort: records of 100 bytes in the order of their keys, the first ten, into a file, or into files that are in order one after the other. Checked by count, by order, and by a sum over all
+ * records that does not depend on the order.
+ */
+import { closeSync, openSync, readdirSync, readSync } from 'node:fs'
 import { join } from 'node:path'
-import { flow, readText, row, writeJsonl } from '../../../compute/index.ts'
+import { flow, readBinary, row, writeBinary } from '../../../compute/index.ts'
+import { keyBytes, recordBytes } from '../inputs/records.ts'
 import { duckdb, quoted } from '../products/duckdb.ts'
 import { varve } from '../products/varve.ts'
-import type { Answer, Contestant, Place } from '../workload.ts'
+import type { Answer, Contestant } from '../workload.ts'
 
-const outputName = 'sorted'
+/** Of a file, and of a folder. */
+const fileName = 'sorted'
+const folderName = 'sorted-parts'
 
-/** Records may be written with something before and after them; `skip` characters come before. */
-function sorted(place: Place, skip: number): Answer {
-  const file = openSync(join(place.own, outputName), 'r')
+function sorted(files: readonly string[]): Answer {
+  const seen: Seen = { records: 0, sum: 0, last: '' }
+  for (const file of files) look(file, seen)
+  return [seen.records, seen.sum]
+}
+
+interface Seen {
+  records: number
+  sum: number
+  last: string
+}
+
+function look(path: string, seen: Seen): void {
+  const file = openSync(path, 'r')
   const buffer = Buffer.allocUnsafe(1 << 20)
-  let [kept, records, sum] = [0, 0, 0]
-  let last = ''
+  let kept = 0
   try {
     for (;;) {
       const read = readSync(file, buffer, kept, buffer.length - kept, null)
       const end = read === 0 ? kept : buffer.lastIndexOf(0x0a, kept + read - 1) + 1
-      for (const line of buffer.toString('latin1', 0, end).split('\n')) {
-        if (line === '') continue
-        const record = skip === 0 ? line : (JSON.parse(line) as string)
-        if (record < last) throw new Error(`record ${records} is out of order: ${record} after ${last}`)
-        last = record
-        records++
-        for (let i = 0; i < record.length; i++) sum = (Math.imul(record.charCodeAt(i), i + 1) + sum) >>> 0
+      for (const record of buffer.toString('latin1', 0, end).split('\n')) {
+        if (record === '') continue
+        if (record < seen.last) throw new Error(`record ${seen.records} is out of order: ${record} after ${seen.last}`)
+        seen.last = record
+        seen.records++
+        for (let i = 0; i < record.length; i++) seen.sum = (Math.imul(record.charCodeAt(i), i + 1) + seen.sum) >>> 0
       }
       if (read === 0) break
       buffer.copy(buffer, 0, end, kept + read)
@@ -33,17 +48,16 @@ function sorted(place: Place, skip: number): Answer {
   } finally {
     closeSync(file)
   }
-  return [records, sum]
 }
 
 const varves = varve({
-  reads: 'text file',
+  reads: 'file of records',
   forms: ['text'],
   run: (_, place, options) =>
-    flow('sort', readText(place.path('text')))
-      .sort(row<string>())
-      .to(writeJsonl(join(place.own, outputName), { overwrite: true }), options),
-  answer: (_, place) => sorted(place, 1),
+    flow('sort', readBinary(place.path('text'), { recordBytes }))
+      .sort(row<Uint8Array>().slice(0, keyBytes))
+      .to(writeBinary(join(place.own, folderName), { overwrite: true, parts: true }), options),
+  answer: (_, { own }) => sorted(readdirSync(join(own, folderName)).map(name => join(own, folderName, name))),
 })
 
 function duckdbSort(threads: number): Contestant {
@@ -57,8 +71,8 @@ function duckdbSort(threads: number): Contestant {
           select line
           from read_csv(${quoted(place.path('text'))}, columns = {line: 'varchar'}, header = false, delim = '\\x01', quote = '', escape = '')
           order by line
-        ) to ${quoted(join(place.own, outputName))} (header false, delim '\\x01', quote '', escape '')`,
-      answer: (_, place) => sorted(place, 0),
+        ) to ${quoted(join(place.own, fileName))} (header false, delim '\\x01', quote '', escape '')`,
+      answer: (_, { own }) => sorted([join(own, fileName)]),
     }),
     name: `duckdb${threads === 1 ? ' 1 thread' : ''}`,
     reads: 'text file, as CSV of one column',
