@@ -26,6 +26,7 @@ export {
   variance,
 } from './aggregate/aggregate.ts'
 export type { RunOptions } from './execute/run-flow.ts'
+export type { SpeculationOptions } from './execute/stage-tasks.ts'
 export { col, Expression, lit, type Operand, record, row, when } from './expression/expression.ts'
 export type { Literal } from './expression/node.ts'
 export type { CsvOptions, CsvType } from './file/csv-format.ts'

@@ -22,7 +22,8 @@ export interface ExecutorJob {
 }
 
 export interface ExecutorSession {
-  run(task: Task): Promise<ExchangeOutput>
+  /** When `cancel` fires, whoever runs the task stops, and the promise rejects. */
+  run(task: Task, cancel: AbortSignal): Promise<ExchangeOutput>
   /** Ends the job's tasks and lets its places forget it. */
   close(): Promise<void>
 }

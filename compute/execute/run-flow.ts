@@ -9,6 +9,7 @@ import type { Executor } from './executor.ts'
 import { inputBytes, isPortablePlan } from './job-data.ts'
 import { type RunOutcome, runInline, runInlineTogether } from './run-inline.ts'
 import { runStaged, type StagedEnd } from './run-staged.ts'
+import { resolveSpeculation, type SpeculationOptions } from './stage-tasks.ts'
 import { ThreadExecutor } from './threads.ts'
 
 /** How a flow is run. */
@@ -29,6 +30,11 @@ export interface RunOptions {
   readonly memoryBytesMax?: number | undefined
   /** How often a task is tried before its failure is the job's. Default 2. */
   readonly attemptsMax?: number | undefined
+  /**
+   * Whether a task that takes much longer than the others of its stage is run a second time by a worker thread that has nothing to do: the first attempt that ends counts, the thread of the
+   * other is ended. It helps where a function waits for something, not where a part of the input is larger. Functions may run twice for a row at the same time. Default false.
+   */
+  readonly speculation?: boolean | SpeculationOptions | undefined
 }
 
 const inlineBytesMax = 8 << 20
@@ -60,6 +66,7 @@ export async function runFlow(name: string, plan: PlanNode, end: StagedEnd, opti
   if (workers !== 'auto') checkWhole(workers, 'workers', 0)
   checkWhole(memoryBytesMax, 'memoryBytesMax', 1 << 20)
   checkWhole(attemptsMax, 'attemptsMax', 1)
+  const speculation = resolveSpeculation(options.speculation)
   const slots = slotsFor(plan, workers, module !== undefined)
   const began = nodeClock.monotonic()
   const { counters, operators } =
@@ -73,6 +80,7 @@ export async function runFlow(name: string, plan: PlanNode, end: StagedEnd, opti
           random: nodeRandom,
           signal,
           attemptsMax,
+          speculation,
           memoryBytesMax,
           onProgress,
         })

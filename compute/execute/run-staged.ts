@@ -19,6 +19,7 @@ import type { SplitSet } from '../source/source.ts'
 import type { Executor, ExecutorSession } from './executor.ts'
 import { type JobPlan, planData, withHints } from './job-data.ts'
 import type { Counters, RunOutcome } from './run-inline.ts'
+import { runTasks, type Speculation } from './stage-tasks.ts'
 import type { BucketWork, SplitWork, Task } from './task.ts'
 import { TaskFailure } from './task-failure.ts'
 
@@ -32,6 +33,8 @@ export interface StagedRun {
   readonly signal: AbortSignal | undefined
   /** How often a task is tried. */
   readonly attemptsMax: number
+  /** Undefined: no task runs twice at a time. */
+  readonly speculation: Speculation | undefined
   /** Memory of all tasks together, bytes. */
   readonly memoryBytesMax: number
   /** Bytes of sources that were read, of how many. */
@@ -191,21 +194,13 @@ class StagedJob {
 
   async #runStage(stage: number): Promise<ExchangeOutput[]> {
     const works = this.#worksOf(stage)
-    const outputs = new Array<ExchangeOutput>(works.length)
-    let next = 0
-    let failed = false
-    const slot = async (): Promise<void> => {
-      for (let i = next++; i < works.length && !failed; i = next++) {
-        try {
-          outputs[i] = await this.#runTask(stage, works[i] as SplitWork | BucketWork)
-        } catch (error) {
-          failed = true
-          throw error
-        }
-      }
-    }
-    await Promise.all(Array.from({ length: Math.min(this.#run.executor.slots, works.length) }, slot))
-    return outputs
+    return await runTasks({
+      count: works.length,
+      slots: this.#run.executor.slots,
+      speculation: this.#run.speculation,
+      run: (task, cancel) => this.#runTask(stage, works[task] as SplitWork | BucketWork, cancel),
+      drop: output => void (this.#sharedBytes -= sharedBytes(output)),
+    })
   }
 
   /** What the stage has read nobody reads again. */
@@ -220,7 +215,7 @@ class StagedJob {
     }
   }
 
-  async #runTask(stage: number, work: SplitWork | BucketWork): Promise<ExchangeOutput> {
+  async #runTask(stage: number, work: SplitWork | BucketWork, cancel: AbortSignal): Promise<ExchangeOutput> {
     const { attemptsMax, signal, memoryBytesMax, executor, name } = this.#run
     const session = this.#session as ExecutorSession
     for (let attempt = 1; ; attempt++) {
@@ -243,12 +238,12 @@ class StagedJob {
         part,
       }
       try {
-        const output = await abortable(session.run(task), signal)
+        const output = await abortable(session.run(task, cancel), signal)
         this.#sharedBytes += sharedBytes(output)
         return output
       } catch (error) {
         if (!(error instanceof TaskFailure)) throw error
-        if (attempt < attemptsMax) continue
+        if (attempt < attemptsMax && !cancel.aborted) continue
         throw jobFailure(name, error, attempt)
       }
     }

@@ -97,8 +97,8 @@ export class ThreadExecutor implements Executor {
     const cells = new Int32Array(new SharedArrayBuffer(8))
     let seen = 0
     return {
-      run: async task => {
-        const output = await this.#run(number, job, cells, task)
+      run: async (task, cancel) => {
+        const output = await this.#run(number, job, cells, task, cancel)
         const kib = Atomics.load(cells, CELL_KIB)
         job.progress((kib - seen) * 1024)
         seen = kib
@@ -122,11 +122,25 @@ export class ThreadExecutor implements Executor {
     await Promise.all(this.#threads.splice(0).map(thread => thread.worker.terminate()))
   }
 
-  #run(number: number, job: ExecutorJob, cells: Int32Array, task: Task): Promise<ExchangeOutput> {
+  #run(number: number, job: ExecutorJob, cells: Int32Array, task: Task, cancel: AbortSignal): Promise<ExchangeOutput> {
     return new Promise((resolve, reject) => {
       if (this.#isClosed) throw new VarveError('CLOSED', 'the executor is closed')
       const thread = this.#free(number)
-      thread.running = { task, resolve, reject }
+      // A function of the user's that does not come back ends with its thread.
+      const stop = (): void => void thread.worker.terminate()
+      const over = (): void => cancel.removeEventListener('abort', stop)
+      cancel.addEventListener('abort', stop, { once: true })
+      thread.running = {
+        task,
+        resolve: output => {
+          over()
+          resolve(output)
+        },
+        reject: error => {
+          over()
+          reject(error)
+        },
+      }
       thread.worker.ref()
       if (!thread.jobs.has(number)) {
         thread.jobs.add(number)

@@ -292,6 +292,7 @@ async function runWith(executor: Executor, built: AnyFlow, signal?: AbortSignal)
     random: nodeRandom,
     signal,
     attemptsMax: 2,
+    speculation: undefined,
     module: undefined,
     memoryBytesMax: 1 << 20,
     onProgress: undefined,
