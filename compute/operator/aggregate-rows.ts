@@ -21,6 +21,7 @@ import { ExchangeWriter } from '../shuffle/exchange-writer.ts'
 import { allRows, CHUNK_ROWS, Chunk } from '../vector/chunk.ts'
 import { BooleanVector, isNothing, nullVector, type Vector } from '../vector/vector.ts'
 import type { OperatorContext } from './context.ts'
+import { Unfinished } from './key-spill.ts'
 import { type Receiver, sendAll } from './receiver.ts'
 
 export type AggregateStep = 'whole' | 'partial' | 'final'
@@ -137,7 +138,7 @@ export class AggregateRows implements Receiver {
         return this.#giveStates()
       }
     }
-    const bytesMax = this.#step === 'whole' ? this.#context.memoryBytesMax >> 1 : this.#context.memoryBytesMax
+    const bytesMax = this.#step === 'whole' ? this.#context.memoryBytesMax / 2 : this.#context.memoryBytesMax
     return this.bytes > bytesMax ? this.#giveStates() : undefined
   }
 
@@ -230,8 +231,8 @@ export class AggregateRows implements Receiver {
       keyWidth: this.#keys.length,
       files,
       path: this.#context.spillPath(),
-      memoryBytesMax: memoryBytesMax >> 3,
-      outputBytesMax: memoryBytesMax >> 2,
+      memoryBytesMax: memoryBytesMax / 8,
+      outputBytesMax: memoryBytesMax / 4,
       isShared: false,
     })
     if (isFirst) this.#context.onEnd(() => this.#spilled?.close())
@@ -293,23 +294,4 @@ export class AggregateRows implements Receiver {
     const names = isPartial ? this.#partialColumns() : this.#names
     return new Chunk(new ColumnRows(to - from, names, vectors), allRows(to - from), to - from)
   }
-}
-
-/** Hands on rows; the end is somebody else's to tell. */
-class Unfinished implements Receiver {
-  readonly #next: Receiver
-
-  constructor(next: Receiver) {
-    this.#next = next
-  }
-
-  get isSated(): boolean {
-    return this.#next.isSated
-  }
-
-  receive(chunk: Chunk): void | Promise<void> {
-    return this.#next.receive(chunk)
-  }
-
-  finish(): void {}
 }

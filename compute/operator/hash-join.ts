@@ -8,17 +8,22 @@
  * 3. When it ends, right rows whose group was never met follow, for 'right' and 'full'.
  *
  * 'semi' and 'anti' keep keys alone, and left rows go on as they are.
+ *
+ * Where the right rows do not fit into memory, both sides are divided by key (`key-spill.ts`), and each bucket is joined by itself: then left rows keep their order within a bucket only.
  */
 import { evaluate } from '../expression/evaluate.ts'
 import type { ExpressionNode } from '../expression/node.ts'
 import { GroupTable } from '../group/group-table.ts'
 import type { JoinKind } from '../plan/node.ts'
-import { ValueRows } from '../rows/chunk-data.ts'
+import { ColumnRows, ValueRows } from '../rows/chunk-data.ts'
 import { JoinedRows, type KeptRows } from '../rows/joined-rows.ts'
 import type { Needs } from '../source/source.ts'
 import { CHUNK_ROWS, Chunk, type ChunkData } from '../vector/chunk.ts'
-import { Column } from '../vector/column.ts'
-import type { Vector } from '../vector/vector.ts'
+import { Column, gatherVector, VALUE_BYTES } from '../vector/column.ts'
+import { nullVector, type Vector } from '../vector/vector.ts'
+import { vectorOf } from '../vector/vector-builder.ts'
+import type { OperatorContext } from './context.ts'
+import { byBucket, KeySpill, runThrough, spilledKeys, Unfinished, unbounded } from './key-spill.ts'
 import { type Receiver, Stage, sendAll } from './receiver.ts'
 
 export interface JoinShape {
@@ -36,16 +41,16 @@ export interface JoinReceivers {
   readonly left: Receiver
 }
 
-/** `needs`: what is wanted of the joined rows. */
-export function hashJoin(shape: JoinShape, needs: Needs, next: Receiver): JoinReceivers {
-  const right = new RightRows(shape, needs, next)
-  return { right, left: new LeftRows(shape, right, next) }
+/** `needs`: what is wanted of the joined rows; `leftNeeds`: of the left rows for that. */
+export function hashJoin(shape: JoinShape, needs: Needs, leftNeeds: Needs, context: OperatorContext, next: Receiver): JoinReceivers {
+  const right = new RightRows(shape, needs, context, next)
+  return { right, left: new LeftRows(shape, needs, leftNeeds, right, context, next) }
 }
 
 class RightRows implements Receiver, KeptRows {
   readonly columns: ReadonlyMap<string, Column>
   readonly values: unknown[] = []
-  readonly table: GroupTable
+  table: GroupTable
   /** Of each group, where its rows begin in `members`; one more than there are groups. */
   starts: Int32Array = new Int32Array(1)
   members: Int32Array = new Int32Array(0)
@@ -53,7 +58,11 @@ class RightRows implements Receiver, KeptRows {
   isUnique = false
   /** Rows kept. */
   size = 0
+  /** Once rows did not fit into memory: all of them, and nothing is kept here. */
+  spill: KeySpill | undefined
+  #spilling: Receiver | undefined
   readonly #keys: readonly ExpressionNode[]
+  readonly #context: OperatorContext
   readonly #next: Receiver
   readonly #keepsRows: boolean
   readonly #keepsNulls: boolean
@@ -61,8 +70,9 @@ class RightRows implements Receiver, KeptRows {
   /** Group of each row kept; -1: a key that equals none. */
   groups: Int32Array = new Int32Array(0)
 
-  constructor({ how, rightKeys, combine }: JoinShape, needs: Needs, next: Receiver) {
+  constructor({ how, rightKeys, combine }: JoinShape, needs: Needs, context: OperatorContext, next: Receiver) {
     this.#keys = rightKeys
+    this.#context = context
     this.#next = next
     this.table = new GroupTable(rightKeys.length)
     this.#keepsRows = how !== 'semi' && how !== 'anti'
@@ -76,7 +86,21 @@ class RightRows implements Receiver, KeptRows {
     return this.#next.isSated
   }
 
-  receive(chunk: Chunk): void {
+  receive(chunk: Chunk): void | Promise<void> {
+    if (this.#spilling !== undefined) return this.#spilling.receive(chunk)
+    this.#keepAll(chunk)
+    if (this.#bytes > this.#context.memoryBytesMax / 2) this.#startSpilling()
+    return undefined
+  }
+
+  /** Held, about. */
+  get #bytes(): number {
+    let bytes = this.table.bytes + this.groups.byteLength + VALUE_BYTES * this.values.length
+    for (const column of this.columns.values()) bytes += column.bytes
+    return bytes
+  }
+
+  #keepAll(chunk: Chunk): void {
     const { rows, count } = chunk
     const keys = this.#keys.map(key => evaluate(key, chunk))
     const whole = wholeKeys(keys, rows, count)
@@ -90,7 +114,33 @@ class RightRows implements Receiver, KeptRows {
     this.#keep(chunk, others, new Int32Array(others.length).fill(-1))
   }
 
+  /** Rows that were kept, and all that come, go into buckets. */
+  #startSpilling(): void {
+    const needs: Needs = { paths: [...this.columns.keys()], values: this.#keepsValues && this.#keepsRows }
+    const spill = new KeySpill(this.#keys.length, needs, this.#context)
+    const keys = this.table.keys()
+    // Of joins that keep no rows, each key once.
+    const count = this.#keepsRows ? this.size : this.table.size
+    for (let from = 0; from < count; from += CHUNK_ROWS) {
+      const size = Math.min(CHUNK_ROWS, count - from)
+      const rows = Int32Array.from({ length: size }, (_, i) => from + i)
+      const groups = this.#keepsRows ? this.groups.subarray(from, from + size) : rows
+      const vectors = keys.map(key => gatherVector(key, groups, size))
+      for (const column of this.columns.values()) vectors.push(this.#keepsRows ? column.gather(rows, size) : nullVector(size))
+      if (needs.values) vectors.push(vectorOf(this.values.slice(from, from + size)))
+      spill.receive(new Chunk(new ColumnRows(size, spill.columns, vectors)))
+    }
+    this.spill = spill
+    this.#spilling = spill.rows(this.#keys)
+    this.table = new GroupTable(this.#keys.length)
+    for (const column of this.columns.values()) column.release()
+    this.values.length = 0
+    this.groups = new Int32Array(0)
+    this.size = 0
+  }
+
   finish(): void {
+    if (this.spill !== undefined) return
     const { groups, size } = this
     const starts = new Int32Array(this.table.size + 1)
     for (let row = 0; row < size; row++) if ((groups[row] as number) >= 0) (starts[(groups[row] as number) + 1] as number)++
@@ -123,24 +173,35 @@ class RightRows implements Receiver, KeptRows {
 
 class LeftRows extends Stage {
   readonly #shape: JoinShape
+  readonly #needs: Needs
+  readonly #leftNeeds: Needs
   readonly #right: RightRows
+  readonly #context: OperatorContext
+  /** Where the right rows are in buckets: the left ones, too. */
+  #spill: KeySpill | undefined
+  #spilling: Receiver | undefined
   #groups = new Int32Array(CHUNK_ROWS)
   /** By group of the right rows, 1: some left row was of it. Only for joins that ask. */
   #met: Uint8Array | undefined
 
-  constructor(shape: JoinShape, right: RightRows, next: Receiver) {
+  constructor(shape: JoinShape, needs: Needs, leftNeeds: Needs, right: RightRows, context: OperatorContext, next: Receiver) {
     super(next)
     this.#shape = shape
+    this.#needs = needs
+    this.#leftNeeds = leftNeeds
+    this.#context = context
     this.#right = right
   }
 
   override get isSated(): boolean {
     const { how } = this.#shape
-    const nothingToMeet = this.#right.table.size === 0 && (how === 'inner' || how === 'semi' || how === 'right')
+    const { spill, table } = this.#right
+    const nothingToMeet = spill === undefined && table.size === 0 && (how === 'inner' || how === 'semi' || how === 'right')
     return nothingToMeet || this.next.isSated
   }
 
   receive(chunk: Chunk): void | Promise<void> {
+    if (this.#right.spill !== undefined) return this.#spillingLeft().receive(chunk)
     const { rows, count } = chunk
     if (this.#groups.length < count) this.#groups = new Int32Array(count)
     const keys = this.#shape.leftKeys.map(key => evaluate(key, chunk))
@@ -152,10 +213,32 @@ class LeftRows extends Stage {
   }
 
   override finish(): void | Promise<void> {
+    if (this.#right.spill !== undefined) return this.#joinBuckets(this.#right.spill)
     const { how } = this.#shape
     if (how !== 'right' && how !== 'full') return this.next.finish()
     const sent = sendAll(this.#unmet(), this.next)
     return sent === undefined ? this.next.finish() : sent.then(() => this.next.finish())
+  }
+
+  #spillingLeft(): Receiver {
+    if (this.#spilling === undefined) {
+      this.#spill = new KeySpill(this.#shape.leftKeys.length, this.#leftNeeds, this.#context)
+      this.#spilling = this.#spill.rows(this.#shape.leftKeys)
+    }
+    return this.#spilling
+  }
+
+  async #joinBuckets(right: KeySpill): Promise<void> {
+    this.#spillingLeft()
+    const left = this.#spill as KeySpill
+    const keys = spilledKeys(this.#shape.leftKeys.length)
+    const shape = { ...this.#shape, leftKeys: keys, rightKeys: keys }
+    await byBucket(this.next, async bucket => {
+      const join = hashJoin(shape, this.#needs, this.#leftNeeds, unbounded(this.#context), new Unfinished(this.next))
+      await runThrough(right.bucket(bucket), join.right)
+      await runThrough(left.bucket(bucket), join.left)
+    })
+    await this.next.finish()
   }
 
   #passWhere({ data, rows, count }: Chunk, isMet: boolean): void | Promise<void> {

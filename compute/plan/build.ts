@@ -72,7 +72,7 @@ export function buildOperator(
   needs: Needs,
 ): OperatorInput[] {
   if (node.op === 'join' || node.op === 'cogroup') {
-    const { left, right } = pairOf(node, end, needs)
+    const { left, right } = pairOf(node, end, context, needs)
     return [
       { input: node.right, receiver: right, needs: inputNeeds(node, needs, 1), isBefore: true },
       { input: node.left, receiver: left, needs: inputNeeds(node, needs, 0), isBefore: false },
@@ -83,22 +83,28 @@ export function buildOperator(
     const input: PlanNode = { op: 'source', source: new IterableSource(node.cell.rows) }
     return [{ input, receiver: end, needs, isBefore: true }]
   }
-  const receiver = operatorOf(node, end, context)
   const ofInput = inputNeeds(node, needs)
+  const receiver = operatorOf(node, end, context, ofInput)
   return inputsOf(node).map(input => ({ input, receiver, needs: ofInput, isBefore: false }))
 }
 
 /** Operators with two inputs. */
 type PairNode = Extract<PlanNode, { op: 'join' | 'cogroup' }>
 
-function pairOf(node: PairNode, end: Receiver, needs: Needs): JoinReceivers {
-  if (node.op === 'join') return hashJoin(node, needs, end)
+function pairOf(node: PairNode, end: Receiver, context: OperatorContext, needs: Needs): JoinReceivers {
+  if (node.op === 'join') return hashJoin(node, needs, inputNeeds(node, needs, 0), context, end)
   const { keys, rightKeys } = node
   const names = keys.map(({ name }) => name)
-  return cogroup({ names, leftKeys: keys.map(({ expression }) => expression), rightKeys }, end)
+  return cogroup({ names, leftKeys: keys.map(({ expression }) => expression), rightKeys }, context, end)
 }
 
-function operatorOf(node: Exclude<PlanNode, { op: 'source' | 'input' } | PairNode>, end: Receiver, context: OperatorContext): Receiver {
+/** `needs`: what the operator needs of its input. */
+function operatorOf(
+  node: Exclude<PlanNode, { op: 'source' | 'input' } | PairNode>,
+  end: Receiver,
+  context: OperatorContext,
+  needs: Needs,
+): Receiver {
   switch (node.op) {
     case 'filter':
       return new Filter(node.predicate, end)
@@ -127,9 +133,9 @@ function operatorOf(node: Exclude<PlanNode, { op: 'source' | 'input' } | PairNod
     case 'aggregate':
       return new AggregateRows(node.keys, node.aggregates, node.step ?? 'whole', context, end)
     case 'fold':
-      return new FoldRows(node.keys, node, end)
+      return new FoldRows(node.keys, node, needs, context, end)
     case 'distinct':
-      return new DistinctRows(node.by, end)
+      return new DistinctRows(node.by, needs, context, end)
     case 'sort':
       return new SortRows(node.by, context, end)
     case 'limit':

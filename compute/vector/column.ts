@@ -101,6 +101,16 @@ export class Column {
     this.#values = []
   }
 
+  /** Forgets all rows and their memory. */
+  release(): void {
+    this.clear()
+    this.#numbers = new Float64Array(0)
+    this.#flags = new Uint8Array(0)
+    this.#arena = new Uint8Array(0)
+    this.#starts = new Int32Array(0)
+    this.#ends = new Int32Array(0)
+  }
+
   /** The first vector that has something tells the form; rows before it are null. */
   #become(vector: Vector): void {
     const before = this.size
