@@ -13,8 +13,8 @@ import type { InputParameters } from './workload.ts'
 
 export type InputName = 'events' | 'flights' | 'keys' | 'records' | 'text'
 
-/** 'topic': a folder of Varve's. 'duckdb': a database file of DuckDB's. 'text': a file of lines. */
-export type InputForm = 'topic' | 'csv' | 'parquet' | 'duckdb' | 'text'
+/** 'topic': a folder of Varve's. 'columns': the same, the topic with its fields declared. 'duckdb': a database file of DuckDB's. 'text': a file of lines. */
+export type InputForm = 'topic' | 'columns' | 'csv' | 'parquet' | 'duckdb' | 'text'
 
 /** Makes one form at `path`. */
 export interface FormMaker {
@@ -35,6 +35,7 @@ const inputs: { readonly [name in InputName]: Forms } = {
 
 const extensions: { readonly [form in InputForm]: string } = {
   topic: '',
+  columns: '',
   csv: '.csv',
   parquet: '.parquet',
   duckdb: '.duckdb',

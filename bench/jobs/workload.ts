@@ -67,9 +67,11 @@ export interface Contestant extends ContestantFacts {
 /** Numbers that targets look at. */
 export type JobMetric = 'rate' | 'megabytesPerSecond' | 'elapsedMs' | 'rssBytes'
 
-/** What the contestant `varve` is held to. Exactly one of the bounds is given. */
+/** What Varve is held to. Exactly one of the bounds is given. */
 export interface JobTarget {
   readonly metric: JobMetric
+  /** The contestant that is held to it. Default 'varve'. */
+  readonly by?: string
   /** Divided by the metric of this contestant in the same round. */
   readonly of?: string
   readonly atLeast?: number

@@ -38,7 +38,7 @@ describe('workloads', () => {
         contestant: contestant.name,
         size: 'small',
         data,
-        own: join(data, 'own'),
+        own: join(data, 'own', contestant.name),
         threads: 0,
       })
       expect(sample.operations).toBe(workload.operations(workload.parameters.small))

@@ -1,5 +1,5 @@
 /**
- * Events of a shop, ten milliseconds apart: in a topic of four partitions, as CSV, and what DuckDB makes of that: Parquet and a table of its own. Beside them 100,000 items
+ * Events of a shop, ten milliseconds apart: in a topic of four partitions, plain and with columns, as CSV, and what DuckDB makes of that: Parquet and a table of its own. Beside them 100,000 items
  * that events are about. Numbers come from multiplicative hashes: all forms have the same rows, whoever makes them. Amounts are quarters, so that sums are exact.
  */
 import { open } from '../../../index.ts'
@@ -66,28 +66,31 @@ function itemOf(item: number): Item {
   return { item, sku: skuOf(item), kind: `kind-${(Math.imul(item + 1, 0x85ebca6b) >>> 8) % 10}` }
 }
 
+/** What the topic holds as columns, where it does. */
+const columns: readonly (keyof Event)[] = ['category', 'user', 'item', 'sku', 'amount']
+
+async function makeTopics(path: string, rows: number, declared?: readonly string[]): Promise<void> {
+  const db = await open(path)
+  const events = db.topic<Event>('events', { partitions, ...(declared !== undefined && { columns: declared }) })
+  const items = db.topic<Item>('items')
+  await Promise.all([events.ready(), items.ready()])
+  const window = new Window(8)
+  for (let id = 0; id < rows; ) {
+    await window.room()
+    const length = Math.min(batchRecords, rows - id)
+    const batch = Array.from({ length }, (_, i) => ({ value: eventOf(id + i, rows), timestamp: firstAt + msBetween * (id + i) }))
+    id += length
+    window.add(events.sendBatch(batch).then(() => undefined))
+  }
+  await window.all()
+  await items.sendBatch(Array.from({ length: itemCount(rows) }, (_, item) => ({ value: itemOf(item) })))
+  await db.seal()
+  await db.close()
+}
+
 export const eventForms: Forms = {
-  topic: {
-    async make(path, parameters) {
-      const rows = parameters.rows as number
-      const db = await open(path)
-      const events = db.topic<Event>('events', { partitions })
-      const items = db.topic<Item>('items')
-      await Promise.all([events.ready(), items.ready()])
-      const window = new Window(8)
-      for (let id = 0; id < rows; ) {
-        await window.room()
-        const length = Math.min(batchRecords, rows - id)
-        const batch = Array.from({ length }, (_, i) => ({ value: eventOf(id + i, rows), timestamp: firstAt + msBetween * (id + i) }))
-        id += length
-        window.add(events.sendBatch(batch).then(() => undefined))
-      }
-      await window.all()
-      await items.sendBatch(Array.from({ length: itemCount(rows) }, (_, item) => ({ value: itemOf(item) })))
-      await db.seal()
-      await db.close()
-    },
-  },
+  topic: { make: (path, parameters) => makeTopics(path, parameters.rows as number) },
+  columns: { make: (path, parameters) => makeTopics(path, parameters.rows as number, columns) },
   csv: {
     async make(path, parameters) {
       const rows = parameters.rows as number

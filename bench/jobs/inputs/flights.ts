@@ -1,4 +1,4 @@
-/** The three million real flights of `vega-datasets` (see `examples/flights/data.ts`), or its sample of 2000: in a topic of four partitions, as CSV, and what DuckDB makes of that. */
+/** The three million real flights of `vega-datasets` (see `examples/flights/data.ts`), or its sample of 2000: in a topic of four partitions, plain and with columns, as CSV, and what DuckDB makes of that. */
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { type Flights, findFiles, readJson, readParquet } from '../../../examples/flights/data.ts'
 import { open } from '../../../index.ts'
@@ -17,23 +17,26 @@ export interface Flight {
 export const sampleRows = 2000
 const batchRecords = 2000
 
+const columns: readonly (keyof Flight)[] = ['at', 'origin', 'destination', 'delay', 'distance']
+
+async function makeTopic(path: string, rows: number, declared?: readonly string[]): Promise<void> {
+  const db = await open(path)
+  const topic = db.topic<Flight>('flights', { partitions: 4, ...(declared !== undefined && { columns: declared }) })
+  await topic.ready()
+  for await (const flights of flightsOf(rows)) {
+    for (let from = 0; from < flights.times.length; from += batchRecords) {
+      const length = Math.min(batchRecords, flights.times.length - from)
+      const batch = Array.from({ length }, (_, i) => flightOf(flights, from + i))
+      await topic.sendBatch(batch.map(value => ({ value, timestamp: value.at })))
+    }
+  }
+  await db.seal()
+  await db.close()
+}
+
 export const flightForms: Forms = {
-  topic: {
-    async make(path, parameters) {
-      const db = await open(path)
-      const topic = db.topic<Flight>('flights', { partitions: 4 })
-      await topic.ready()
-      for await (const flights of flightsOf(parameters.rows as number)) {
-        for (let from = 0; from < flights.times.length; from += batchRecords) {
-          const length = Math.min(batchRecords, flights.times.length - from)
-          const batch = Array.from({ length }, (_, i) => flightOf(flights, from + i))
-          await topic.sendBatch(batch.map(value => ({ value, timestamp: value.at })))
-        }
-      }
-      await db.seal()
-      await db.close()
-    },
-  },
+  topic: { make: (path, parameters) => makeTopic(path, parameters.rows as number) },
+  columns: { make: (path, parameters) => makeTopic(path, parameters.rows as number, columns) },
   csv: {
     async make(path, parameters) {
       const file = openSync(path, 'w')

@@ -1,17 +1,13 @@
-/**
- * TeraSort's records in the form of gensort's text mode: 100 bytes a line, a random key of ten printable characters, the number of the row, and filler.
- */
+/** Records of the sort benchmark as gensort writes them for people: 100 bytes, a line each, of which the first ten are a random key of printable characters; then the number of the row, and filler. */
+import { keyBytes } from '../../../examples/terasort/rows.ts'
 import type { Forms } from '../inputs.ts'
 import { writeLines } from './write-lines.ts'
 
-/** With the line end. */
-export const recordBytes = 100
-export const keyBytes = 10
 const printable = 95
 const filler = Array.from({ length: 26 }, (_, i) => String.fromCharCode(0x41 + i).repeat(49))
 
 /** Without the line end. */
-export function recordOf(row: number): string {
+function recordOf(row: number): string {
   let key = ''
   let state = Math.imul(row + 1, 0x9e3779b1)
   for (let i = 0; i < keyBytes; i++) {

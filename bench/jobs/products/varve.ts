@@ -1,6 +1,6 @@
 /** Flows over a database that is there, or over files. Each workload has a contestant with the machine's threads, `varve`, and one with a single worker. */
 import { availableParallelism } from 'node:os'
-import type { Flow, RunOptions } from '../../../compute/index.ts'
+import type { RunOptions } from '../../../compute/index.ts'
 import { type Database, open } from '../../../index.ts'
 import type { InputForm } from '../inputs.ts'
 import type { Answer, Contestant, Place, Started } from '../workload.ts'
@@ -12,7 +12,7 @@ export interface VarveJob {
   readonly forms: readonly InputForm[]
   /** Default: all processors, and one. */
   readonly threads?: readonly number[]
-  /** The job; resolves with what `answer` takes. The database is that of the form 'topic', and without it one in memory. */
+  /** The job; resolves with what `answer` takes. The database is that of a form 'topic' or 'columns', and without one it is in memory. */
   readonly run: (db: Database, place: Place, options: RunOptions) => Promise<unknown>
   readonly answer: (result: never, place: Place) => Answer | Promise<Answer>
   readonly memoryBytesMax?: number
@@ -29,17 +29,21 @@ export function varve({ name = 'varve', threads = [availableParallelism(), 1], .
   }))
 }
 
+/** The same over the plain topic, and over one with its fields declared. */
+export function varveOverTopics(job: Omit<VarveJob, 'name' | 'reads' | 'forms'>): Contestant[] {
+  return [
+    ...varve({ ...job, reads: 'topic, msgpack', forms: ['topic'] }),
+    ...varve({ ...job, name: 'varve columns', reads: 'topic, columns', forms: ['columns'] }),
+  ]
+}
+
 async function startVarve(place: Place, { forms, run, answer, memoryBytesMax }: Omit<VarveJob, 'name' | 'threads'>): Promise<Started> {
-  const db = forms.includes('topic') ? await open(place.path('topic')) : await open({ storage: 'memory' })
+  const form = forms.find(one => one === 'topic' || one === 'columns')
+  const db = form === undefined ? await open({ storage: 'memory' }) : await open(place.path(form))
   const options: RunOptions = { workers: place.threads, ...(memoryBytesMax !== undefined && { memoryBytesMax }) }
   return {
     run: () => run(db, place, options),
     answer: result => answer(result as never, place),
     close: () => db.close(),
   }
-}
-
-/** A job that is one flow whose rows are the result. */
-export function rowsOf<T>(flowOf: (db: Database, place: Place) => Flow<T>): VarveJob['run'] {
-  return (db, place, options) => flowOf(db, place).toArray(options)
 }

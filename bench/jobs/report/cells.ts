@@ -69,7 +69,7 @@ const metricWords: { readonly [metric in JobTarget['metric']]: string } = {
 
 function targetWords(target: JobTarget): string {
   const bound = target.atLeast === undefined ? `<= ${amount(target, target.atMost)}` : `>= ${amount(target, target.atLeast)}`
-  return `${metricWords[target.metric]} ${bound}${target.of === undefined ? '' : ` that of ${target.of}`}`
+  return `${target.by === undefined ? '' : `${target.by}: `}${metricWords[target.metric]} ${bound}${target.of === undefined ? '' : ` that of ${target.of}`}`
 }
 
 function amount({ metric, of }: JobTarget, value: number | undefined): string {

@@ -86,9 +86,9 @@ export function fastestOf({ runs }: JobWorkloadResults, product: Product): Run |
 
 export function judgeJobs({ workloads }: JobResults): JobVerdict[] {
   return workloads.flatMap(workload => {
-    const own = runOf(workload, subject)
-    if (own === undefined) return []
-    return workload.targets.map(target => {
+    return workload.targets.flatMap(target => {
+      const own = runOf(workload, target.by ?? subject)
+      if (own === undefined) return []
       const value: SampleValue<JobSample> = sample => metricOf(sample, target.metric)
       const other = target.of === undefined ? undefined : runOf(workload, target.of)
       const measured =
@@ -97,7 +97,7 @@ export function judgeJobs({ workloads }: JobResults): JobVerdict[] {
           : target.metric === 'rssBytes'
             ? largest(own.samples, value)
             : middle(own.samples, value)
-      return { name: workload.name, target, measured, met: isMet(target, measured) }
+      return [{ name: workload.name, target, measured, met: isMet(target, measured) }]
     })
   })
 }

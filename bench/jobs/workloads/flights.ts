@@ -4,7 +4,7 @@ import type { Flight } from '../inputs/flights.ts'
 import { duckdb } from '../products/duckdb.ts'
 import { javascript } from '../products/javascript.ts'
 import { type Polars, polars, scan } from '../products/polars.ts'
-import { varve } from '../products/varve.ts'
+import { varveOverTopics } from '../products/varve.ts'
 import type { Answer, Contestant, Place } from '../workload.ts'
 
 const most = 10
@@ -41,9 +41,7 @@ interface Sum {
 }
 
 export const delayByRouteAndMonth: readonly Contestant[] = [
-  ...varve({
-    reads: 'topic, msgpack',
-    forms: ['topic'],
+  ...varveOverTopics({
     run: (db, place, options) =>
       flow('delays', db.topic<Flight>('flights'))
         .keyBy({ month: col('at').month(), origin: 'origin', destination: 'destination' })
@@ -112,9 +110,7 @@ const routeSql = (from: string): string => `
   group by all order by n desc, origin, destination limit ${most}`
 
 export const topRoutes: readonly Contestant[] = [
-  ...varve({
-    reads: 'topic, msgpack',
-    forms: ['topic'],
+  ...varveOverTopics({
     run: (db, _, options) =>
       flow('routes', db.topic<Flight>('flights'))
         .keyBy('origin', 'destination')

@@ -5,7 +5,7 @@ import type { KeyRow } from '../inputs/keys.ts'
 import { duckdb } from '../products/duckdb.ts'
 import { javascript } from '../products/javascript.ts'
 import { polars, scan } from '../products/polars.ts'
-import { varve } from '../products/varve.ts'
+import { varve, varveOverTopics } from '../products/varve.ts'
 import type { Answer, Contestant } from '../workload.ts'
 
 interface CategoryRow {
@@ -21,9 +21,7 @@ function categories(rows: readonly CategoryRow[]): Answer {
 const categorySql = (from: string): string => `select category, count(*) n, sum(amount) amount from ${from} group by category`
 
 export const groupFew: readonly Contestant[] = [
-  ...varve({
-    reads: 'topic, msgpack',
-    forms: ['topic'],
+  ...varveOverTopics({
     run: (db, _, options) =>
       flow('group', db.topic<Event>('events'))
         .keyBy('category')
@@ -77,9 +75,7 @@ const userSql = (from: string): string =>
   `select count(*) users, max(n) most, sum(amount) amount from (select user, count(*) n, sum(amount) amount from ${from} group by user)`
 
 export const groupMany: readonly Contestant[] = [
-  ...varve({
-    reads: 'topic, msgpack',
-    forms: ['topic'],
+  ...varveOverTopics({
     run: (db, _, options) =>
       flow('group', db.topic<Event>('events'))
         .keyBy('user')

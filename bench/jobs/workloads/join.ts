@@ -4,7 +4,7 @@ import type { Event, Item } from '../inputs/events.ts'
 import { duckdb, quoted } from '../products/duckdb.ts'
 import { javascript } from '../products/javascript.ts'
 import { polars, scan } from '../products/polars.ts'
-import { varve } from '../products/varve.ts'
+import { varveOverTopics } from '../products/varve.ts'
 import type { Answer, Contestant } from '../workload.ts'
 
 interface KindRow {
@@ -25,9 +25,7 @@ interface State {
 /** By a number, or by a text. */
 export function joinOn(key: 'item' | 'sku'): readonly Contestant[] {
   return [
-    ...varve({
-      reads: 'two topics, msgpack',
-      forms: ['topic'],
+    ...varveOverTopics({
       run: (db, _, options) =>
         flow('join', db.topic<Event>('events'))
           .join(flow('items', db.topic<Item>('items')), { on: key })

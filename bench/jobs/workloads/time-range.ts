@@ -3,7 +3,7 @@ import { count, flow, record, sum } from '../../../compute/index.ts'
 import { type Event, firstAt, msBetween } from '../inputs/events.ts'
 import { duckdb } from '../products/duckdb.ts'
 import { polars, scan } from '../products/polars.ts'
-import { varve } from '../products/varve.ts'
+import { varveOverTopics } from '../products/varve.ts'
 import type { Answer, Contestant, Place } from '../workload.ts'
 
 interface RangeRow {
@@ -23,9 +23,7 @@ function range([row]: readonly RangeRow[]): Answer {
 }
 
 export const timeRange: readonly Contestant[] = [
-  ...varve({
-    reads: 'topic, msgpack',
-    forms: ['topic'],
+  ...varveOverTopics({
     run: (db, place, options) => {
       const [from, to] = rangeOf(place)
       return flow('range', db.topic<Event>('events'))
