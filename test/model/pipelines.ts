@@ -488,12 +488,21 @@ export async function runPipelines(seed: number, pipelines = 6): Promise<Pipelin
   try {
     const size = random.pick([0, 40, 1500, 12_000])
     const table = Array.from({ length: size }, (_, id) => drawRow(random, id))
-    const events = Array.from({ length: random.pick([0, 30, 3000]) }, (_, id) => drawRow(random, id))
     const store = db.store<Row, number>('t')
     await store.batch(table.map((value, key) => ({ type: 'put', key, value })))
-    const topic = db.topic<Row>('u', { partitions: 3 })
-    await topic.sendBatch(events.map(value => ({ value })))
-    if (random.below(2) === 0) await db.flush()
+    // Fields that segments hold as columns too, and whether what was sent lies in segments, some of it or all.
+    const columns = random.below(2) === 0 ? { columns: drawNames(random, baseColumns, 4) } : {}
+    const value = random.pick(['msgpack', 'json'] as const)
+    const topic = db.topic<Row>('u', { partitions: 3, value, ...columns })
+    const sent = Array.from({ length: random.pick([0, 30, 3000]) }, (_, id) => drawRow(random, id))
+    // JSON has no NaN.
+    const events = value === 'json' ? (JSON.parse(JSON.stringify(sent)) as Row[]) : sent
+    const sentFirst = random.below(sent.length + 1)
+    for (const part of [sent.slice(0, sentFirst), sent.slice(sentFirst)]) {
+      if (part.length > 0) await topic.sendBatch(part.map(row => ({ value: row })))
+      if (random.below(2) === 0) await db.seal()
+      if (random.below(3) === 0) await db.consolidate()
+    }
     const fresh = (): Pipeline => {
       const common = { columns: baseColumns, isSorted: false }
       const kind = random.below(5)
