@@ -403,4 +403,4 @@ export class Database extends EngineDatabase {
 }
 
 /** This package's version; a test holds it equal to package.json. */
-export const version: string = '0.0.1'
+export const version: string = '0.1.0'
