@@ -10,8 +10,9 @@ import { tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type AreaOptions, namesOf, roundsOf } from './area.ts'
 import { areas } from './areas.ts'
-import { resultsFolder, storeArea, writeOverview } from './overview.ts'
+import { resultsFolder, writeOverview } from './overview.ts'
 import { startProgress } from './report/progress.ts'
+import { runAreas } from './run-areas.ts'
 
 const shortFolder = 'reports/bench'
 
@@ -37,25 +38,10 @@ async function main(): Promise<void> {
   const selected = areas.filter(({ name }) => names.length === 0 || names.includes(name))
   const options: AreaOptions = { rounds: roundsOf(values.rounds), isShort: values.short, dir: values.dir }
 
-  const failures: string[] = []
-  const reports: string[] = []
   const progress = startProgress(selected.reduce((sum, area) => sum + area.countRuns(options), 0))
-  try {
-    let before = 0
-    for (const area of selected) {
-      try {
-        const { results, failures: own } = await area.run(options, (what, done) => progress.update(before + done, `${area.name}, ${what}`))
-        failures.push(...own.map(failure => `${area.name}: ${failure}`))
-        reports.push(area.terminal(results))
-        await storeArea(folder, area, results)
-      } catch (error) {
-        failures.push(`${area.name}: ${error instanceof Error ? error.message : String(error)}`) // the other areas go on
-      }
-      before += area.countRuns(options)
-    }
-  } finally {
-    progress.stop()
-  }
+  const { reports, failures } = await runAreas(selected, options, folder, (what, done) => progress.update(done, what)).finally(() =>
+    progress.stop(),
+  )
   for (const report of reports) console.log(report)
   console.log(`written to ${folder}: RESULTS.md, RESULTS.html${selected.map(({ markdownFile }) => `, ${markdownFile}`).join('')}`)
   for (const failure of failures) console.error(`FAILED: ${failure}`)

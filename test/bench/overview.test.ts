@@ -6,11 +6,12 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { namesOf, roundsOf } from '../../bench/area.ts'
+import { type Area, namesOf, roundsOf } from '../../bench/area.ts'
 import { areas } from '../../bench/areas.ts'
 import { writeOverview } from '../../bench/overview.ts'
 import type { Chart } from '../../bench/report/chart.ts'
 import { pageHtml } from '../../bench/report/page.ts'
+import { runAreas } from '../../bench/run-areas.ts'
 import { checkAlike, mergeWorkloads, storedResults } from '../../bench/stored-results.ts'
 
 let folder: string
@@ -81,6 +82,41 @@ describe('the page', () => {
     const text = readFileSync(join(folder, 'RESULTS.md'), 'utf8')
     for (const part of ['## Stores', '(STORE.md)', '| workload | target | measured | met |']) expect(text).toContain(part)
     expect(text).not.toContain('## Jobs')
+  })
+})
+
+describe('running areas', () => {
+  const machine = { cpu: 'Example CPU', cpuCount: 2, memoryBytes: 2 ** 34, system: 'linux 6', fileSystem: 'ext4', node: 'v20.19.0' }
+  const table = { head: ['workload'], rows: [['a']] }
+  const area = (name: string, run: Area['run']): Area => ({
+    name,
+    title: name,
+    markdownFile: `${name}.md`,
+    resultsFile: `${name}/results.json`,
+    countRuns: () => 2,
+    run,
+    markdown: ({ date }) => `# ${name} of ${date}`,
+    terminal: ({ date }) => `${name} of ${date}`,
+    overview: () => table,
+    targets: () => table,
+    charts: () => [],
+  })
+
+  test('one that fails does not keep the others from being run and stored', async () => {
+    const progress: [string, number][] = []
+    const good = area('good', async (_, onProgress) => {
+      onProgress('round 1', 1)
+      return { results: { machine, date: '2026-01-01' }, failures: ['a, round 1: broken'] }
+    })
+    const bad = area('bad', () => Promise.reject(new Error('no disk')))
+    const { reports, failures } = await runAreas([bad, good], { isShort: true, dir: folder }, folder, (what, done) =>
+      progress.push([what, done]),
+    )
+    expect(failures).toEqual(['bad: no disk', 'good: a, round 1: broken'])
+    expect(reports).toEqual(['good of 2026-01-01'])
+    expect(progress).toEqual([['good, round 1', 3]])
+    expect(readFileSync(join(folder, 'good.md'), 'utf8')).toBe('# good of 2026-01-01')
+    expect(storedResults(join(folder, 'good/results.json'))).toEqual({ machine, date: '2026-01-01' })
   })
 })
 
