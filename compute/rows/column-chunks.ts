@@ -22,7 +22,7 @@ export class ColumnReader {
   }
 
   /** The field of all rows of a group that has it. CORRUPT when the column is damaged. */
-  read(group: SealedColumns): Vector {
+  read(group: Pick<SealedColumns, 'columnBytes' | 'read'>): Vector {
     const size = group.columnBytes(this.path)
     if (this.#bytes.length < size) this.#bytes = new Uint8Array(size + (size >> 2))
     const column = group.read(this.path, this.#bytes)

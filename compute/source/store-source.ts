@@ -5,15 +5,21 @@
 import {
   codecsOf,
   databaseOf,
+  isVarveError,
   keyBytes,
   type LeaseDescription,
+  type LeasedStore,
   openLease,
   type Store,
   type StoreCodecs,
+  type StoreColumns,
   type StoreIterator,
   type StoreKey,
+  type StoreStretch,
   StoreView,
+  storeLogPrefix,
 } from '../../engine/index.ts'
+import { ColumnChunk, ColumnReader } from '../rows/column-chunks.ts'
 import { EncodedReader } from '../rows/encoded-rows.ts'
 import { CHUNK_ROWS, Chunk, META } from '../vector/chunk.ts'
 import { nullVector, type Vector } from '../vector/vector.ts'
@@ -75,7 +81,7 @@ class StoreSource<V, K extends StoreKey> implements Source {
       return { splits: [], share: () => ({ reader: 'store', input: undefined }), release: () => undefined }
     }
     // The first bytes behind the last key.
-    const last = whole.end === undefined ? undefined : Buffer.concat([whole.end, Buffer.of(0)])
+    const last = whole.end === undefined ? undefined : behind(whole.end)
     const lease = databaseOf(this.#store).lease({
       stores: [name],
       ...(this.#input instanceof StoreView ? { snapshot: this.#input } : {}),
@@ -102,13 +108,54 @@ class StoreSource<V, K extends StoreKey> implements Source {
     }
   }
 
-  open(split: Split, needs: Needs): SplitReader {
+  get columns(): readonly string[] {
+    const options = databaseOf(this.#store).get(storeLogPrefix + this.name)?.options as
+      | { columns?: { fields: readonly string[] } }
+      | undefined
+    return options?.columns?.fields ?? []
+  }
+
+  open(split: Split, needs: Needs): SplitReader | Promise<SplitReader> {
     const codecs = codecsOf(this.#store)
     const { start, end } = split.input as KeyRange
+    const columns = columnsFor(needs)
+    if (this.isPortable && columns !== undefined && this.columns.length > 0)
+      return this.#openLeased(start, end === undefined ? undefined : behind(end), needs)
     const keyOf = (bytes: Uint8Array): K => codecs.keys.decode(bytes, 0, bytes.length) as K
     const range = { ...(start === undefined ? {} : { gte: keyOf(start) }), ...(end === undefined ? {} : { lte: keyOf(end) }) }
     return new StoreReader(this.#input.entries(range), codecs, needs)
   }
+
+  /** As other threads read it: only what a lease names has columns. */
+  async #openLeased(start: Uint8Array | undefined, end: Uint8Array | undefined, needs: Needs): Promise<SplitReader> {
+    const { name } = this
+    const lease = databaseOf(this.#store).lease({
+      stores: [name],
+      ...(this.#input instanceof StoreView ? { snapshot: this.#input } : {}),
+    })
+    const opened = await openLease(lease.share())
+    const release = (): void => {
+      opened.release()
+      lease.release()
+    }
+    return readerOf(opened.store(name), { start, end }, needs, release)
+  }
+}
+
+/** The first bytes behind a key. */
+function behind(key: Uint8Array): Uint8Array {
+  return Buffer.concat([key, Buffer.of(0)])
+}
+
+/** A reader for each field that is wanted, where columns could have all that is. */
+function columnsFor({ paths, values }: Needs): ColumnReader[] | undefined {
+  return values || paths.some(path => path === '' || path.startsWith('@')) ? undefined : paths.map(path => new ColumnReader(path))
+}
+
+function readerOf(store: LeasedStore, { start, end }: KeyRange, needs: Needs, release?: () => void): SplitReader {
+  const columns = columnsFor(needs)
+  if (columns === undefined) return new StoreReader(store.scan(start, end), store.codecs, needs, release)
+  return new StretchReader(store, store.stretches(start, end, needs.paths), columns, needs, release)
 }
 
 /** So many times more cuts are asked for where only some of the keys are wanted. */
@@ -140,23 +187,110 @@ export const openStoreReader: OpenReader = async input => {
   const opened = await openLease(lease)
   const store = opened.store(name)
   return {
-    open(split, needs) {
-      const { start, end } = split.input as KeyRange
-      return new StoreReader(store.scan(start, end), store.codecs, needs)
-    },
+    open: (split, needs) => readerOf(store, split.input as KeyRange, needs),
     close: () => opened.release(),
+  }
+}
+
+/** Reads stretches of a store: columns where there are, else records. */
+class StretchReader implements SplitReader {
+  bytesRead = 0
+  readonly #store: LeasedStore
+  readonly #stretches: readonly StoreStretch[]
+  readonly #columns: readonly ColumnReader[]
+  readonly #needs: Needs
+  readonly #release: (() => void) | undefined
+  #at = 0
+  /** The columns at hand, and the rows of them that were not given away yet. */
+  #group: { readonly vectors: ReadonlyMap<string, Vector>; from: number; readonly to: number } | undefined
+  #rows: StoreReader | undefined
+
+  constructor(
+    store: LeasedStore,
+    stretches: readonly StoreStretch[],
+    columns: readonly ColumnReader[],
+    needs: Needs,
+    release: (() => void) | undefined,
+  ) {
+    this.#store = store
+    this.#stretches = stretches
+    this.#columns = columns
+    this.#needs = needs
+    this.#release = release
+  }
+
+  next(): Chunk | undefined {
+    for (;;) {
+      const chunk = this.#columnChunk() ?? this.#rowChunk()
+      if (chunk !== undefined) return chunk
+      const stretch = this.#stretches[this.#at++]
+      if (stretch === undefined) return undefined
+      if (stretch.columns === undefined || !this.#open(stretch.columns)) {
+        this.#rows = new StoreReader(this.#store.scan(stretch.start, stretch.end), this.#store.codecs, this.#needs)
+      }
+    }
+  }
+
+  close(): void {
+    this.#rows?.close()
+    this.#rows = undefined
+    this.#release?.()
+  }
+
+  /** False when a column is damaged: it repeats what the records say. */
+  #open(columns: StoreColumns): boolean {
+    const vectors = new Map<string, Vector>()
+    try {
+      for (const reader of this.#columns) {
+        vectors.set(reader.path, reader.read(columns))
+        this.bytesRead += columns.columnBytes(reader.path)
+      }
+    } catch (error) {
+      if (isVarveError(error, 'CORRUPT')) return false
+      throw error
+    }
+    this.#group = { vectors, from: 0, to: columns.rows }
+    return true
+  }
+
+  #columnChunk(): Chunk | undefined {
+    const group = this.#group
+    if (group === undefined) return undefined
+    if (group.from === group.to) {
+      this.#group = undefined
+      return undefined
+    }
+    const { from } = group
+    group.from = Math.min(group.to, from + CHUNK_ROWS)
+    return new Chunk(new ColumnChunk(group.vectors, from, group.from, 0))
+  }
+
+  #rowChunk(): Chunk | undefined {
+    const rows = this.#rows
+    if (rows === undefined) return undefined
+    const before = rows.bytesRead
+    const chunk = rows.next()
+    this.bytesRead += rows.bytesRead - before
+    if (chunk === undefined) {
+      rows.close()
+      this.#rows = undefined
+    }
+    return chunk
   }
 }
 
 class StoreReader implements SplitReader {
   bytesRead = 0
   readonly #iterator: StoreIterator<unknown>
+  readonly #release: (() => void) | undefined
   readonly #codecs: StoreCodecs
   readonly #reader: EncodedReader
   readonly #starts = new Int32Array(CHUNK_ROWS)
   readonly #ends = new Int32Array(CHUNK_ROWS)
 
-  constructor(iterator: StoreIterator<unknown>, codecs: StoreCodecs, needs: Needs) {
+  /** `release`: what ends with it. */
+  constructor(iterator: StoreIterator<unknown>, codecs: StoreCodecs, needs: Needs, release: (() => void) | undefined = undefined) {
+    this.#release = release
     this.#iterator = iterator
     this.#codecs = codecs
     this.#reader = new EncodedReader(codecs.values, needs.paths)
@@ -177,6 +311,7 @@ class StoreReader implements SplitReader {
 
   close(): void {
     this.#iterator.close()
+    this.#release?.()
   }
 
   #keys(bytes: Uint8Array, borders: Uint32Array, count: number): Vector {

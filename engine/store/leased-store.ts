@@ -6,6 +6,7 @@
 import type { StoreRecordCursor } from '../batch/store-record.ts'
 import { VarveError } from '../errors.ts'
 import { checkNames, checkObject, checkString } from '../log/check-arguments.ts'
+import { type StoreStretch, stretchesOf } from './column-stretches.ts'
 import { type KeyCodec, KeyEncoder, keyCodecOf, type StoreKey } from './key-codec.ts'
 import { LeasedIndex } from './leased-index.ts'
 import { checkLeasedRange } from './leased-range.ts'
@@ -149,6 +150,13 @@ export class LeasedStore<V = unknown, K extends StoreKey = StoreKey> {
   scan(start: Uint8Array | undefined, end: Uint8Array | undefined): StoreIterator<[K, V]> {
     this.#assertOpen()
     return this.#iterator({ start, end, reverse: undefined }, Number.POSITIVE_INFINITY, 'entry', false)
+  }
+
+  /** The range from one encoded key on and before another in stretches, of some of which columns have all entries; the fields of `paths` at least. */
+  stretches(start: Uint8Array | undefined, end: Uint8Array | undefined, paths: readonly string[]): StoreStretch[] {
+    this.#assertOpen()
+    const { sequence, time } = this.#moment
+    return stretchesOf(this.#table, { start, end, sequenceMax: sequence - 1, now: time, paths })
   }
 
   /** An index of the store, for queries by indexed value. NOT_FOUND when there was none of this name. */

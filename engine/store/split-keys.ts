@@ -21,8 +21,11 @@ export function splitKeysOf(table: CursorTable, count: number): Uint8Array[] {
   let cut = 1
   for (const { index } of pieces) {
     for (; cut < count; cut++) {
-      const block = Math.floor((blocks * cut) / count) - before
-      if (block >= index.blockCount) break
+      const even = Math.floor((blocks * cut) / count) - before
+      if (even >= index.blockCount) break
+      // Columns are read by whole groups.
+      const { columns } = index
+      const block = columns === undefined ? even : columns.firstBlock(columns.groupOf(even))
       const start = index.keyStart(block)
       const key = index.bytes.slice(start, start + index.keyBytes(block))
       const last = keys.at(-1)

@@ -53,6 +53,12 @@ export interface StoreOptions<V> {
    */
   readonly compression?: CompressionName | undefined
   /**
+   * Fields, as paths, that segments also hold as columns, for jobs that read these alone: they then need not read records. For values that are 'msgpack' or 'json'. It is kept with the store:
+   * left out, it stays as it is; another list counts for segments that are written from then on, and compaction brings it to the older ones; an empty one ends it. Costs their
+   * space, and time when segments are written. Default for a new store: none.
+   */
+  readonly columns?: readonly string[] | undefined
+  /**
    * Secondary indexes by name. One that is new is built in the background (see `Store.ready`); one that is there must be declared as it was
    * (DEFINITION_MISMATCH); one that is not named stays until `Store.dropIndex`. Only for values with fields: msgpack, json or a codec of your own.
    */
@@ -116,6 +122,7 @@ const storeOptionNames: ReadonlySet<string> = new Set([
   'ttlMs',
   'history',
   'compression',
+  'columns',
   'indexes',
 ])
 const putOptionNames: ReadonlySet<string> = new Set(['durability', 'ttlMs', 'expiresAt'])

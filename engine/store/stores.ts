@@ -10,8 +10,10 @@ import { assertCodecInstalled, type CompressionName, codecIdOf } from '../codec/
 import type { Timers } from '../env/environment.ts'
 import { isVarveError, VarveError } from '../errors.ts'
 import { checkString } from '../log/check-arguments.ts'
+import { checkColumns, columnsOption } from '../log/column-options.ts'
 import type { DefinedLog, LogDefinition } from '../log/log.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
+import type { ColumnOptions } from '../segment/column-writer.ts'
 import { PART_RUN } from '../segment/format.ts'
 import { BlockCache } from './block-cache.ts'
 import { checkSameChanges, type StoredChanges, storedChanges } from './change-options.ts'
@@ -204,11 +206,12 @@ export class Stores {
       const stored = storedOptions(options ?? {})
       const compression = options?.compression ?? 'none'
       assertInstalled(name, codecIdOf(compression))
+      checkColumns(options?.columns ?? [], stored.value)
       ready = this.#host.define({
         name: logName,
         kind: 'store',
         ...(stored.changes === undefined ? {} : { body: true }),
-        options: { store: stored, ...compressionOption(compression) },
+        options: { store: stored, ...compressionOption(compression), ...columnsOption(options?.columns, stored.value) },
       })
       ready.catch(() => undefined) // told by `ready()`, and by every write
       definition = this.#host.definition(logName) as DefinedLog
@@ -222,13 +225,16 @@ export class Stores {
       checkSameStore(name, stored, { ...stored, ...explicitOptions(options, stored.value) })
       checkSameChanges(name, definition.body === true, options.changes)
     }
-    const { compression: oldCompression = 'none', ...otherOptions } = definition.options as { compression?: CompressionName }
+    const { compression: oldCompression = 'none', columns: oldColumns, ...otherOptions } = definition.options as StoredBeside
+    if (options?.columns !== undefined) checkColumns(options.columns, stored.value)
+    const { columns } = options?.columns === undefined ? { columns: oldColumns } : columnsOption(options.columns, stored.value)
     const compression = options?.compression ?? oldCompression
     assertInstalled(name, codecIdOf(compression))
     const core = this.#coreOf(definition, stored, options)
     const changed = options === undefined ? undefined : changedOptions(stored, options)
-    if (changed !== undefined || compression !== oldCompression) {
-      const all = { ...otherOptions, store: changed ?? stored, ...compressionOption(compression) }
+    if (changed !== undefined || compression !== oldCompression || JSON.stringify(columns) !== JSON.stringify(oldColumns)) {
+      const beside = { ...compressionOption(compression), ...(columns === undefined ? {} : { columns }) }
+      const all = { ...otherOptions, store: changed ?? stored, ...beside }
       ready = this.#host.redefine(logName, all).then(() => undefined)
       ready.catch(() => undefined) // as above
       // In force in this turn, unless it was refused.
@@ -281,6 +287,12 @@ function assertInstalled(name: string, codec: number): void {
     if (!isVarveError(cause, 'CODEC_MISSING')) throw cause
     throw new VarveError('CODEC_MISSING', `store ${name}: ${cause.message}`, { cause, details: { ...cause.details, store: name } })
   }
+}
+
+/** Options of a store's log that are beside those of the store. */
+interface StoredBeside {
+  readonly compression?: CompressionName
+  readonly columns?: ColumnOptions
 }
 
 function compressionOption(compression: CompressionName): { readonly compression?: CompressionName } {
