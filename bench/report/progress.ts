@@ -1,4 +1,4 @@
-/** The progress bar of a run. */
+/** The progress of a run, on stderr, so that stdout can be piped: a bar, or a line for each step where stderr is no terminal. */
 import cliProgress from 'cli-progress'
 
 export interface Progress {
@@ -7,8 +7,10 @@ export interface Progress {
   stop(): void
 }
 
-/** Draws on stderr, so that stdout can be piped; draws nothing where stderr is no terminal. */
 export function startProgress(total: number): Progress {
+  if (!process.stderr.isTTY) {
+    return { update: (done, label) => process.stderr.write(`${done}/${total} ${label}\n`), stop: () => undefined }
+  }
   const bar = new cliProgress.SingleBar(
     { format: '{bar} {value}/{total} runs, {duration_formatted}  {label}', clearOnComplete: true, hideCursor: true },
     cliProgress.Presets.shades_classic,
