@@ -5,7 +5,8 @@
 import { BOOLEAN_NULL, type Vector } from '../vector/vector.ts'
 import { encodeGroupKey, groupKeyBytes, isDouble } from './group-key.ts'
 
-const HASH_NULL = 0x2545f491
+/** Hash of null. */
+export const HASH_NULL = 0x2545f491
 const HASH_FALSE = 0x1b873593
 const HASH_TRUE = 0x4cf5ad43
 
@@ -28,16 +29,34 @@ export function hashNumber(value: number): number {
   return mix((words[0] as number) ^ Math.imul(words[1] as number, 0x9e3779b1))
 }
 
-export function hashBytes(bytes: Uint8Array, start: number, end: number): number {
-  let h = 0x811c9dc5 ^ (end - start)
-  let at = start
-  for (; at + 4 <= end; at += 4) {
-    const word =
-      (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)
-    h = Math.imul(h ^ word, 0x9e3779b1)
-    h ^= h >>> 15
+/** Four bytes from `at` on as a whole number, the first lowest; what lies at or behind `end` is 0. */
+export function wordAt(bytes: Uint8Array, at: number, end: number): number {
+  const left = end - at
+  if (left >= 4) {
+    return (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)
   }
-  for (; at < end; at++) h = Math.imul(h ^ (bytes[at] as number), 0x01000193)
+  if (left <= 0) return 0
+  let word = bytes[at] as number
+  if (left > 1) word |= (bytes[at + 1] as number) << 8
+  if (left > 2) word |= (bytes[at + 2] as number) << 16
+  return word
+}
+
+function withWord(hash: number, word: number): number {
+  const h = Math.imul(hash ^ word, 0x9e3779b1)
+  return h ^ (h >>> 15)
+}
+
+export function hashBytes(bytes: Uint8Array, start: number, end: number): number {
+  return hashText(bytes, start, end, wordAt(bytes, start, end), wordAt(bytes, start + 4, end))
+}
+
+/** As `hashBytes`, for who has the first two words of the bytes. */
+export function hashText(bytes: Uint8Array, start: number, end: number, first: number, second: number): number {
+  let h = 0x811c9dc5 ^ (end - start)
+  if (end > start) h = withWord(h, first)
+  if (end > start + 4) h = withWord(h, second)
+  for (let at = start + 8; at < end; at += 4) h = withWord(h, wordAt(bytes, at, end))
   return mix(h)
 }
 
