@@ -280,24 +280,24 @@ class PartitionReader implements SplitReader {
   #gather(rows: Gathered): boolean {
     const cursor = this.#cursor
     const { from, to, time } = this.#range
+    const { starts, ends, keyStarts, keySizes, times, offsets } = rows
     rows.bytes = cursor.data
-    while (cursor.remaining > 0) {
-      if (rows.size === CHUNK_ROWS) return false
+    let { size } = rows
+    while (cursor.remaining > 0 && size < CHUNK_ROWS) {
       cursor.next()
-      const { offset } = cursor
+      const { offset, timestamp, valueStart, valueSize } = cursor
       if (offset < from || offset >= to) continue
-      if (time !== undefined && (cursor.timestamp < time.from || cursor.timestamp >= time.to)) continue
-      const i = rows.size++
-      const { valueStart, valueSize } = cursor
-      rows.starts[i] = valueSize < 0 ? -1 : valueStart
-      rows.ends[i] = valueSize < 0 ? -1 : valueStart + valueSize
-      rows.keyStarts[i] = cursor.keyStart
-      rows.keySizes[i] = cursor.keySize
-      rows.times[i] = cursor.timestamp
-      rows.offsets[i] = offset
+      if (time !== undefined && (timestamp < time.from || timestamp >= time.to)) continue
+      starts[size] = valueSize < 0 ? -1 : valueStart
+      ends[size] = valueSize < 0 ? -1 : valueStart + valueSize
+      keyStarts[size] = cursor.keyStart
+      keySizes[size] = cursor.keySize
+      times[size] = timestamp
+      offsets[size++] = offset
     }
-    this.#inBatch = false
-    return true
+    rows.size = size
+    this.#inBatch = cursor.remaining > 0
+    return !this.#inBatch
   }
 
   /** Opens the next batch of the slice that counts; false when there is none. */
