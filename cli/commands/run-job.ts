@@ -42,7 +42,7 @@ export async function runJob(path: string, module: string, options: RunJobOption
   if (store !== undefined && key.length === 0) throw new InputError('--store needs --key: the fields that are the key')
   const args = parsed(options.args)
   const job = await loadJob(module)
-  return await withDatabase(path, { create: false }, async db => {
+  const ran = withDatabase(path, { create: false }, async db => {
     if (explain) {
       await print(`${job.explain(db as unknown as JobHost, args)}\n`)
       return exitCodes.ok
@@ -67,6 +67,16 @@ export async function runJob(path: string, module: string, options: RunJobOption
     }
     return exitCodes.ok
   })
+  return await ran.catch((error: unknown) => {
+    if (options.args !== undefined || !readsNothing(error)) throw error
+    throw new InputError(`${job.name} failed, as a job does that needs --args: ${(error as Error).message}`)
+  })
+}
+
+/** Whether a field of undefined was read, here or in a thread: of arguments that were not given, perhaps. */
+function readsNothing(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return (error.name === 'TypeError' && error.message.includes('properties of undefined')) || readsNothing(error.cause)
 }
 
 /** Operators of a run, a line each, stage by stage from the end to the inputs. */
@@ -97,7 +107,8 @@ async function loadJob(module: string): Promise<AnyJob> {
   try {
     loaded = (await import(pathToFileURL(resolve(module)).href)) as typeof loaded
   } catch (error) {
-    throw new InputError(`${module} cannot be loaded: ${error instanceof Error ? error.message : String(error)}`)
+    const hint = /\.[cm]?ts$/.test(module) ? '; compile it to JavaScript first' : ''
+    throw new InputError(`${module} cannot be loaded: ${error instanceof Error ? error.message : String(error)}${hint}`)
   }
   if (!(loaded.default instanceof Job)) throw new InputError(`${module} has no job as its default export; see docs/JOBS.md`)
   return loaded.default as AnyJob

@@ -1,8 +1,9 @@
 /** Goal: `varve run` runs a job of a module over a real folder, to stdout, files and stores, and refuses bad input with the documented exit codes. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exitCodes } from '../../../cli/exit-codes.ts'
 import { open } from '../../../index.ts'
@@ -88,4 +89,23 @@ test('the plan is shown, and bad input refused', () => {
   expect(varve(words, '--store', 's').stderr).toContain('--store needs --key')
   expect(varve(words, '--store', 's', '--key', 'word', '--out', 'x.csv').stderr).toContain('--store and --out cannot both be given')
   expect(varve(words, '--out', 'x.txt').stderr).toContain('--out must end in .jsonl, .csv or .parquet')
+})
+
+test('a job that needs arguments says so, here and in a thread; one in TypeScript that it must be compiled', () => {
+  const text = `
+    import { job } from '${pathToFileURL(resolve('dist/compute/index.js')).href}'
+    export default job(import.meta.url, 'least', ({ store, args }) => store('visits').filter(({ at }) => at >= args.least).keyBy('user').count())`
+  writeFileSync(join(folder, 'least.mjs'), text)
+  for (const workers of ['0', '1']) {
+    expect(varve('least.mjs', '--workers', workers)).toMatchObject({
+      status: exitCodes.badInput,
+      stderr: expect.stringContaining('needs --args'),
+    })
+    expect(varve('least.mjs', '--workers', workers, '--args', '{"least":55}').stdout.trim().split('\n')).toHaveLength(5)
+  }
+  writeFileSync(join(folder, 'least.mts'), 'export const least: number = 1 as const satisfies number')
+  expect(varve('least.mts')).toMatchObject({
+    status: exitCodes.badInput,
+    stderr: expect.stringMatching(/compile it to JavaScript first|no job as its default/),
+  })
 })
