@@ -46,8 +46,10 @@ const bytesOfShare = 4 << 20
 
 /** The share of the memory that outputs may keep, and of it sorted ones: shared memory is free only when no thread's collector knows it any more. */
 const outputShare = 2
-const sortedShare = 8
+const sortedShare = 32
 const runBytesMin = 4 << 20
+const runBlockBytesMin = 8 << 10
+const runBlockBytesMax = 128 << 10
 /** Runs of a sort, about, unless memory asks for more. */
 const runsMax = 64
 
@@ -233,7 +235,7 @@ class StagedJob {
         file,
         work,
         memoryBytesMax: memoryOfTask,
-        runBytesMax: this.#runBytes(memoryOfTask),
+        ...this.#runSizes(memoryOfTask),
         outputBytesMax,
         part,
       }
@@ -249,9 +251,15 @@ class StagedJob {
     }
   }
 
-  /** Rows that are sorted at a time: few enough that they stay in the processor's caches, and so many that there are not too many runs to merge. */
-  #runBytes(memoryOfTask: number): number {
-    return Math.min(memoryOfTask, Math.max(runBytesMin, this.#total / runsMax))
+  /**
+   * Rows that are sorted at a time: few enough that they stay in the processor's caches, and so many that there are not too many runs to merge. And the size of their blocks, of which a task that
+   * merges has one of each run in memory.
+   */
+  #runSizes(memoryOfTask: number): Pick<Task, 'runBytesMax' | 'runBlockBytes'> {
+    const total = this.#total === 0 ? Number.POSITIVE_INFINITY : this.#total
+    const runBytesMax = Math.min(memoryOfTask, Math.max(runBytesMin, total / runsMax))
+    const runs = Math.max(1, total / runBytesMax)
+    return { runBytesMax, runBlockBytes: Math.min(runBlockBytesMax, Math.max(runBlockBytesMin, memoryOfTask / 2 / runs)) }
   }
 
   /** The tasks of a stage, in the order in which their rows count. */

@@ -33,6 +33,8 @@ export interface Task {
   readonly memoryBytesMax: number
   /** Rows and keys that are sorted at a time, where the output is kept in an order. */
   readonly runBytesMax: number
+  /** Of a block of what was sorted at a time, about. */
+  readonly runBlockBytes: number
   /** Bytes that blocks of the output may keep in memory. */
   readonly outputBytesMax: number
   /** Name of the part of the sink that it writes, if it does; as `file` of this attempt alone. */
@@ -117,7 +119,7 @@ interface TaskEnd extends Receiver {
 }
 
 function openEnd(
-  { file: path, memoryBytesMax, runBytesMax, outputBytesMax, part, work }: Task,
+  { file: path, memoryBytesMax, runBytesMax, runBlockBytes, outputBytesMax, part, work }: Task,
   { output }: Stage,
   { files, sink }: TaskPlace,
 ): TaskEnd {
@@ -129,7 +131,7 @@ function openEnd(
   const { columns, keyWidth, order } = output
   if (order === undefined) return new ExchangeWriter({ columns, keyWidth, files, path, memoryBytesMax, outputBytesMax, isShared: true })
   const expectedBytes = work.kind === 'split' ? work.split.bytes : 0
-  return new RunWriter({ ...order, files, path, memoryBytesMax: runBytesMax, outputBytesMax, expectedBytes })
+  return new RunWriter({ ...order, files, path, memoryBytesMax: runBytesMax, blockBytes: runBlockBytes, outputBytesMax, expectedBytes })
 }
 
 /** The end of a task that gives nothing to others, but writes a part of a sink. */

@@ -32,6 +32,8 @@ export interface RunWriterOptions extends RunOrder {
   readonly path: string
   /** Rows and keys that are sorted at a time, bytes. */
   readonly memoryBytesMax: number
+  /** Blocks hold about so many bytes: each run that is merged has one in memory. */
+  readonly blockBytes: number
   /** Blocks that are kept in memory, bytes. */
   readonly outputBytesMax: number
   /** Of rows to come, as far as is known. */
@@ -46,8 +48,6 @@ interface EncodedRange {
 
 /** So much more is expected than what was said. */
 const slackBytes = 64 << 10
-/** Blocks hold about so many bytes: each run that is merged has one in memory. */
-const blockBytes = 128 << 10
 const blockRowsMax = 4096
 /** A sample stands for so many rows at most; a run has some 64 of them at least, if it has as many rows. */
 const sampleRowsMax = 512
@@ -183,6 +183,7 @@ export class RunWriter implements Receiver {
   #blockEnd(order: Int32Array, from: number): number {
     const [keys, rows] = [this.#keys, this.#rows]
     const { count } = rows
+    const { blockBytes } = this.#options
     const mean = (keys.bytes + rows.bytes) / count
     // Where no row is large, how large each is need not be known.
     if (keys.largest + rows.largest < blockBytes / 16)

@@ -48,7 +48,7 @@ interface Shape {
 /** Several tasks' rows through writers, in chunks that have other rows between those that count. */
 function write(tasks: readonly (readonly Row[])[], { rowsOf, ...order }: Shape): ExchangeOutput[] {
   return tasks.map(rows => {
-    const writer = new RunWriter({ ...order, expectedBytes: 0, files, path: join('/job', `${count++}.blocks`) })
+    const writer = new RunWriter({ ...order, expectedBytes: 0, blockBytes: 128 << 10, files, path: join('/job', `${count++}.blocks`) })
     for (let from = 0; from < rows.length; from += 700) {
       const part = rows.slice(from, from + 700).flatMap(row => [row, { key: 'no', second: 0, id: -1 }])
       const vectors = [vectorOf(part.map(({ key }) => key)), vectorOf(part.map(({ second }) => second)), rowsOf(part)]
@@ -165,7 +165,8 @@ describe('ranges', () => {
   it('keep together what agrees in the first criteria, whatever the others', () => {
     const tasks = tasksOf(makeRandom(6), [6000, 6000], random => `group ${random.below(12)}`)
     const outputs = write(tasks, { ...shape, by: [criterion(true), criterion()], together: 1 })
-    const ranges = read(outputs, 6)
+    // Not as many ranges as would part the groups evenly.
+    const ranges = read(outputs, 5)
     expect(ranges.length).toBeGreaterThan(3)
     const seen = ranges.flatMap(rows => [...new Set(rows.map(({ key }) => key))])
     expect(seen.length).toBe(12)
