@@ -3,11 +3,29 @@
  * from other findings: they repeat what stands in the rows, and nothing is lost with them.
  */
 import { xxh64Equals } from '../codec/xxh64.ts'
-import { isVarveError } from '../errors.ts'
+import { isVarveError, VarveError } from '../errors.ts'
 import type { ColumnIndex } from './column-index.ts'
 import { columnLayout } from './column-layout.ts'
 import type { SegmentReader } from './reader.ts'
 import type { VerifyContext } from './verify.ts'
+
+/** The columns of a part; undefined where it has none, or where its table says what cannot be, which becomes a finding of the context. */
+export function partColumns(reader: SegmentReader, part: number, context?: VerifyContext): ColumnIndex | undefined {
+  let index: ReturnType<SegmentReader['index']>
+  try {
+    index = reader.index(part)
+  } catch (error) {
+    if (error instanceof VarveError) return undefined // a finding of the part
+    throw error
+  }
+  try {
+    return index.columns
+  } catch (error) {
+    if (!isVarveError(error, 'CORRUPT')) throw error
+    context?.addColumn(reader.directory.indexPosition(part), `table of columns of part ${part}: ${error.message}`)
+    return undefined
+  }
+}
 
 /** `recordsOf`: how many records of a block become rows; undefined where that is not known. */
 export function verifyColumns(

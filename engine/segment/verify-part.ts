@@ -33,7 +33,7 @@ import type { EpochStart } from './part.ts'
 import type { BatchIndex, BlockIndex } from './part-index.ts'
 import type { SegmentReader } from './reader.ts'
 import type { VerifyContext } from './verify.ts'
-import { verifyColumns } from './verify-columns.ts'
+import { partColumns, verifyColumns } from './verify-columns.ts'
 import { verifyRun } from './verify-run.ts'
 
 export function verifyPart(reader: SegmentReader, part: number, context: VerifyContext): void {
@@ -106,7 +106,7 @@ class BatchPartVerifier {
     this.#verifyTables()
     const { blockCount } = this.#index
     for (let block = 0; block < blockCount && !this.#context.full; block++) this.#verifyBlock(block)
-    const columns = this.#index.columns
+    const columns = partColumns(this.#reader, this.#part, this.#context)
     if (columns !== undefined) {
       verifyColumns(this.#reader, this.#part, columns, block => this.#index.statistics(block)?.records, this.#context)
     }

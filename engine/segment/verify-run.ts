@@ -14,7 +14,7 @@ import type { SegmentReader } from './reader.ts'
 import { runBlockTable } from './run-blocks.ts'
 import { RunStatistics } from './run-writer.ts'
 import type { VerifyContext } from './verify.ts'
-import { verifyColumns } from './verify-columns.ts'
+import { partColumns, verifyColumns } from './verify-columns.ts'
 import { checkedBlock } from './verify-part.ts'
 
 export function verifyRun(reader: SegmentReader, part: number, context: VerifyContext): void {
@@ -47,7 +47,7 @@ class RunVerifier {
   verify(): void {
     const { blockCount } = this.#index
     for (let block = 0; block < blockCount && !this.#context.full; block++) this.#verifyBlock(block)
-    const { columns } = this.#index
+    const columns = partColumns(this.#reader, this.#part, this.#context)
     if (columns !== undefined) verifyColumns(this.#reader, this.#part, columns, block => this.#index.recordCount(block), this.#context)
     if (this.#complete && !this.#context.full) this.#verifySums()
   }

@@ -13,6 +13,7 @@ import { PART_RUN, SEGMENT_HEADER_BYTES } from './format.ts'
 import { compareBytes } from './key-range.ts'
 import { type SegmentExpectation, SegmentReader } from './reader.ts'
 import { encodeRunSummaries, type RunSummary, summaryOf } from './run-summary.ts'
+import { partColumns } from './verify-columns.ts'
 import { verifyPart } from './verify-part.ts'
 
 export interface Finding {
@@ -131,7 +132,7 @@ function verifyPlaces(reader: SegmentReader, context: VerifyContext): void {
     const position = directory.position(part)
     const indexPosition = directory.indexPosition(part)
     places.push({ start: position, end: position + directory.byteCount(part), what: `body of part ${part}` })
-    const columns = context.try(indexPosition, () => reader.index(part).columns)
+    const columns = partColumns(reader, part)
     const end = position + directory.byteCount(part)
     if (columns !== undefined) places.push({ start: end, end: end + columns.byteCount, what: `columns of part ${part}` })
     places.push({ start: indexPosition, end: indexPosition + directory.indexByteCount(part), what: `index section of part ${part}` })

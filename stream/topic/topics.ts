@@ -309,8 +309,7 @@ export class Topics {
     const columns = change.columns === undefined ? [] : this.#redefineColumns(core)
     this.upkeep.wake(core.options)
     const dropped = this.#keepKeyIndex(core)
-    await redefined
-    await Promise.all(columns)
+    await Promise.all([redefined, ...columns])
     await dropped
   }
 
