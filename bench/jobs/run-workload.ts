@@ -47,9 +47,13 @@ export async function runJobWorkload({ workload, contestant: name, size, data, o
   const [firstMs, first] = await once()
   let result = first
   const times: number[] = []
+  const cpu: number[] = []
   const enough = size === 'small' ? 1 : runsMax
   for (let total = 0; times.length < enough && total < measuredMsMin; ) {
+    const before = process.cpuUsage()
     const [elapsedMs, again] = await once()
+    const { user, system } = process.cpuUsage(before)
+    cpu.push((user + system) / 1000)
     result = again
     times.push(elapsedMs)
     total += elapsedMs
@@ -63,6 +67,7 @@ export async function runJobWorkload({ workload, contestant: name, size, data, o
     elapsedMs: median(times) as number,
     rssBytes,
     firstMs,
+    cpuMs: median(cpu) as number,
     runs: times.length,
     answer,
   }

@@ -107,6 +107,8 @@ export interface JobWorkload extends JobWorkloadFacts {
 export interface JobSample extends Sample {
   /** Time of the first run in the process, which does not count. */
   readonly firstMs: number
+  /** Processor time of a run, all threads of the process together: what a busy machine makes longer least. Of `cold-start` not that of the process that is started. */
+  readonly cpuMs: number
   /** Runs of which `elapsedMs` is the median. */
   readonly runs: number
   readonly answer: Answer

@@ -44,6 +44,7 @@ describe('workloads', () => {
       expect(sample.operations).toBe(workload.operations(workload.parameters.small))
       expect(sample.elapsedMs).toBeGreaterThan(0)
       expect(sample.rssBytes).toBeGreaterThan(1e6)
+      expect(sample.cpuMs).toBeGreaterThan(0)
       answers.push(sample.answer)
     }
     expect(JSON.stringify(answers[0])).not.toMatch(/null|^\[\]$/)
@@ -92,6 +93,7 @@ describe('reports', () => {
     payloadBytes: 0,
     elapsedMs,
     firstMs: 2 * elapsedMs,
+    cpuMs: 1.5 * elapsedMs,
     runs: 3,
     rssBytes: 100e6,
     answer: [1],
@@ -139,7 +141,14 @@ describe('reports', () => {
 
   test('ratios are formed within a round, RSS is the largest, and what failed says nothing', () => {
     const [varve, csv, table] = summarizeJobs(results)
-    expect(varve).toMatchObject({ rate: 5000, varveTimes: undefined, megabytesPerSecond: undefined, rssBytes: 200e6, firstMs: 400 })
+    expect(varve).toMatchObject({
+      rate: 5000,
+      varveTimes: undefined,
+      megabytesPerSecond: undefined,
+      rssBytes: 200e6,
+      firstMs: 400,
+      cpuMs: 300,
+    })
     expect(csv).toMatchObject({ varveTimes: 2 })
     expect(table).toMatchObject({ rate: undefined, varveTimes: undefined })
     expect(judgeJobs(results).map(({ measured, met }) => [measured, met])).toEqual([

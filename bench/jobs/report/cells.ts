@@ -27,7 +27,7 @@ export function overviewTable(results: JobResults): TextTable {
 
 export function detailTable(results: JobResults): TextTable {
   return {
-    head: ['workload', 'contestant', 'threads', 'reads', 'speed', 'job', 'first run', 'RSS MB', 'varve to it'],
+    head: ['workload', 'contestant', 'threads', 'reads', 'speed', 'job', 'CPU', 'first run', 'RSS MB', 'varve to it'],
     rows: summarizeJobs(results).map(row => [
       row.workload.name,
       row.run.name,
@@ -35,6 +35,7 @@ export function detailTable(results: JobResults): TextTable {
       row.run.reads,
       speed(row),
       milliseconds(row.elapsedMs),
+      milliseconds(row.cpuMs),
       milliseconds(row.firstMs),
       megabytes(row.rssBytes),
       ratio(row.varveTimes),

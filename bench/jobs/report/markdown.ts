@@ -16,7 +16,7 @@ export function jobsMarkdown(results: JobResults): string {
     '',
     'A contestant reads what its column *reads* says, and what is read decides much: rows of a topic must be found field by field in encoded records, as CSV must be parsed, while Parquet and',
     "DuckDB's own table are columns, written for such jobs and nothing else. *javascript objects* does not count what it takes to read and decode records into objects, *javascript topic*",
-    'does. *RSS* is the largest of the process. Varve runs worker threads beside the main thread, which waits.',
+    'does. *RSS* is the largest of the process, *CPU* the processor time of a run in all its threads (of *javascript objects* decoding included). Varve runs worker threads beside the main thread, which waits.',
     '',
     `- Machine: ${machineLine(results.machine)}`,
     `- Node ${results.machine.node}; ${results.date}; ${results.size} parameters, ${results.rounds} rounds`,

@@ -33,6 +33,7 @@ export interface JobRow {
   readonly elapsedMs: number | undefined
   /** Of the run that does not count. */
   readonly firstMs: number | undefined
+  readonly cpuMs: number | undefined
   /** The largest of all rounds. */
   readonly rssBytes: number | undefined
   /** How many times as fast Varve is. */
@@ -70,6 +71,7 @@ export function summarizeJobs({ workloads }: JobResults): JobRow[] {
       megabytesPerSecond: middle(run.samples, sample => metricOf(sample, 'megabytesPerSecond')),
       elapsedMs: middle(run.samples, sample => sample.elapsedMs),
       firstMs: middle(run.samples, sample => sample.firstMs),
+      cpuMs: middle(run.samples, sample => sample.cpuMs),
       rssBytes: largest(run.samples, sample => sample.rssBytes),
       varveTimes: own === undefined || run === own ? undefined : ratioToBest(own.samples, [run.samples], rate),
     }))
