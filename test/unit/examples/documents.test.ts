@@ -9,10 +9,11 @@
  *   <!-- not run: the reason -->    only compiled
  */
 import { execFile, execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { createProgram } from '../../../cli/program.ts'
 
 const documents = ['README.md', ...readdirSync('docs', { recursive: true, encoding: 'utf8' }).map(file => join('docs', file))].filter(
   file => file.endsWith('.md'),
@@ -81,6 +82,9 @@ function compile(blocks: readonly Block[], folder: string): string[] {
     const withDb = /\bdb\b/.test(run) ? `const db = await open('data')\n${run}\nawait db.close()\n` : `${run}\n`
     writeFileSync(join(folder, `${nameOf(block)}-run.ts`), head + withDb)
   }
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
+  mkdirSync(join(folder, 'node_modules'))
+  symlinkSync(resolve('.'), join(folder, 'node_modules/varve'), 'junction') // as users import it
   const paths = { varve: ['../../index.ts'], 'varve/*': ['../../*/index.ts'] }
   writeFileSync(
     join(folder, 'tsconfig.json'),
@@ -159,6 +163,30 @@ test('a block with a verb that is not there would be found, and one that fails w
   expect(compile(broken, 'reports/documents-broken')).toEqual([expect.stringMatching(/README-md-1\.ts.*'fetch' does not exist/)])
   await expect(run(broken[1] as Block, 'reports/documents-broken')).resolves.toBe('')
   await expect(run(broken[0] as Block, 'reports/documents-broken')).rejects.toThrow('fetch is not a function')
+})
+
+test('commands of the documents are verbs and options of the command, and scripts of the package', () => {
+  const { commands } = createProgram(() => undefined)
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
+  const wrong: string[] = []
+  let lines = 0
+  for (const document of documents) {
+    for (const [, block = ''] of readFileSync(document, 'utf8').matchAll(/^```sh\n(.*?)^```$/gms)) {
+      for (const line of block.split('\n')) {
+        const [command = ''] = line.split(' #')
+        for (const [, script = ''] of command.matchAll(/npm run ([\w:-]+)/g)) if (scripts[script] === undefined) wrong.push(line)
+        const [, verb, rest = ''] = /(?:^|\| )(?:npx )?varve (\w+)(.*)/.exec(command) ?? []
+        if (verb === undefined) continue
+        lines++
+        const known = commands.find(one => one.name() === verb)
+        const options = rest.match(/(?<= )--[a-z-]+/g) ?? []
+        if (!options.every(name => known?.options.some(({ long }) => long === name))) wrong.push(line)
+        if (known === undefined) wrong.push(line)
+      }
+    }
+  }
+  expect(lines).toBeGreaterThan(20)
+  expect(wrong).toEqual([])
 })
 
 test('the README can be read in one go, and the architecture names only files that are there', () => {
