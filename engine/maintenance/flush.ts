@@ -9,7 +9,7 @@
  * which it does not offer (`limits`).
  */
 import { batchProducerId, fillCrc } from '../batch/record-batch.ts'
-import { fillStoreBatchChecksum, openStoreBatch } from '../batch/store-batch.ts'
+import { fillStoreBatchChecksum, openStoreBatch, storeBatchCount } from '../batch/store-batch.ts'
 import { StoreRecordCursor } from '../batch/store-record.ts'
 import { loadChecksums } from '../codec/xxh64.ts'
 import {
@@ -29,6 +29,7 @@ import { assert } from '../errors.ts'
 import { type AbortedEntry, ProducerState, producerExpiryMs } from '../log/producer-state.ts'
 import { PART_BODY, PART_RUN, PART_TOPIC } from '../segment/format.ts'
 import { SegmentReader } from '../segment/reader.ts'
+import { giveNumbers, takeFloat64 } from '../segment/scratch-memory.ts'
 import { type SegmentSummary, SegmentWriter } from '../segment/writer.ts'
 import { type FlushLog, type FlushProducers, type PackedFlushLogs, unpackFlushLogs } from './flush-plan.ts'
 import { mergeRuns } from './merge-runs.ts'
@@ -290,15 +291,21 @@ function writeRunPart(writer: SegmentWriter, group: LogBatches, snapshots: reado
   })
   // Every record's place, then the places in key order; the bytes are copied once, into the run.
   const buffers: Uint8Array[] = []
-  const addresses: number[] = []
+  const count = batches.reduce((sum, { arena, position }) => sum + storeBatchCount(arena.bytes, position), 0)
+  const addresses = takeFloat64(count)
+  let found = 0
   const cursor = new StoreRecordCursor()
   for (const { arena, position } of batches) {
     openStoreBatch(cursor, arena.bytes, position)
     if (buffers.at(-1) !== cursor.buffer) buffers.push(cursor.buffer)
-    while (cursor.next()) addresses.push(storeRecordAddress(buffers.length - 1, cursor.start))
+    while (cursor.next()) addresses[found++] = storeRecordAddress(buffers.length - 1, cursor.start)
   }
-  const source = new MemorySource(buffers, sortStoreRecords(buffers, Float64Array.from(addresses), { versioned: log.versioned }))
+  assert(found === count, 'batches hold the records that they count', found, count)
+  const sorted = sortStoreRecords(buffers, addresses, { versioned: log.versioned })
+  const source = new MemorySource(buffers, sorted)
   if (log.isWhole) while (source.next()) writer.addParsedRecord(source.record)
   else mergeRuns([source], writer, { versioned: log.versioned, snapshots })
+  giveNumbers(addresses)
+  giveNumbers(sorted)
   writer.endPart()
 }

@@ -12,6 +12,7 @@ import { BATCH_BLOCK_BYTES_AIM, PART_TOPIC } from '../segment/format.ts'
 import type { AbortedTransactionEntry, EpochStart } from '../segment/part.ts'
 import type { BatchIndex } from '../segment/part-index.ts'
 import type { BlockRange, SegmentReader } from '../segment/reader.ts'
+import { giveBytes, takeBytes } from '../segment/scratch-memory.ts'
 import type { SegmentWriter } from '../segment/writer.ts'
 
 /** A topic or body part as an input. */
@@ -45,7 +46,7 @@ export function mergeOffsets(
   const statistics: OffsetMergeStatistics = { bytesIn: 0, bytesOut: 0, blocksCopied: 0 }
   const startOffset = options.startOffset ?? 0
   const readBytes = options.readBytes ?? 1024 * 1024
-  const buffer = new Uint8Array(readBytes)
+  const buffer = takeBytes(readBytes)
   const bytesBefore = target.partBytes
   const aborted: AbortedTransactionEntry[] = []
   let producerState: Uint8Array | undefined
@@ -63,6 +64,7 @@ export function mergeOffsets(
     for (const entry of index.aborted()) if (entry.lastOffset >= startOffset) aborted.push(entry)
     producerState = index.producerState() ?? producerState
   }
+  giveBytes(buffer)
   target.setPartTables({ epochs: joinEpochs(sources, startOffset), aborted, ...(producerState === undefined ? {} : { producerState }) })
   statistics.bytesOut = target.partBytes - bytesBefore
   return statistics

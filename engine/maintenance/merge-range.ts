@@ -14,7 +14,6 @@ import type { MergeSource } from './merge-runs.ts'
 
 /** Sources of one run that hold what it says about the range. */
 export function sourcesInRange(reader: SegmentReader, part: number, range: KeyRange): MergeSource[] {
-  if (range.from === undefined && range.to === undefined) return [new RunCursor(reader, part)]
   const sources: MergeSource[] = [new RangeSource(new RunCursor(reader, part), range)]
   const { from, to } = range
   if (from === undefined) return sources
@@ -64,7 +63,7 @@ function endsBehind({ buffer, valueStart, valueBytes }: StoreRecordCursor, key: 
   return compareKeys(buffer, valueStart, valueBytes, key, 0, key.length) > 0
 }
 
-/** The records of a run whose keys lie in the range. */
+/** The records of a run whose keys lie in the range, each once. */
 class RangeSource implements MergeSource {
   record: StoreRecordCursor
   readonly #cursor: RunCursor
@@ -83,16 +82,21 @@ class RangeSource implements MergeSource {
     const { from, to } = this.#range
     const stands = this.#isOpen ? cursor.next() : from === undefined ? cursor.first() : cursor.seek(from)
     this.#isOpen = true
-    if (!stands) return false
+    if (!stands) return this.#end()
     const { record } = cursor
     this.record = record
     if (to === undefined) return true
-    if (compareKeys(record.buffer, record.keyStart, record.keyBytes, to, 0, to.length) >= 0) return false
+    if (compareKeys(record.buffer, record.keyStart, record.keyBytes, to, 0, to.length) >= 0) return this.#end()
     if (record.kind === STORE_RANGE_DELETE && endsBehind(record, to)) {
       const bytes = cutRangeDelete(record, undefined, to)
       this.#cut.readAt(bytes, 0, bytes.length)
       this.record = this.#cut
     }
     return true
+  }
+
+  #end(): false {
+    this.#cursor.release()
+    return false
   }
 }

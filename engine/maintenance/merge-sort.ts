@@ -7,11 +7,12 @@
  *    comparing whole keys, then versions and sequences.
  * Input in commit order, the usual case, keeps rewritten keys newest first for nothing, because numbers start in reverse order.
  *
- * An address is one number: buffer * 2^32 + position. Memory: 28 bytes a record beside the result.
+ * An address is one number: buffer * 2^32 + position. Memory: 28 bytes a record beside the result, in arrays that are used again.
  */
 import { compareKeys } from '../batch/store-keys.ts'
 import { compareNewestFirst, StoreRecordCursor } from '../batch/store-record.ts'
 import { assert } from '../errors.ts'
+import { giveNumbers, takeFloat64, takeUint32 } from '../segment/scratch-memory.ts'
 import type { MergeSource } from './merge-runs.ts'
 
 const positionsPerBuffer = 0x1_0000_0000
@@ -32,7 +33,7 @@ export interface SortOptions {
   readonly versioned?: boolean
 }
 
-/** The addresses in order of (key, newest first), as a new array. */
+/** The addresses in order of (key, newest first), as another array; `giveNumbers` takes it back. */
 export function sortStoreRecords(buffers: readonly Uint8Array[], addresses: Float64Array, options: SortOptions = {}): Float64Array {
   const sorter = new Sorter(buffers, addresses, options.versioned ?? false)
   return sorter.sort()
@@ -65,12 +66,12 @@ class Sorter {
     this.#versioned = versioned
     this.#count = count
     this.#bufferOf = new Uint16Array(count)
-    this.#keyStart = new Uint32Array(count)
-    this.#keyBytes = new Uint32Array(count)
-    this.#high = new Uint32Array(count)
-    this.#low = new Uint32Array(count)
-    this.#order = new Uint32Array(count)
-    this.#spare = new Uint32Array(count)
+    this.#keyStart = takeUint32(count)
+    this.#keyBytes = takeUint32(count)
+    this.#high = takeUint32(count)
+    this.#low = takeUint32(count)
+    this.#order = takeUint32(count)
+    this.#spare = takeUint32(count)
   }
 
   sort(): Float64Array {
@@ -84,8 +85,9 @@ class Sorter {
       this.#order[count - 1 - i] = i
     }
     this.#sortRange(0, count, 0)
-    const sorted = new Float64Array(count)
+    const sorted = takeFloat64(count)
     for (let i = 0; i < count; i++) sorted[i] = addresses[this.#order[i]!]!
+    for (const numbers of [this.#keyStart, this.#keyBytes, this.#high, this.#low, this.#order, this.#spare]) giveNumbers(numbers)
     return sorted
   }
 

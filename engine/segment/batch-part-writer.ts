@@ -153,6 +153,11 @@ export class BatchPartWriter {
     this.#tables = tables
   }
 
+  /** What `end` gave is not valid any more. */
+  release(): void {
+    this.#index.release()
+  }
+
   /** Completes the body. The index section's header is filled; its tables are still to be appended. */
   end(): PartFacts {
     if (this.#blockBatches > 0) this.#closeBlock()

@@ -12,6 +12,7 @@ import { createKeyHash, hashKey, type KeyHash } from '../batch/store-keys.ts'
 import { damagedBytes } from '../codec/damage.ts'
 import { readU32LE, write32LE } from '../codec/fixed-width.ts'
 import { assert, VarveError } from '../errors.ts'
+import { giveBytes, giveNumbers, takeBytes, takeUint32 } from './scratch-memory.ts'
 
 const headerBytes = 12
 const kindBlockedBloom = 1
@@ -29,12 +30,13 @@ const pieceKeys = 64 * 1024
  */
 export class FilterBuilder {
   /** Full pieces, then the open one; small at first, since most runs are. */
-  #pieces: Int32Array[] = [new Int32Array(1024)]
-  #open: Int32Array = this.#pieces[0] as Int32Array
+  #pieces: Uint32Array[] = [takeUint32(1024)]
+  #open: Uint32Array = this.#pieces[0] as Uint32Array
   /** Keys in the open piece; each takes two places. */
   #openCount = 0
   /** Keys added. */
   #count = 0
+  #finished: Uint8Array | undefined
   readonly #hash: KeyHash = createKeyHash()
 
   get keyCount(): number {
@@ -51,11 +53,13 @@ export class FilterBuilder {
     this.#count++
   }
 
-  /** The filter's bytes; the builder is empty after it. */
+  /** The filter's bytes, valid until `release`; nothing is added after it. */
   finish(): Uint8Array {
     const count = this.#count
     const blockCount = Math.max(1, Math.ceil((count * bitsPerKey) / (blockBytes * 8)))
-    const bytes = new Uint8Array(headerBytes + blockCount * blockBytes)
+    const size = headerBytes + blockCount * blockBytes
+    this.#finished = takeBytes(size)
+    const bytes = this.#finished.subarray(0, size).fill(0)
     bytes[0] = kindBlockedBloom
     bytes[1] = probesPerKey
     write32LE(bytes, 4, blockCount)
@@ -63,8 +67,8 @@ export class FilterBuilder {
     for (const hashes of this.#pieces) {
       const end = hashes === this.#open ? this.#openCount * 2 : hashes.length
       for (let i = 0; i < end; i += 2) {
-        const block = headerBytes + Math.floor(((hashes[i]! >>> 0) * blockCount) / 0x1_0000_0000) * blockBytes
-        let x = hashes[i + 1]!
+        const block = headerBytes + Math.floor((hashes[i]! * blockCount) / 0x1_0000_0000) * blockBytes
+        let x = hashes[i + 1]! | 0
         for (let probe = 0; probe < probesPerKey; probe++) {
           const bit = x >>> 23
           bytes[block + (bit >>> 3)]! |= 1 << (bit & 7)
@@ -72,23 +76,28 @@ export class FilterBuilder {
         }
       }
     }
-    this.#pieces = [this.#open]
-    this.#openCount = 0
-    this.#count = 0
     return bytes
+  }
+
+  release(): void {
+    for (const hashes of this.#pieces) giveNumbers(hashes)
+    this.#pieces = []
+    if (this.#finished !== undefined) giveBytes(this.#finished)
+    this.#finished = undefined
   }
 
   /** The first piece doubles up to its full size; then pieces are added. */
   #grow(): void {
     const { length } = this.#open
     if (length < pieceKeys * 2) {
-      const larger = new Int32Array(length * 2)
+      const larger = takeUint32(length * 2)
       larger.set(this.#open)
+      giveNumbers(this.#open)
       this.#open = larger
       this.#pieces[this.#pieces.length - 1] = larger
       return
     }
-    this.#open = new Int32Array(pieceKeys * 2)
+    this.#open = takeUint32(pieceKeys * 2)
     this.#openCount = 0
     this.#pieces.push(this.#open)
   }

@@ -7,8 +7,10 @@
 import { xxh64Into } from '../codec/xxh64.ts'
 import type { File } from '../env/environment.ts'
 import { assert, ioError } from '../errors.ts'
+import { giveBytes, takeBytes } from './scratch-memory.ts'
 
 const bufferBytesDefault = 1024 * 1024
+const noBytes = new Uint8Array(0)
 /**
  * So many bytes, about a buffer, reach the disk before the next are written. A sync of a whole segment at its end would let commits beside it wait for 30 ms and more; so they wait for one.
  */
@@ -33,7 +35,7 @@ export class SegmentOutput {
     assert(bufferBytes >= 4096, 'output buffer size', bufferBytes)
     this.#file = file
     this.#durable = durable
-    this.#buffer = new Uint8Array(bufferBytes)
+    this.#buffer = takeBytes(bufferBytes)
   }
 
   /** File position of the next byte. */
@@ -92,10 +94,12 @@ export class SegmentOutput {
     this.#held = -1
   }
 
-  /** Writes all that is buffered. */
+  /** Writes all that is buffered; the last call. */
   finish(): void {
     assert(this.#held < 0, 'nothing is held')
     this.#flush()
+    giveBytes(this.#buffer)
+    this.#buffer = noBytes
   }
 
   #makeRoom(size: number): void {
@@ -108,8 +112,9 @@ export class SegmentOutput {
       this.#held = 0
     }
     if (size > this.#buffer.length - this.#used) {
-      const larger = new Uint8Array(Math.max(this.#buffer.length * 2, this.#used + size))
+      const larger = takeBytes(Math.max(this.#buffer.length * 2, this.#used + size))
       larger.set(this.#buffer.subarray(0, this.#used))
+      giveBytes(this.#buffer)
       this.#buffer = larger
     }
   }
@@ -140,15 +145,22 @@ export class ByteBuilder {
   used = 0
 
   constructor(capacity: number = 1024) {
-    this.bytes = new Uint8Array(capacity)
+    this.bytes = takeBytes(capacity)
   }
 
-  /** Makes room for `size` bytes and returns the position where they go. */
+  /** Makes room for `size` bytes, zeros until written, and returns the position where they go. */
   reserve(size: number): number {
+    const at = this.#makeRoom(size)
+    this.bytes.fill(0, at, this.used)
+    return at
+  }
+
+  #makeRoom(size: number): number {
     const at = this.used
     if (at + size > this.bytes.length) {
-      const larger = new Uint8Array(Math.max(this.bytes.length * 2, at + size))
+      const larger = takeBytes(Math.max(this.bytes.length * 2, at + size))
       larger.set(this.bytes.subarray(0, at))
+      giveBytes(this.bytes)
       this.bytes = larger
     }
     this.used = at + size
@@ -156,7 +168,7 @@ export class ByteBuilder {
   }
 
   append(source: Uint8Array, start: number = 0, end: number = source.length): void {
-    const at = this.reserve(end - start)
+    const at = this.#makeRoom(end - start)
     this.bytes.set(start === 0 && end === source.length ? source : source.subarray(start, end), at)
   }
 
@@ -166,6 +178,13 @@ export class ByteBuilder {
   }
 
   clear(): void {
+    this.used = 0
+  }
+
+  /** Empty, without memory: views of it are not valid any more. */
+  release(): void {
+    giveBytes(this.bytes)
+    this.bytes = noBytes
     this.used = 0
   }
 }

@@ -12,6 +12,7 @@ import { assert, corrupt } from '../errors.ts'
 import type { BlockKeys } from './block-keys.ts'
 import type { RunIndex } from './part-index.ts'
 import type { SegmentReader } from './reader.ts'
+import { giveBytes, takeBytes } from './scratch-memory.ts'
 
 /** Gives whole checked blocks, each as an array of its own that begins with the block. */
 export interface RunBlockSource {
@@ -83,9 +84,11 @@ export class RunBlocks {
     return this.#text
   }
 
-  /** Lets go of all bytes. The next `enter` reads anew. */
+  /** Lets go of all bytes: without a source they are used for something else. The next `enter` reads anew. */
   release(): void {
     this.leave(-1)
+    giveBytes(this.#into)
+    this.#into = noBytes
     this.bytes = noBytes
     this.#chunk = noBytes
     this.#first = 0
@@ -190,7 +193,11 @@ export class RunBlocks {
     const { index } = this
     const rest = index.contentPosition(index.blockCount) - index.contentPosition(from)
     const need = Math.max(Math.min(bytesMax, rest), index.contentBytes(from))
-    if (this.#source !== undefined || this.#into.length < need) this.#into = new Uint8Array(need)
+    if (this.#source !== undefined) this.#into = new Uint8Array(need)
+    else if (this.#into.length < need) {
+      giveBytes(this.#into)
+      this.#into = takeBytes(need)
+    }
     const range = this.#reader.readBlocks(this.#part, from, bytesMax, { into: this.#into })
     this.#chunk = range.bytes
     this.#first = range.first

@@ -70,6 +70,12 @@ export class RunCursor {
     return this.#readCurrent()
   }
 
+  /** Ends a walk; the record is not valid any more. Another one may begin. */
+  release(): void {
+    this.#blocks.release()
+    this.#at = 0
+  }
+
   #leave(block: number): false {
     this.#blocks.leave(block)
     this.#at = 0

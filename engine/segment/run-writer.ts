@@ -262,6 +262,15 @@ export class RunPartWriter {
     }
   }
 
+  /** What `end` gave is not valid any more. */
+  release(): void {
+    this.#entries.release()
+    this.#keys.release()
+    this.#rangeDeletes.release()
+    this.#codecs?.release()
+    this.#filter.release()
+  }
+
   /** Of what was written; the arrays are its own. */
   summary(): RunSummary {
     const codecs = new Set<number>()

@@ -170,6 +170,7 @@ export class SegmentWriter {
       indexEnd: this.#indexes.used,
       summary,
     })
+    writer.release()
     this.#start = undefined
     this.#run = undefined
     this.#batches = undefined
@@ -184,7 +185,8 @@ export class SegmentWriter {
         left.start.logId - right.start.logId || left.start.type - right.start.type || left.facts.firstOffset - right.facts.firstOffset,
     )
     const directory = this.#encodeDirectory(output.position)
-    output.append(this.#indexes.bytes, 0, this.#indexes.used)
+    output.append(this.#indexes.view())
+    this.#indexes.release()
     const directoryPosition = output.position
     output.append(directory)
     const footerPosition = output.position

@@ -15,6 +15,7 @@
 import { StoreRecordCursor } from '../batch/store-record.ts'
 import { assert } from '../errors.ts'
 import { sortStoreRecords } from '../maintenance/merge-sort.ts'
+import { giveNumbers } from '../segment/scratch-memory.ts'
 import { MemtableCursor } from './memtable-cursor.ts'
 
 const chunkRecords = 4096
@@ -182,7 +183,9 @@ function sortEntries({ bytes, entries }: MemtableEntries, first: number, out: Ui
   }
   const addresses = new Float64Array(out.length)
   for (let i = 0; i < addresses.length; i++) addresses[i] = entries[(first + i) * 2]!
-  out.set(sortStoreRecords([bytes], addresses))
+  const sorted = sortStoreRecords([bytes], addresses)
+  out.set(sorted)
+  giveNumbers(sorted)
 }
 
 /** Writes the positions of the next records of `merge` to `out[from, to)`. */

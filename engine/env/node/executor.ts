@@ -14,6 +14,12 @@ import type { Executor, RunOptions, Task } from '../environment.ts'
 import { toTaskError, unpackError } from '../task-error.ts'
 import type { TaskAnswer, TaskProgress, TaskRequest } from './serve-tasks.ts'
 
+/**
+ * Of the worker. What its tasks make is in arrays outside of the heap, so that a small young generation costs no time, and the default one (48 MB) would hold
+ * garbage alone.
+ */
+const maxYoungGenerationSizeMb = 6
+
 interface Job {
   readonly id: number
   readonly task: Task
@@ -95,7 +101,7 @@ export class NodeExecutor implements Executor {
   }
 
   #startWorker(): Worker {
-    const worker = new Worker(this.#workerUrl, { name: 'varve', execArgv: [] })
+    const worker = new Worker(this.#workerUrl, { name: 'varve', execArgv: [], resourceLimits: { maxYoungGenerationSizeMb } })
     /** What killed the worker, when it said so. */
     let failure: unknown
     worker.on('message', (message: TaskProgress | TaskAnswer) => this.#onMessage(message))
