@@ -31,7 +31,9 @@ export interface OpenOptions {
    * blocks the thread for one disk flush (about 0.1–0.2 ms): lower latency for a single writer, worse for everything else in the process.
    */
   readonly sync?: 'group' | 'inline' | undefined
-  /** Size of a commit-log file and of the memory that mirrors it, bytes. Default 32 MiB. Smaller: more, smaller flushes. */
+  /**
+   * Size of a commit-log file and of the memory that mirrors it, bytes. Default 32 MiB, or less with a small `tailBytesMax`. Smaller: more, smaller flushes.
+   */
   readonly commitLogFileBytes?: number | undefined
   /** Size of the first file of a new database, bytes; files grow by 4 up to `commitLogFileBytes`. Default 256 KiB. */
   readonly commitLogFileBytesFirst?: number | undefined
@@ -42,13 +44,13 @@ export interface OpenOptions {
   /** Appended bytes that may wait to be written before appends throw BUSY. Default 64 MiB. */
   readonly pendingBytesMax?: number | undefined
   /**
-   * Budget for memory that grows with data, bytes: tails (`tailBytesMax`) and the cache of blocks, which gets the rest. Default 512 MiB. Smaller: more
-   * reads of files.
+   * Budget for memory that grows with data, bytes: tails (`tailBytesMax`), what the worker merges with (a quarter, at most 32 MiB), filters, fence keys and indexes
+   * of memtables, and the cache of blocks, which gets the rest. Default 512 MiB. Smaller: more reads of files.
    */
   readonly memoryBytesMax?: number | undefined
   /**
    * Memory of commit-log files that wait to be flushed; acknowledgements slow down from a fifth of it, wait for a flush from half of it, BUSY at all of it.
-   * Default 256 MiB, or half of `memoryBytesMax` if that is less.
+   * Default 256 MiB; with a `memoryBytesMax` below 512 MiB what that has above 256 MiB, or a third of it if that is more.
    */
   readonly tailBytesMax?: number | undefined
   /** Logs of stores with more bytes than this in one flush get a segment file of their own, those of topics from 16 times as many on. Default 1 MiB. */
@@ -96,7 +98,7 @@ export interface ResolvedOptions {
   readonly memoryBytesMax: number
   /** See `OpenOptions.tailBytesMax`. */
   readonly tailBytesMax: number
-  /** For blocks of runs: what `memoryBytesMax` leaves. */
+  /** For blocks of runs, and what stores keep beside them: what `memoryBytesMax` leaves. */
   readonly cacheBytesMax: number
   /** See `OpenOptions.ownSegmentBytes`. */
   readonly ownSegmentBytes: number
@@ -162,8 +164,12 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
   if (environment !== undefined && options.storage === 'memory') throw new TypeError("storage 'memory' and environment exclude each other")
   const memoryBytesMax = bytes(options, 'memoryBytesMax')
   // A small budget means small tails, and several files in one of them.
-  const tailBytesMax = options.tailBytesMax === undefined ? Math.min(256 * MiB, memoryBytesMax / 2) : bytes(options, 'tailBytesMax')
-  const smallFile = Math.max(256 * KiB, floorPowerOf2(tailBytesMax / 8))
+  const tailBytesMax =
+    options.tailBytesMax === undefined
+      ? Math.min(256 * MiB, Math.max(memoryBytesMax / 3, memoryBytesMax - 256 * MiB))
+      : bytes(options, 'tailBytesMax')
+  const smallFile = Math.max(256 * KiB, floorPowerOf2(tailBytesMax / 6))
+  const workerBytes = Math.min(32 * MiB, memoryBytesMax / 4)
   const commitLogFileBytes = options.commitLogFileBytes === undefined ? Math.min(32 * MiB, smallFile) : bytes(options, 'commitLogFileBytes')
   const resolved: ResolvedOptions = {
     durability: oneOf(options, 'durability', ['sync', 'buffered', 'none'], 'sync'),
@@ -178,7 +184,7 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
     pendingBytesMax: bytes(options, 'pendingBytesMax'),
     memoryBytesMax,
     tailBytesMax,
-    cacheBytesMax: Math.max(memoryBytesMax - tailBytesMax, memoryBytesMax / 8),
+    cacheBytesMax: Math.max(memoryBytesMax - tailBytesMax - workerBytes, memoryBytesMax / 8),
     ownSegmentBytes: bytes(options, 'ownSegmentBytes'),
     closeTailBytesMax: bytes(options, 'closeTailBytesMax'),
     autoConsolidate: bool(options, 'autoConsolidate', true),

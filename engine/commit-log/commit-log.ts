@@ -413,10 +413,10 @@ export class CommitLog {
     for (const clean of cleaning) await clean().catch(() => undefined) // see above
   }
 
-  /** Memory that was touched once costs no page faults again; what is kept counts towards `tailBytesMax`. */
+  /** Memory that was touched once costs no page faults again. What is kept lies below where acknowledgements are held, so that it adds nothing to a busy writer's. */
   #keepBuffer(buffer: SharedArrayBuffer): void {
     const kept = this.#spareBuffers.reduce((sum, spare) => sum + spare.byteLength, 0)
-    const fits = this.#tailBytes + kept + buffer.byteLength <= this.#options.tailBytesMax
+    const fits = this.#tailBytes + kept + buffer.byteLength <= this.#options.tailBytesMax / 2
     if (fits && this.#spareBuffers.length < spareBuffersMax) this.#spareBuffers.push(buffer)
   }
 

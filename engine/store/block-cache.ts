@@ -10,8 +10,10 @@
  *    of it stays, so that a turn is short and always gives room.
  * 3. A slab of which a view was given out is not used again: what the view shows stays as it is for ever, and the memory goes when the view goes.
  *
- * Owned by the database's stores; each run has its own `CachedBlocks`, which knows where its blocks lie. Invariants: the slabs' sizes are at most `bytesMax`
- * together, once the next block has come; frames of one slab ascend, and one whose run says that its block lies elsewhere is dead.
+ * 4. What stores keep in memory beside the cache (filters, fence keys, indexes of memtables) is told to it, and counts: blocks get what that leaves.
+ *
+ * Owned by the database's stores; each run has its own `CachedBlocks`, which knows where its blocks lie. Invariants: slabs, and what is beside them, are at most
+ * `bytesMax` together (or the slabs a `slabShare` of it, if more is beside them), once the next block has come; frames of one slab ascend, and one whose run says that its block lies elsewhere is dead.
  */
 import { assert } from '../errors.ts'
 import { takeUse } from './block-frame.ts'
@@ -28,6 +30,8 @@ const slabBytesMin = 16 * 1024
 const slabsAimed = 64
 /** A block may take this part of the cache. */
 const blockShare = 8
+/** Slabs may always take this part of `bytesMax`. */
+const slabShare = 4
 
 /** Memory for frames. */
 export interface Slab {
@@ -65,6 +69,8 @@ export class BlockCache {
   #slabBytes = 0
   /** Memory of `BlockKeys`, which lies beside the slabs. */
   #keysBytes = 0
+  /** See `countBeside`. */
+  #besideBytes = 0
   /** Since a slab turned none was given back: what comes takes the place of something. */
   #isFull = false
 
@@ -76,7 +82,7 @@ export class BlockCache {
   hasRoom(size: number): boolean {
     const newest = this.#newest
     if (newest !== undefined && !this.#isFull && newest.end + size <= newest.bytes.length) return true
-    return size <= this.bytesMax / blockShare && this.#taken + Math.max(size, this.#sizeOfNext()) <= this.bytesMax
+    return size <= this.bytesMax / blockShare && this.#taken + Math.max(size, this.#sizeOfNext()) <= this.#slabsMax
   }
 
   /**
@@ -123,6 +129,21 @@ export class BlockCache {
     this.bytes += bytes
   }
 
+  /** Memory of filters, fence keys and indexes of memtables was taken, or given back. */
+  countBeside(bytes: number): void {
+    this.#besideBytes += bytes
+    assert(this.#besideBytes >= 0, 'what is given back was taken', this.#besideBytes, bytes)
+  }
+
+  /** What `countBeside` has counted. */
+  get besideBytes(): number {
+    return this.#besideBytes
+  }
+
+  get #slabsMax(): number {
+    return Math.max(this.bytesMax - this.#besideBytes, this.bytesMax / slabShare)
+  }
+
   get #taken(): number {
     return this.#slabBytes + this.#keysBytes
   }
@@ -136,11 +157,12 @@ export class BlockCache {
 
   /** A slab of this size, or the next one that turns, becomes the newest. */
   #nextSlab(size: number): Slab {
-    while (this.#taken + size > this.bytesMax) {
+    const bytesMax = this.#slabsMax
+    while (this.#taken + size > bytesMax) {
       const oldest = this.#queue.shift()
       if (oldest === undefined) break
       this.#isFull = true
-      if (oldest.bytes.length === size && this.#taken <= this.bytesMax) return this.#turn(oldest)
+      if (oldest.bytes.length === size && this.#taken <= bytesMax) return this.#turn(oldest)
       this.#clear(oldest)
       this.#giveBack(oldest)
     }

@@ -11,7 +11,7 @@
  *
  * Invariant: all of it is shared memory that only this thread writes. An entry never changes. A slot changes only its reference, from none to a
  * key's first version and on to newer ones, and is written last and atomically, so that whoever reads it finds the entry behind it. Slots and
- * entries grow together into new buffers, so that a description's old ones stay complete. A reader of a moment passes over newer versions by
+ * entries grow together into other buffers, so that a description's old ones stay complete; those that no description has are used again. A reader of a moment passes over newer versions by
  * entry number, position and sequence.
  */
 import { STORE_RANGE_DELETE } from '../batch/store-format.ts'
@@ -21,6 +21,7 @@ import { assert } from '../errors.ts'
 import { type MemtableEntries, MemtableOrder, stepRecords } from './memtable-chunks.ts'
 import type { MemtableCursor } from './memtable-cursor.ts'
 import { MemtableRangeDeletes } from './memtable-range-deletes.ts'
+import { giveSharedNumbers, takeSharedNumbers } from './shared-numbers.ts'
 
 /** Positions and entry numbers are below this, so that references are small integers. */
 const positionLimit = 2 ** 30
@@ -58,6 +59,8 @@ export class Memtable implements MemtableEntries {
   #entries: Int32Array
   readonly #rangeDeletes: MemtableRangeDeletes
   #order: MemtableOrder | undefined
+  /** A lease may read its memory. */
+  #isDescribed = false
   readonly #hash: KeyHash = createKeyHash()
   readonly #probe: StoreRecordCursor = new StoreRecordCursor()
 
@@ -72,8 +75,8 @@ export class Memtable implements MemtableEntries {
     this.#firstSequence = moment?.firstSequence ?? -1
     this.#lastSequence = moment?.lastSequence ?? -1
     this.#limit = moment?.limit ?? 0
-    this.#slots = moment?.slots ?? sharedNumbers(0)
-    this.#entries = moment?.entries ?? sharedNumbers(0)
+    this.#slots = moment?.slots ?? takeSharedNumbers(0)
+    this.#entries = moment?.entries ?? takeSharedNumbers(0)
     this.#rangeDeletes = new MemtableRangeDeletes(bytes, moment?.rangeDeletes, moment?.rangeDeleteCount, moment?.limit)
     this.#order = moment === undefined || moment.chunks.length === 0 ? undefined : new MemtableOrder(moment.chunks)
     assert(this.#limit <= bytes.length, 'the records of the moment lie in the arena', this.#limit, bytes.length)
@@ -181,6 +184,7 @@ export class Memtable implements MemtableEntries {
 
   /** This moment, for a lease. What is added later is not seen by those who open it. */
   describe(): MemtableDescription {
+    this.#isDescribed = true
     return {
       arenaNumber: this.arenaNumber,
       count: this.#count,
@@ -237,8 +241,8 @@ export class Memtable implements MemtableEntries {
   #grow(): void {
     const old = this.#slots
     const count = old.length === 0 ? slotsFirst : (old.length / 2) * (old.length / 2 < slotsLarge ? 4 : 2)
-    const slots = sharedNumbers(count * 2)
-    const entries = sharedNumbers((count / 8) * 5 * 2)
+    const slots = takeSharedNumbers(count * 2)
+    const entries = takeSharedNumbers((count / 8) * 5 * 2)
     const mask = count - 1
     entries.set(this.#entries)
     for (let from = 0; from < old.length; from += 2) {
@@ -249,11 +253,22 @@ export class Memtable implements MemtableEntries {
       slots[slot * 2 + 1] = lane
       slots[slot * 2] = old[from]!
     }
+    this.#giveBack()
     this.#slots = slots
     this.#entries = entries
   }
-}
 
-function sharedNumbers(count: number): Int32Array {
-  return new Int32Array(new SharedArrayBuffer(count * 4))
+  /** Nobody will read it again: its memory is used for something else, unless a lease may have it. */
+  retire(): void {
+    assert(!this.#readOnly, 'who opened a moment does not own its memory', this.#count)
+    this.#giveBack()
+    this.#slots = takeSharedNumbers(0)
+    this.#entries = takeSharedNumbers(0)
+  }
+
+  #giveBack(): void {
+    if (this.#isDescribed) return
+    giveSharedNumbers(this.#slots)
+    giveSharedNumbers(this.#entries)
+  }
 }

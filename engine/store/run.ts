@@ -90,7 +90,9 @@ export class Run implements SortedRun {
   }
 
   get index(): RunIndex {
-    this.#index ??= this.part.reader.runIndex(this.part.part)
+    if (this.#index !== undefined) return this.#index
+    this.#index = this.part.reader.runIndex(this.part.part)
+    if (!this.#isGone) this.#cache.countBeside(this.#memoryBytes)
     return this.#index
   }
 
@@ -100,6 +102,11 @@ export class Run implements SortedRun {
 
   get indexBytes(): number {
     return this.#index?.bytes.byteLength ?? 0
+  }
+
+  /** Of the index section, with the numbers made of its fence keys, and the places of blocks. */
+  get #memoryBytes(): number {
+    return this.#index === undefined ? 0 : this.#index.bytes.byteLength + 12 * this.#index.blockCount
   }
 
   get #cached(): CachedBlocks {
@@ -197,7 +204,9 @@ export class Run implements SortedRun {
   }
 
   forget(): void {
+    if (this.#isGone) return
     this.#isGone = true
+    this.#cache.countBeside(-this.#memoryBytes)
     this.#blocks?.clear()
   }
 }

@@ -40,6 +40,10 @@ export class StoreTable implements TailListener, CursorTable {
   #known = new Map<string, Run>()
   readonly #batch = new StoreRecordCursor()
   readonly #finder: KeyFinder = new KeyFinder(this)
+  /** Memory of the memtables' indexes, as the cache knows it. */
+  #countedBytes = 0
+  /** Of the newest memtable, when they were counted. */
+  #newestBytes = 0
 
   constructor(log: LogicalLog, cache: BlockCache) {
     this.log = log
@@ -118,6 +122,12 @@ export class StoreTable implements TailListener, CursorTable {
     if (this.#memtables === undefined) return
     try {
       this.#add(this.#memtables, arena, row)
+      const newest = this.#memtables.at(-1)
+      // It grows by doubling: whether it has is all that there is to know.
+      if (newest !== undefined && newest.indexBytes !== this.#newestBytes) {
+        this.#newestBytes = newest.indexBytes
+        this.#count(this.#memtables)
+      }
     } catch {
       // The commit stands, whatever happens to its index (memory that cannot be had): nobody may read one that lacks a part of it.
       this.tailChanged()
@@ -129,12 +139,25 @@ export class StoreTable implements TailListener, CursorTable {
     if (this.#memtables === undefined) return
     const { tail } = this.log
     const oldest = tail.length === 0 ? Number.POSITIVE_INFINITY : storeBatchBaseSequence(tail.arena(0).bytes, tail.position(0))
+    const gone = this.#memtables.filter(memtable => memtable.lastSequence < oldest)
     this.#memtables = this.#memtables.filter(memtable => memtable.lastSequence >= oldest)
+    this.#count(this.#memtables)
+    // Cursors that stand in them notice by `version`, before they read.
+    for (const memtable of gone) memtable.retire()
   }
 
   tailChanged(): void {
     this.#changed()
     this.#memtables = undefined
+    this.#count([])
+    // Nobody will ask for runs any more: the cache must not keep their room.
+    if (this.log.dropped) for (const run of this.#known.values()) run.forget()
+  }
+
+  #count(memtables: readonly Memtable[]): void {
+    const bytes = memtables.reduce((sum, { indexBytes }) => sum + indexBytes, 0)
+    this.#cache.countBeside(bytes - this.#countedBytes)
+    this.#countedBytes = bytes
   }
 
   #changed(): void {
@@ -148,6 +171,7 @@ export class StoreTable implements TailListener, CursorTable {
     const memtables: Memtable[] = []
     const { tail } = this.log
     for (let i = 0; i < tail.length; i++) this.#add(memtables, tail.arena(i), rowOf(tail.slot(i)))
+    this.#count(memtables)
     return memtables
   }
 

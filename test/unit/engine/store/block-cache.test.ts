@@ -159,6 +159,43 @@ test('what is used stays when the cache turns, what is read once goes', () =>
     expect(cache.bytes).toBe(before)
   }))
 
+test('what lies beside the cache counts: blocks give way to it, but for a quarter', () =>
+  seeded(random => {
+    const { reader } = segmentOf(randomRecords(random))
+    const cache = new BlockCache(100_000)
+    const blocks = new CachedBlocks(cache, reader, 0)
+    const { blockCount } = reader.runIndex(0)
+    const readAll = (): number => {
+      for (let block = 0; block < blockCount; block++) blocks.block(block)
+      return cache.bytes
+    }
+    expect(readAll()).toBeGreaterThan(60_000)
+    cache.countBeside(50_000)
+    const half = readAll()
+    expect(half).toBeLessThanOrEqual(50_000)
+    cache.countBeside(1_000_000)
+    const quarter = readAll()
+    expect(quarter).toBeLessThanOrEqual(25_000)
+    expect(quarter).toBeGreaterThan(0)
+    cache.countBeside(-1_050_000)
+    expect(cache.besideBytes).toBe(0)
+    expect(readAll()).toBeGreaterThan(half)
+    expect(() => cache.countBeside(-1)).toThrow('what is given back was taken')
+  }))
+
+test('the index of a run is beside the cache from the first look into it until the run is gone', () =>
+  seeded(random => {
+    const { reader } = segmentOf(randomRecords(random))
+    const cache = new BlockCache(1 << 20)
+    const run = new Run(partRef(reader, 0), cache)
+    expect(cache.besideBytes).toBe(0)
+    expect(run.index.blockCount).toBeGreaterThan(0)
+    expect(cache.besideBytes).toBeGreaterThan(run.indexBytes)
+    run.forget()
+    run.forget()
+    expect(cache.besideBytes).toBe(0)
+  }))
+
 test('a run that is gone gives its room back, and what still reads it keeps nothing', () =>
   seeded(random => {
     const { reader } = segmentOf(randomRecords(random))
