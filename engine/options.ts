@@ -166,7 +166,7 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
   // A small budget means small tails, and several files in one of them.
   const tailBytesMax =
     options.tailBytesMax === undefined
-      ? Math.min(256 * MiB, Math.max(memoryBytesMax / 3, memoryBytesMax - 256 * MiB))
+      ? Math.min(256 * MiB, Math.max(Math.floor(memoryBytesMax / 3), memoryBytesMax - 256 * MiB))
       : bytes(options, 'tailBytesMax')
   const smallFile = Math.max(256 * KiB, floorPowerOf2(tailBytesMax / 6))
   const workerBytes = Math.min(32 * MiB, memoryBytesMax / 4)

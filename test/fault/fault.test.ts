@@ -1,6 +1,6 @@
 /**
  * Goal: whichever disk operation fails, in whatever way, nothing acknowledged is lost, nothing half-written is there, and every failure is a
- * typed error: no hang, no unhandled rejection, no surprise. Every second operation of the scripted workload (of a store: every eleventh) fails, in one
+ * typed error: no hang, no unhandled rejection, no surprise. Every third operation of the scripted workload (of a store: every seventeenth) fails, in one
  * of the ways here; in `npm run soak:fault` every one does, in all of them.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -24,7 +24,7 @@ afterAll(() => {
 })
 
 /** Stores make many operations, with large catalogs. */
-const strides = { store: 11, others: 2 }
+const strides = { store: 17, others: 3 }
 
 /** Most operations fail once, the others in a way that lasts; the soak takes every operation in every way. */
 const rotation: readonly FaultMode[] = ['EIO once', 'EIO for ever', 'EIO once', 'disk full', 'EIO once', 'read-only']

@@ -11,7 +11,7 @@ import { runPipelines } from './pipelines.ts'
 describe('random pipelines', () => {
   testSeeds({
     groups: 1,
-    perGroup: 12,
+    perGroup: 8,
     run: runPipelines,
     check: reports => {
       const met = new Set(reports.flatMap(({ verbs }) => Object.keys(verbs)))

@@ -6,7 +6,7 @@
 import { describe, expect, test } from 'vitest'
 import { Cluster, type Outcome } from '../support/replication/cluster.ts'
 
-const seeds = Array.from({ length: 12 }, (_, i) => 1 + i)
+const seeds = Array.from({ length: 8 }, (_, i) => 1 + i)
 
 describe('replication over Log', () => {
   const outcomes: Outcome[] = []

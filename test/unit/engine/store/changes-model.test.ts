@@ -29,6 +29,7 @@ const small = {
   frameBytesMax: 4096,
   ownSegmentBytes: 1024,
   memoryBytesMax: 256 * 1024,
+  tailBytesMax: 128 * 1024,
 }
 
 const none = Number.POSITIVE_INFINITY

@@ -1,6 +1,6 @@
 /** Goal: the flights come out of the files of `vega-datasets` as they are there. */
 import { expect, test } from 'vitest'
-import { countParquetRows, type Flights, findFiles, readJson, readParquet } from '../../../examples/flights/data.ts'
+import { countParquetRows, type Flights, findFiles, readJson, readParquet } from '../../examples/flights/data.ts'
 
 const { parquet, json } = findFiles()
 const sample = (name: string): Flights => readJson(json.find(({ path }) => path.endsWith(name))?.path as string)

@@ -131,7 +131,7 @@ test('cache: one call for two who miss at once, none for what is there, also aft
 test('each is an example, not a program: fewer than 120 lines, and run here', () => {
   const examples = readdirSync('examples').filter(file => file.endsWith('.ts') && file !== 'main-job.ts')
   expect(examples.length).toBeGreaterThanOrEqual(8)
-  const source = readFileSync('test/unit/examples/examples.test.ts', 'utf8')
+  const source = readFileSync('test/examples/examples.test.ts', 'utf8')
   for (const file of examples) {
     expect(readFileSync(`examples/${file}`, 'utf8').split('\n').length, file).toBeLessThan(120)
     expect(source, file).toContain(file.replace('.ts', ''))

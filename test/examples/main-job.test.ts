@@ -9,15 +9,15 @@ import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { countAndKill } from '../../../examples/main-job/count-process.ts'
-import { ingest } from '../../../examples/main-job/ingest.ts'
-import type { JobInput, KeyedRow } from '../../../examples/main-job/input.ts'
-import { compareMeans } from '../../../examples/main-job/job-steps.ts'
-import { Model, Tally } from '../../../examples/main-job/model.ts'
-import { removeRows, tallyOf, walkIndex } from '../../../examples/main-job/store-steps.ts'
-import { keptStore, openOptions, rowTopic, totalsStore } from '../../../examples/main-job/stores.ts'
-import { countTheRest, tallyOfTopic } from '../../../examples/main-job/topic-steps.ts'
-import { type Database, open } from '../../../index.ts'
+import { countAndKill } from '../../examples/main-job/count-process.ts'
+import { ingest } from '../../examples/main-job/ingest.ts'
+import type { JobInput, KeyedRow } from '../../examples/main-job/input.ts'
+import { compareMeans } from '../../examples/main-job/job-steps.ts'
+import { Model, Tally } from '../../examples/main-job/model.ts'
+import { removeRows, tallyOf, walkIndex } from '../../examples/main-job/store-steps.ts'
+import { keptStore, openOptions, rowTopic, totalsStore } from '../../examples/main-job/stores.ts'
+import { countTheRest, tallyOfTopic } from '../../examples/main-job/topic-steps.ts'
+import { type Database, open } from '../../index.ts'
 
 const script = resolve('dist/examples/main-job.js')
 const run = promisify(execFile)
@@ -258,7 +258,7 @@ describe('the checks', () => {
   test('the group goes on where the killed process was, and counts each row once', async () => {
     await db.close()
     const told: number[] = []
-    const processScript = new URL('../../../dist/examples/main-job/count-process.js', import.meta.url)
+    const processScript = new URL('../../dist/examples/main-job/count-process.js', import.meta.url)
     const counted = await countAndKill(place, { columns, maxRecords }, 500, rows => told.push(rows), processScript)
     expect(counted).toBeGreaterThanOrEqual(500)
     expect(told.at(-1)).toBe(counted)

@@ -13,7 +13,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { createProgram } from '../../../cli/program.ts'
+import { createProgram } from '../../cli/program.ts'
 
 const documents = ['README.md', ...readdirSync('docs', { recursive: true, encoding: 'utf8' }).map(file => join('docs', file))].filter(
   file => file.endsWith('.md'),
