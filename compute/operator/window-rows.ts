@@ -280,10 +280,9 @@ class Rank implements Computed {
   }
 }
 
-/** Keeps the last values of the key in a ring. */
-class Lag implements Computed {
+/** A value of another row of the key, so many rows away; the last rows of the key are in a ring. */
+abstract class Shifted implements Computed {
   readonly #offset: number
-  readonly #ring: unknown[] = []
   #input: Vector | undefined
   #column: unknown[] = []
   /** Rows of the key so far. */
@@ -299,63 +298,42 @@ class Lag implements Computed {
   }
 
   row(row: number, isNewKey: boolean): void {
-    if (isNewKey) {
-      this.#place = 0
-      this.#ring.length = 0
-    }
+    if (isNewKey) this.#place = 0
     const value = this.#input?.get(row)
     if (this.#offset === 0) {
       this.#column[row] = value
       return
     }
-    const at = this.#place % this.#offset
-    if (this.#place >= this.#offset) this.#column[row] = this.#ring[at]
-    this.#ring[at] = value
+    this.meet(this.#column, row, value, this.#place % this.#offset, this.#place >= this.#offset)
     this.#place++
   }
 
   column(): unknown[] {
     return this.#column
+  }
+
+  /** The row takes the place `at` of the ring; whether the row that had it before is of the key. */
+  protected abstract meet(column: unknown[], row: number, value: unknown, at: number, hasOther: boolean): void
+}
+
+class Lag extends Shifted {
+  readonly #values: unknown[] = []
+
+  protected meet(column: unknown[], row: number, value: unknown, at: number, hasOther: boolean): void {
+    if (hasOther) column[row] = this.#values[at]
+    this.#values[at] = value
   }
 }
 
-/** Keeps the places of the last rows of the key, which wait for values, in a ring. */
-class Lead implements Computed {
-  readonly #offset: number
+/** Rows in the ring wait for their values. */
+class Lead extends Shifted {
   readonly #columns: unknown[][] = []
   readonly #rows: number[] = []
-  #input: Vector | undefined
-  #column: unknown[] = []
-  #place = 0
 
-  constructor(offset: number) {
-    this.#offset = offset
-  }
-
-  begin([input]: Vector[], count: number): void {
-    this.#input = input
-    this.#column = new Array<unknown>(count).fill(null)
-  }
-
-  row(row: number, isNewKey: boolean): void {
-    if (isNewKey) {
-      this.#place = 0
-      this.#columns.length = 0
-    }
-    const value = this.#input?.get(row)
-    if (this.#offset === 0) {
-      this.#column[row] = value
-      return
-    }
-    const at = this.#place % this.#offset
-    if (this.#place >= this.#offset) (this.#columns[at] as unknown[])[this.#rows[at] as number] = value
-    this.#columns[at] = this.#column
+  protected meet(column: unknown[], row: number, value: unknown, at: number, hasOther: boolean): void {
+    if (hasOther) (this.#columns[at] as unknown[])[this.#rows[at] as number] = value
+    this.#columns[at] = column
     this.#rows[at] = row
-    this.#place++
-  }
-
-  column(): unknown[] {
-    return this.#column
   }
 }
 
