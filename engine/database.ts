@@ -60,7 +60,7 @@ export async function openDatabaseAs<D extends Database>(
 }
 
 async function environmentOf({ storage }: ResolvedOptions): Promise<Environment> {
-  if (storage === 'disk') return createNodeEnvironment({ worker: resolveWorkerUrl(import.meta.url, './worker') })
+  if (storage === 'disk') return createNodeEnvironment({ worker: resolveWorkerUrl(import.meta.url, 'engine/worker') })
   // What a worker thread runs otherwise: loaded by those who need it in this one.
   const { taskRunners } = await import('./maintenance/tasks.ts')
   return createMemoryEnvironment({ runners: taskRunners })

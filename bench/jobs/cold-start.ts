@@ -6,7 +6,7 @@ type Row = Readonly<Record<string, unknown>>
 
 const jobs: { readonly [product in Product]: (path: string) => Promise<readonly Row[]> } = {
   async varve(path) {
-    const [{ open }, { count, flow, sum }] = await Promise.all([import('../../index.ts'), import('../../compute/index.ts')])
+    const [{ open }, { count, flow, sum }] = await Promise.all([import('varve'), import('varve/compute')])
     const db = await open(path)
     const rows = await flow('categories', db.topic<{ category: string; amount: number }>('events'))
       .keyBy('category')

@@ -85,7 +85,7 @@ let jobCount = 0
 export class ThreadExecutor implements Executor {
   readonly slots: number
   readonly #threads: Thread[] = []
-  readonly #url = new URL(resolveWorkerUrl(import.meta.url, './worker').href)
+  readonly #url = new URL(resolveWorkerUrl(import.meta.url, 'compute/execute/worker').href)
   #isClosed = false
 
   constructor(slots: number) {

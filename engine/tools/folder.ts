@@ -53,7 +53,7 @@ export interface ToolOptions {
 export type ProgressListener = (progress: { readonly done: number; readonly total: number; readonly file: string }) => void
 
 export function resolveEnvironment(environment: Environment | undefined): Environment {
-  return environment ?? createNodeEnvironment({ worker: resolveWorkerUrl(import.meta.url, '../worker') })
+  return environment ?? createNodeEnvironment({ worker: resolveWorkerUrl(import.meta.url, 'engine/worker') })
 }
 
 /** Locks the folder, lists it, runs `work`, frees the lock. Errors: NOT_A_DATABASE, LOCKED, IO, READ_ONLY. */

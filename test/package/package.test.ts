@@ -16,7 +16,7 @@ const doors = Object.keys(manifest.exports)
   .filter(key => key !== './package.json')
   .map(key => `varve${key.slice(1)}`)
 
-const closedDoors = ['varve/dist/index.js', 'varve/dist/engine/index.js', 'varve/engine/errors.js', 'varve/engine/index.js']
+const closedDoors = ['varve/lib/index.js', 'varve/dist/index.js', 'varve/engine/errors.js', 'varve/engine/index.js']
 
 let root: string
 let tarball: string
@@ -59,14 +59,18 @@ test('the tarball holds the product and its papers, and nothing else', () => {
     'CHANGELOG.md',
     'package.json',
     'bench/RESULTS.md',
-    'dist/index.js',
+    'lib/index.js',
+    'lib/cli/main.js',
+    'lib/engine/worker.js',
+    'lib/compute/execute/worker.js',
     'dist/index.d.ts',
-    'dist/cli/main.js',
   ])
     expect(paths).toContain(path)
   expect(
     paths.filter(
-      path => /^dist\/(bench|examples|test)\//.test(path) || !/^(dist\/|docs\/|bench\/[A-Z]+\.md$|[A-Za-z]+(\.md|\.json)?$)/.test(path),
+      path =>
+        /^dist\/(bench|examples|test)\/|^dist\/.*\.js$/.test(path) ||
+        !/^(lib\/|dist\/|docs\/|bench\/[A-Z]+\.md$|[A-Za-z]+(\.md|\.json)?$)/.test(path),
     ),
   ).toEqual([])
 })

@@ -304,7 +304,7 @@ test('a worker that cannot start fails its task with a typed error, and the data
     expect(database.log('log').read(0).positions).toEqual([0])
     await database.close()
     const sound = createNodeEnvironment({
-      worker: resolveWorkerUrl(new URL('../../../engine/database.ts', import.meta.url).href, './worker'),
+      worker: resolveWorkerUrl(new URL('../../../engine/database.ts', import.meta.url).href, 'engine/worker'),
     })
     const again = await openDatabase(root, { environment: sound })
     await again.seal()

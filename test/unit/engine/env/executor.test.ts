@@ -138,12 +138,22 @@ describe('worker threads', () => {
     const root = new URL('../../../../', import.meta.url)
     const ts = new URL('engine/env/index.ts', root).href
     const hasTypes = Boolean((process.features as { typescript?: unknown }).typescript)
-    expect(resolveWorkerUrl(ts, './run-task').href).toBe(
+    expect(resolveWorkerUrl(ts, 'engine/env/run-task').href).toBe(
       new URL(hasTypes ? 'engine/env/run-task.ts' : 'dist/engine/env/run-task.js', root).href,
     )
-    if (!hasTypes) expect(() => resolveWorkerUrl(ts, './no-such-worker')).toThrow('npm run build')
-    expect(resolveWorkerUrl('file:///x/dist/engine/database.js', './worker').href).toBe('file:///x/dist/engine/worker.js')
-    expect(() => resolveWorkerUrl(pathToFileURL('/nowhere/a.ts').href, './worker')).toThrow(hasTypes ? 'x' : 'package.json')
+    if (!hasTypes) expect(() => resolveWorkerUrl(ts, 'engine/no-such-worker')).toThrow('npm run build')
+    expect(() => resolveWorkerUrl(pathToFileURL('/nowhere/a.ts').href, 'engine/worker')).toThrow('package.json')
+  })
+
+  test('the worker of a compiled module lies in the nearest folder above it that has one, a bundle or the compiled sources', () => {
+    const root = new URL('../../../../', import.meta.url)
+    for (const folder of ['dist', 'lib']) {
+      const worker = new URL(`${folder}/engine/worker.js`, root).href
+      expect(resolveWorkerUrl(new URL(`${folder}/engine/store/store.js`, root).href, 'engine/worker').href).toBe(worker)
+      expect(resolveWorkerUrl(new URL(`${folder}/index.js`, root).href, 'engine/worker').href).toBe(worker)
+    }
+    expect(() => resolveWorkerUrl(new URL('dist/index.js', root).href, 'engine/no-such-worker')).toThrow('npm run build')
+    expect(() => resolveWorkerUrl(pathToFileURL('/nowhere/a.js').href, 'engine/worker')).toThrow('package.json')
   })
 })
 

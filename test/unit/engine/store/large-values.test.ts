@@ -9,7 +9,7 @@ import { type Database, type OpenOptions, openDatabase, openLease, restore, type
 const MiB = 1024 * 1024
 const root = fs.mkdtempSync(join(tmpdir(), 'varve-large-'))
 const environment = createNodeEnvironment({
-  worker: resolveWorkerUrl(new URL('../../../../engine/database.ts', import.meta.url).href, './worker'),
+  worker: resolveWorkerUrl(new URL('../../../../engine/database.ts', import.meta.url).href, 'engine/worker'),
 })
 afterAll(() => fs.rmSync(root, { recursive: true, force: true }))
 

@@ -12,7 +12,7 @@ import { decodeRecords, openDatabase } from '../../../../engine/index.ts'
 
 /** One worker for all databases of a test file would outlive them; each opening has its own, as in life. */
 export const environment: ReturnType<typeof createNodeEnvironment> = createNodeEnvironment({
-  worker: resolveWorkerUrl(new URL('../../../../engine/database.ts', import.meta.url).href, './worker'),
+  worker: resolveWorkerUrl(new URL('../../../../engine/database.ts', import.meta.url).href, 'engine/worker'),
 })
 
 const made: string[] = []
