@@ -18,7 +18,7 @@ export {
   type RecordBatchOptions,
   type RecordInput,
 } from './batch/record-batch-codec.ts'
-export { RecordCursor } from './batch/record-cursor.ts'
+export { type RecordColumns, RecordCursor } from './batch/record-cursor.ts'
 export { EXPIRES_AT_HEADER, recordExpiresAt } from './batch/record-expiry.ts'
 export { openStoreBatch } from './batch/store-batch.ts'
 export { StoreRecordCursor } from './batch/store-record.ts'

@@ -2,7 +2,7 @@
  * Sum and mean. Doubles are summed with Neumaier's compensation (A. Neumaier, 1974), so that the order of rows, which differs between runs and numbers of workers, shows only in
  * the last digits. Bigints are summed exactly, and a sum of bigints alone is a bigint; with numbers among them it is a number. Other values are passed over as null is.
  */
-import { AnyVector, NumberVector, type Vector } from '../vector/vector.ts'
+import { AnyVector, NumberVector, nullVector, type Vector } from '../vector/vector.ts'
 import { vectorOf } from '../vector/vector-builder.ts'
 import { type Aggregator, grownDoubles } from './aggregator.ts'
 
@@ -57,15 +57,16 @@ export class Sum implements Aggregator {
   }
 
   states(from: number, to: number): Vector[] {
-    const bigints = Array.from({ length: to - from }, (_, i) => {
-      const bigint = this.#bigints?.get(from + i)
+    const all = this.#bigints
+    const bigintOf = (group: number): unknown => {
+      const bigint = all?.get(group)
       return bigint === undefined ? null : [bigint.sum, bigint.count]
-    })
+    }
     return [
       new NumberVector(this.#sums.slice(from, to)),
       new NumberVector(this.#lost.slice(from, to)),
       new NumberVector(this.#counts.slice(from, to)),
-      vectorOf(this.#bigints === undefined ? new Array(to - from).fill(null) : bigints),
+      all === undefined ? nullVector(to - from) : vectorOf(Array.from({ length: to - from }, (_, i) => bigintOf(from + i))),
     ]
   }
 

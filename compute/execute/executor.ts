@@ -24,6 +24,8 @@ export interface ExecutorJob {
 export interface ExecutorSession {
   /** When `cancel` fires, whoever runs the task stops, and the promise rejects. */
   run(task: Task, cancel: AbortSignal): Promise<ExchangeOutput>
+  /** Memory of outputs that nobody reads any more: places may use it for others. */
+  reuse(pieces: readonly SharedArrayBuffer[]): void
   /** Ends the job's tasks and lets its places forget it. */
   close(): Promise<void>
 }

@@ -14,6 +14,7 @@ import { cutStages, type Stage, type StagedPlan, type StageInput } from '../plan
 import { BUCKETS, type ExchangeOutput, WHOLE_ROWS_MAX } from '../shuffle/exchange.ts'
 import { allBuckets, type BucketRange, ExchangeReader } from '../shuffle/exchange-reader.ts'
 import { keyRanges, type MergeInput, mergeInput } from '../shuffle/key-ranges.ts'
+import { piecesOf } from '../shuffle/shared-memory.ts'
 import type { SinkParts } from '../sink/sink.ts'
 import type { SplitSet } from '../source/source.ts'
 import type { Executor, ExecutorSession } from './executor.ts'
@@ -212,6 +213,7 @@ class StagedJob {
       if (input?.kind !== 'exchange') continue
       const outputs = this.#outputs[input.stage] as ExchangeOutput[]
       this.#sharedBytes -= outputs.reduce((sum, output) => sum + sharedBytes(output), 0)
+      this.#session?.reuse(piecesOf(outputs.flatMap(({ buckets }) => buckets.flatMap(({ blocks }) => blocks))))
       this.#outputs[input.stage] = outputs.map(output => ({ ...output, buckets: [], runs: [] }))
       for (const { file } of outputs) if (file !== undefined) await this.#run.files.remove(file)
     }

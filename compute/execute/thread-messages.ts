@@ -15,6 +15,8 @@ export type ToThread =
     }
   | { readonly type: 'task'; readonly job: number; readonly task: Task }
   | { readonly type: 'forget'; readonly job: number }
+  /** As `ExecutorSession.reuse`. */
+  | { readonly type: 'reuse'; readonly pieces: readonly SharedArrayBuffer[] }
 
 export type FromThread =
   | { readonly type: 'done'; readonly output: ExchangeOutput }

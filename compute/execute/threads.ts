@@ -104,6 +104,12 @@ export class ThreadExecutor implements Executor {
         seen = kib
         return output
       },
+      reuse: pieces => {
+        const threads = this.#threads.filter(thread => thread.jobs.has(number))
+        for (const [i, thread] of threads.entries()) {
+          thread.send({ type: 'reuse', pieces: pieces.filter((_, piece) => piece % threads.length === i) })
+        }
+      },
       close: async () => {
         Atomics.store(cells, CELL_STOP, 1)
         // Whoever closes waits for nothing that still runs, so that files can be removed.

@@ -4,6 +4,7 @@ import { assert, loadChecksums, nodeClock, nodeFiles } from '../../engine/index.
 import { loadPlan } from '../job/job-module.ts'
 import { cutStages } from '../plan/stages.ts'
 import type { ExchangeOutput } from '../shuffle/exchange.ts'
+import { reusePieces, settlePieces } from '../shuffle/shared-memory.ts'
 import { readers } from '../source/readers.ts'
 import type { SplitOpener } from '../source/source.ts'
 import { type JobData, type JobPlan, planData } from './job-data.ts'
@@ -84,8 +85,10 @@ async function runOne(job: number, task: Task): Promise<void> {
 parentPort?.on('message', (message: ToThread) => {
   if (message.type === 'job') jobs.set(message.job, new Job(message.data, message.cells))
   else if (message.type === 'task') void runOne(message.job, message.task)
+  else if (message.type === 'reuse') reusePieces(message.pieces)
   else {
     void jobs.get(message.job)?.close()
     jobs.delete(message.job)
+    settlePieces()
   }
 })

@@ -22,6 +22,8 @@ const HEAD_INTS = 4
 /** Texts of larger dictionaries are looked up row by row: most of them come only a few times. */
 const dictionaryMax = 4096
 const arenaBytesMax = 2 ** 31 - 1
+/** How many times as large as their number the range of whole keys may be that are found by index. */
+const rangeOfKey = 4
 
 export class GroupTable {
   /** Fields of a key. */
@@ -43,6 +45,9 @@ export class GroupTable {
   #heads: Int32Array = new Int32Array(0)
   /** Group of null in the form of numbers; -1: none. */
   #nullGroup = -1
+  /** Of a sealed table of whole numbers of a small range, their groups from the smallest on; -1: none. */
+  #groupOfWhole: Int32Array | undefined
+  #smallest = 0
   #rowHashes: Int32Array = new Int32Array(0)
   /** The dictionary of the texts that came last, and the groups of its codes; -1: not known yet. */
   #dictionary: Dictionary | undefined
@@ -59,6 +64,7 @@ export class GroupTable {
       this.#slots.byteLength +
       this.hashes.byteLength +
       this.#numbers.byteLength +
+      (this.#groupOfWhole?.byteLength ?? 0) +
       this.#arena.byteLength +
       this.#heads.byteLength +
       this.#starts.byteLength +
@@ -73,12 +79,47 @@ export class GroupTable {
 
   /** As `assign` for keys that are there; -1 for others. */
   find(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array): void {
+    const [first] = vectors
     if (this.size === 0) groups.fill(-1, 0, count)
+    else if (this.#groupOfWhole !== undefined && first?.kind === 'number') this.#findWhole(this.#groupOfWhole, first, rows, count, groups)
     else this.#look(vectors, rows, count, groups, false)
+  }
+
+  /** Says that no key will be added any more. Where all are whole numbers (null is none), and their range is not much larger than they are many, `find` then takes their groups from an array. */
+  seal(): void {
+    if (this.#form !== 'number' || this.size === 0 || this.#nullGroup >= 0) return
+    let [smallest, largest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+    for (let group = 0; group < this.size; group++) {
+      const number = this.#numbers[group] as number
+      if ((number | 0) !== number) return
+      smallest = Math.min(smallest, number)
+      largest = Math.max(largest, number)
+    }
+    const range = largest - smallest + 1
+    if (!(range <= rangeOfKey * this.size + slotsFirst)) return
+    const groupOfWhole = new Int32Array(range).fill(-1)
+    for (let group = 0; group < this.size; group++) groupOfWhole[(this.#numbers[group] as number) - smallest] = group
+    this.#smallest = smallest
+    this.#groupOfWhole = groupOfWhole
+  }
+
+  #findWhole(groupOfWhole: Int32Array, { values, nulls }: NumberVector, rows: Int32Array, count: number, groups: Int32Array): void {
+    const smallest = this.#smallest
+    const { length } = groupOfWhole
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      const value = values[row] as number
+      const whole = value | 0
+      const at = whole - smallest
+      groups[k] = whole === value && at >= 0 && at < length ? (groupOfWhole[at] as number) : -1
+    }
+    if (nulls === undefined) return
+    for (let k = 0; k < count; k++) if (nulls[rows[k] as number] === 1) groups[k] = -1
   }
 
   #look(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
     assert(vectors.length === this.width, 'a key has its fields', vectors.length, this.width)
+    assert(this.#groupOfWhole === undefined || !adds, 'keys are added before a table is sealed', this.size)
     const [only] = vectors
     const isByCode = vectors.length === 1 && only instanceof DictionaryVector && only.dictionary.size <= dictionaryMax
     if (isByCode && adds) this.#lookCodes(only, rows, count, groups)

@@ -8,6 +8,7 @@
  * no fewer: then rows go on as they are, keys and inputs, divided by key, and are added once, by whoever has a share of the keys, whose table is small. 'whole' does the same by way of an exchange of its
  * own, in memory or in a file, which is also what it does when states do not fit into memory.
  */
+import { assert } from '../../engine/index.ts'
 import { type AggregateNode, makeAggregator } from '../aggregate/aggregate.ts'
 import type { Aggregator } from '../aggregate/aggregator.ts'
 import { evaluate, selectRows } from '../expression/evaluate.ts'
@@ -36,6 +37,7 @@ const groupsOfCache = 32 * 1024
 const rowsOfGroupMin = 3
 /** So many rows go on as they are before it is tried again whether there are fewer groups now. */
 const rowsAsTheyAre = 1 << 20
+const rowsAsTheyAreMax = 1 << 24
 
 /** Columns of partial states and rows. */
 export function partialWidth(keys: number, aggregates: readonly NamedAggregate[]): number {
@@ -82,6 +84,8 @@ export class AggregateRows implements Receiver {
   #isKept = false
   /** So many rows go on as they are before the next are added to a table. */
   #rowsToPass = 0
+  /** So many do the next time: more from time to time, since what was tried in vain costs. */
+  #rowsOfPass = rowsAsTheyAre
   /** States and rows that were given away, of 'whole'. */
   #spilled: ExchangeWriter | undefined
 
@@ -133,8 +137,10 @@ export class AggregateRows implements Receiver {
     // Asked once, when the table is about as large as the cache.
     if (size >= groupsOfCache && !this.#isKept) {
       this.#isKept = this.#rowsOfTable >= rowsOfGroupMin * size
+      if (this.#isKept) this.#rowsOfPass = rowsAsTheyAre
       if (!this.#isKept) {
-        this.#rowsToPass = rowsAsTheyAre
+        this.#rowsToPass = this.#rowsOfPass
+        this.#rowsOfPass = Math.min(2 * this.#rowsOfPass, rowsAsTheyAreMax)
         return this.#giveStates()
       }
     }
@@ -145,11 +151,14 @@ export class AggregateRows implements Receiver {
   /** Rows of partial states and rows as they are, in the order in which they came. */
   #receiveParts(chunk: Chunk): void {
     const flags = chunk.field(String(this.#keys.length + this.#stateWidth + this.#inputs.expressions.length))
+    assert(flags.kind === 'boolean', 'parts say whether they are rows')
+    const { values } = flags
     const { rows, count } = chunk
     for (let from = 0; from < count; ) {
-      const isRow = !flags.isNull(rows[from] as number)
+      const flag = values[rows[from] as number]
       let to = isNothing(flags) ? count : from + 1
-      while (to < count && !flags.isNull(rows[to] as number) === isRow) to++
+      while (to < count && values[rows[to] as number] === flag) to++
+      const isRow = flag === 1
       const part = new Chunk(chunk.data, rows.subarray(from, to), to - from)
       this.#number(
         this.#keys.map((_, i) => chunk.field(String(i))),

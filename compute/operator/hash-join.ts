@@ -14,6 +14,7 @@
 import { evaluate } from '../expression/evaluate.ts'
 import type { ExpressionNode } from '../expression/node.ts'
 import { GroupTable } from '../group/group-table.ts'
+import { PackedTexts } from '../group/packed-texts.ts'
 import type { JoinKind } from '../plan/node.ts'
 import { ColumnRows, ValueRows } from '../rows/chunk-data.ts'
 import { JoinedRows, type KeptRows } from '../rows/joined-rows.ts'
@@ -56,6 +57,8 @@ class RightRows implements Receiver, KeptRows {
   members: Int32Array = new Int32Array(0)
   /** Whether no group has more than one row. */
   isUnique = false
+  /** Whether the row of a group has the group's number. */
+  isByGroup = false
   /** Rows kept. */
   size = 0
   /** Once rows did not fit into memory: all of them, and nothing is kept here. */
@@ -67,6 +70,8 @@ class RightRows implements Receiver, KeptRows {
   readonly #keepsRows: boolean
   readonly #keepsNulls: boolean
   readonly #keepsValues: boolean
+  /** Columns of texts of which few are different; once all rows have come. */
+  readonly #packed = new Map<string, PackedTexts>()
   /** Group of each row kept; -1: a key that equals none. */
   groups: Int32Array = new Int32Array(0)
 
@@ -139,8 +144,18 @@ class RightRows implements Receiver, KeptRows {
     this.size = 0
   }
 
+  gather(path: string, rows: Int32Array, count: number): Vector | undefined {
+    return (this.#packed.get(path) ?? this.columns.get(path))?.gather(rows, count)
+  }
+
   finish(): void {
     if (this.spill !== undefined) return
+    this.table.seal()
+    for (const [path, column] of this.columns) {
+      const vector = column.vector()
+      const packed = vector.kind === 'text' ? PackedTexts.of(vector, column.size) : undefined
+      if (packed !== undefined) this.#packed.set(path, packed)
+    }
     const { groups, size } = this
     const starts = new Int32Array(this.table.size + 1)
     for (let row = 0; row < size; row++) if ((groups[row] as number) >= 0) (starts[(groups[row] as number) + 1] as number)++
@@ -154,6 +169,8 @@ class RightRows implements Receiver, KeptRows {
     this.starts = starts
     this.members = members
     this.isUnique = members.length === this.table.size
+    // Groups are numbered in the order in which they come.
+    this.isByGroup = this.isUnique && size === this.table.size
   }
 
   #keep({ data }: Chunk, rows: Int32Array, groups: Int32Array): void {
@@ -251,7 +268,7 @@ class LeftRows extends Stage {
   /** Where a left row has one right row at most: the left rows as they are, with the fields of the right ones beside their own. */
   #passPairs({ data, rows, count }: Chunk): void | Promise<void> {
     const { how } = this.#shape
-    const { members, table } = this.#right
+    const { members, table, isByGroup } = this.#right
     const keepsLeft = how === 'left' || how === 'full'
     if (how === 'right' || how === 'full') this.#met ??= new Uint8Array(table.size)
     const met = this.#met
@@ -264,7 +281,7 @@ class LeftRows extends Stage {
       const row = rows[k] as number
       kept[found] = row
       if (group >= 0) {
-        rights[row] = members[group] as number
+        rights[row] = isByGroup ? group : (members[group] as number)
         if (met !== undefined) met[group] = 1
         found++
       } else if (keepsLeft) found++

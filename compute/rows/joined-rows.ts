@@ -4,14 +4,14 @@
  */
 import { valueAtPath } from '../../engine/index.ts'
 import type { ChunkData } from '../vector/chunk.ts'
-import { type Column, gatherVector } from '../vector/column.ts'
+import { gatherVector } from '../vector/column.ts'
 import { AnyVector, isNothing, type Vector } from '../vector/vector.ts'
 import { vectorOf } from '../vector/vector-builder.ts'
 
 /** The right rows of a join, all of them. */
 export interface KeptRows {
-  /** Fields that are known to be wanted. */
-  readonly columns: ReadonlyMap<string, Column>
+  /** The field of these rows, null for -1; undefined where it is not known to be wanted. */
+  gather(path: string, rows: Int32Array, count: number): Vector | undefined
   /** The rows as values; empty when nobody wants them. */
   readonly values: readonly unknown[]
 }
@@ -68,8 +68,8 @@ export class JoinedRows implements ChunkData {
   }
 
   #ofRight(path: string): Vector {
-    const column = this.#right.columns.get(path)
-    if (column !== undefined) return column.gather(this.#rightRows, this.size)
+    const known = this.#right.gather(path, this.#rightRows, this.size)
+    if (known !== undefined) return known
     const names = path.split('.')
     const { values } = this.#right
     return vectorOf(Array.from(this.#rightRows.subarray(0, this.size), row => (row < 0 ? null : valueAtPath(values[row], names))))

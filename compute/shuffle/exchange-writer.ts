@@ -13,6 +13,7 @@ import { allRows, CHUNK_ROWS, type Chunk } from '../vector/chunk.ts'
 import { Column } from '../vector/column.ts'
 import type { Vector } from '../vector/vector.ts'
 import { BUCKETS, type BucketOutput, bucketOf, type ExchangeOutput, type StoredBlock, WHOLE_ROWS_MAX } from './exchange.ts'
+import { SharedBlocks } from './shared-memory.ts'
 
 export interface ExchangeWriterOptions {
   /** Names of the columns, in the order in which chunks have them as fields. */
@@ -46,6 +47,8 @@ export class ExchangeWriter implements Receiver {
   readonly #blockBytes: number
   readonly #whole: Bucket
   #buckets: Bucket[] | undefined
+  /** Where those of buckets lie that other threads read. */
+  readonly #shared = new SharedBlocks()
   /** Of blocks in memory. */
   #memoryBytes = 0
   #bytes = 0
@@ -183,9 +186,11 @@ export class ExchangeWriter implements Receiver {
     const { outputBytesMax, keyWidth, isShared } = this.#options
     // What is in the file stays as it is, so without buckets nothing goes there that has a key.
     if (this.#memoryBytes < outputBytesMax || (keyWidth > 0 && bucket === this.#whole)) {
-      const block = encodeBlock(vectors, rows, from, to, size =>
-        isShared ? new Uint8Array(new SharedArrayBuffer(size)) : new Uint8Array(size),
-      )
+      const block = encodeBlock(vectors, rows, from, to, size => {
+        if (!isShared) return new Uint8Array(size)
+        // What is not cut up is little.
+        return bucket === this.#whole ? new Uint8Array(new SharedArrayBuffer(size)) : this.#shared.allocate(size)
+      })
       bucket.blocks.push(block)
       this.#memoryBytes += block.length
       this.#bytes += block.length

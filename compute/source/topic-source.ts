@@ -15,6 +15,7 @@ import {
   type LocalLog,
   type LogSlice,
   openLease,
+  type RecordColumns,
   RecordCursor,
   type SealedBlock,
   type SealedColumns,
@@ -185,7 +186,7 @@ export const openTopicReader: OpenReader = async input => {
 }
 
 /** Rows of one chunk, as they are gathered. */
-class Gathered {
+class Gathered implements RecordColumns {
   size = 0
   bytes: Uint8Array = new Uint8Array(0)
   readonly starts = new Int32Array(CHUNK_ROWS)
@@ -279,25 +280,34 @@ class PartitionReader implements SplitReader {
   /** Takes records of the open batch; false when the chunk is full first. */
   #gather(rows: Gathered): boolean {
     const cursor = this.#cursor
-    const { from, to, time } = this.#range
-    const { starts, ends, keyStarts, keySizes, times, offsets } = rows
     rows.bytes = cursor.data
-    let { size } = rows
-    while (cursor.remaining > 0 && size < CHUNK_ROWS) {
-      cursor.next()
-      const { offset, timestamp, valueStart, valueSize } = cursor
-      if (offset < from || offset >= to) continue
-      if (time !== undefined && (timestamp < time.from || timestamp >= time.to)) continue
-      starts[size] = valueSize < 0 ? -1 : valueStart
-      ends[size] = valueSize < 0 ? -1 : valueStart + valueSize
-      keyStarts[size] = cursor.keyStart
-      keySizes[size] = cursor.keySize
-      times[size] = timestamp
-      offsets[size++] = offset
-    }
-    rows.size = size
+    const first = rows.size
+    rows.size = first + cursor.take(rows, first, CHUNK_ROWS - first)
+    this.#leaveOut(rows, first)
     this.#inBatch = cursor.remaining > 0
     return !this.#inBatch
+  }
+
+  /** Those of the rows from `first` on stay that are in the range. */
+  #leaveOut(rows: Gathered, first: number): void {
+    const { from, to, time } = this.#range
+    const { size, starts, ends, keyStarts, keySizes, times, offsets } = rows
+    // Offsets ascend.
+    if (size === first || (time === undefined && (offsets[first] as number) >= from && (offsets[size - 1] as number) < to)) return
+    let kept = first
+    for (let row = first; row < size; row++) {
+      const offset = offsets[row] as number
+      const at = times[row] as number
+      if (offset < from || offset >= to) continue
+      if (time !== undefined && (at < time.from || at >= time.to)) continue
+      starts[kept] = starts[row] as number
+      ends[kept] = ends[row] as number
+      keyStarts[kept] = keyStarts[row] as number
+      keySizes[kept] = keySizes[row] as number
+      times[kept] = at
+      offsets[kept++] = offset
+    }
+    rows.size = kept
   }
 
   /** Opens the next batch of the slice that counts; false when there is none. */

@@ -5,7 +5,10 @@
  *   block  := count:u32 columns:u32 size:u32 0:u32 column*
  *   column := kind:u32 extra:u32 data, padded to 8
  *   number  extra 1 with nulls   f64 × count, nulls u8 × count
- *   boolean                      u8 × count
+ *   whole   extra 2 × width, + 1 with nulls   least f64, what is above it u8, u16 or u32 × count, nulls u8 × count: whole numbers, -0 is none
+ *   single  extra 1 with nulls   f32 × count, nulls u8 × count: numbers that are such
+ *   boolean extra 0              u8 × count
+ *           extra 1 + value      no data: all rows have it
  *   text    extra bytes          starts i32 × count, ends i32 × count, bytes
  *   encoded extra bytes          starts i32 × count, ends i32 × count, size:u32 the codec as text, bytes
  *   any     extra bytes          a MessagePack list of the values
@@ -24,6 +27,8 @@ const KIND_TEXT = 3
 const KIND_ANY = 4
 const KIND_ENCODED = 5
 const KIND_NOTHING = 6
+const KIND_WHOLE = 7
+const KIND_SINGLE = 8
 
 const values = valueCodecOf('msgpack')
 const utf8 = new TextEncoder()
@@ -35,6 +40,8 @@ interface Column {
   readonly bytes: number
   /** Of any values, what they are encoded to. */
   readonly encoded: Uint8Array | undefined
+  /** Of whole numbers. */
+  readonly least?: number
 }
 
 function textBytes({ starts, ends }: TextVector | EncodedVector, rows: Int32Array, from: number, to: number): number {
@@ -50,13 +57,17 @@ function textBytes({ starts, ends }: TextVector | EncodedVector, rows: Int32Arra
 function measure(vector: Vector, rows: Int32Array, from: number, to: number): Column {
   const count = to - from
   switch (vector.kind) {
-    case 'number': {
-      const nulls = vector.nulls !== undefined
-      return { kind: KIND_NUMBER, extra: nulls ? 1 : 0, bytes: 8 * count + (nulls ? count : 0), encoded: undefined }
-    }
-    case 'boolean':
+    case 'number':
+      return measureNumbers(vector, rows, from, to)
+    case 'boolean': {
       if (vector.isNothing) return { kind: KIND_NOTHING, extra: 0, bytes: 0, encoded: undefined }
-      return { kind: KIND_BOOLEAN, extra: 0, bytes: count, encoded: undefined }
+      const { values } = vector
+      const first = values[rows[from] as number] as number
+      let k = from
+      while (k < to && values[rows[k] as number] === first) k++
+      const isOne = k === to && count > 0
+      return { kind: KIND_BOOLEAN, extra: isOne ? 1 + first : 0, bytes: isOne ? 0 : count, encoded: undefined }
+    }
     case 'text': {
       const size = textBytes(vector, rows, from, to)
       return { kind: KIND_TEXT, extra: size, bytes: 8 * count + size, encoded: undefined }
@@ -77,9 +88,36 @@ function measure(vector: Vector, rows: Int32Array, from: number, to: number): Co
   }
 }
 
+/** The narrowest kind that holds all of the numbers. */
+function measureNumbers({ values, nulls }: NumberVector, rows: Int32Array, from: number, to: number): Column {
+  const count = to - from
+  const withNulls = nulls === undefined ? 0 : 1
+  const nullBytes = withNulls * count
+  const first = count === 0 ? 0 : (values[rows[from] as number] as number)
+  let [least, most] = [first, first]
+  let k = from
+  for (; k < to; k++) {
+    const value = values[rows[k] as number] as number
+    if (Math.trunc(value) !== value || (value === 0 && 1 / value < 0)) break
+    if (value < least) least = value
+    else if (value > most) most = value
+  }
+  const range = most - least
+  if (k === to && range < 2 ** 32 && Number.isSafeInteger(least)) {
+    const width = range < 0x100 ? 1 : range < 0x10000 ? 2 : 4
+    return { kind: KIND_WHOLE, extra: 2 * width + withNulls, bytes: 8 + width * count + nullBytes, encoded: undefined, least }
+  }
+  for (k = from; k < to; k++) {
+    const value = values[rows[k] as number] as number
+    if (Math.fround(value) !== value && !Number.isNaN(value)) break
+  }
+  if (k === to) return { kind: KIND_SINGLE, extra: withNulls, bytes: 4 * count + nullBytes, encoded: undefined }
+  return { kind: KIND_NUMBER, extra: withNulls, bytes: 8 * count + nullBytes, encoded: undefined }
+}
+
 const newBlock = (size: number): Uint8Array => new Uint8Array(size)
 
-/** Rows `rows[from, to)` of the vectors. `allocate` gives the memory, from the beginning of a buffer. */
+/** Rows `rows[from, to)` of the vectors. `allocate` gives the memory, from a multiple of eight of its buffer; what it held does not matter. */
 export function encodeBlock(
   vectors: readonly Vector[],
   rows: Int32Array,
@@ -91,15 +129,16 @@ export function encodeBlock(
   const columns = vectors.map(vector => measure(vector, rows, from, to))
   const size = columns.reduce((sum, column) => sum + COLUMN_HEADER_BYTES + padded(column.bytes), HEADER_BYTES)
   const block = allocate(size)
-  assert(block.byteOffset === 0 && block.length === size, 'a block is a buffer from its beginning', block.byteOffset)
-  const header = new Uint32Array(block.buffer, 0, HEADER_BYTES / 4)
+  assert(block.byteOffset % 8 === 0 && block.length === size, 'a block is aligned, and of its size', block.byteOffset, block.length)
+  const { buffer, byteOffset } = block
+  const header = new Uint32Array(buffer, byteOffset, HEADER_BYTES / 4)
   header[0] = count
   header[1] = vectors.length
   header[2] = size
   let at = HEADER_BYTES
   for (let i = 0; i < vectors.length; i++) {
     const column = columns[i] as Column
-    const head = new Uint32Array(block.buffer, at, 2)
+    const head = new Uint32Array(buffer, byteOffset + at, 2)
     head[0] = column.kind
     head[1] = column.extra
     fill(block, at + COLUMN_HEADER_BYTES, vectors[i] as Vector, column, rows, from, count)
@@ -111,16 +150,21 @@ export function encodeBlock(
 function fill(block: Uint8Array, at: number, vector: Vector, column: Column, rows: Int32Array, from: number, count: number): void {
   switch (vector.kind) {
     case 'number': {
-      const target = new Float64Array(block.buffer, at, count)
-      const first = rows[from] as number
-      if (isRange(rows, from, count)) target.set(vector.values.subarray(first, first + count))
-      else for (let k = 0; k < count; k++) target[k] = vector.values[rows[from + k] as number] as number
-      const { nulls } = vector
-      if (nulls !== undefined) for (let k = 0; k < count; k++) block[at + 8 * count + k] = nulls[rows[from + k] as number] as number
+      const place = block.byteOffset + at
+      const { values, nulls } = vector
+      if (column.kind === KIND_NUMBER) fillNumbers(new Float64Array(block.buffer, place, count), values, rows, from, count)
+      else if (column.kind === KIND_SINGLE) fillSingle(new Float32Array(block.buffer, place, count), values, rows, from, count)
+      else {
+        const least = column.least as number
+        new Float64Array(block.buffer, place, 1)[0] = least
+        fillWhole(wholesAt(block.buffer, place + 8, count, column.extra >> 1), least, values, rows, from, count)
+      }
+      const nullsAt = at + column.bytes - count
+      if (nulls !== undefined) for (let k = 0; k < count; k++) block[nullsAt + k] = nulls[rows[from + k] as number] as number
       break
     }
     case 'boolean':
-      if (column.kind === KIND_NOTHING) break
+      if (column.kind === KIND_NOTHING || column.extra > 0) break
       for (let k = 0; k < count; k++) block[at + k] = vector.values[rows[from + k] as number] as number
       break
     case 'text':
@@ -131,7 +175,7 @@ function fill(block: Uint8Array, at: number, vector: Vector, column: Column, row
       else {
         const codec = column.encoded as Uint8Array
         const base = at + 8 * count
-        new DataView(block.buffer).setUint32(base, codec.length)
+        new DataView(block.buffer).setUint32(block.byteOffset + base, codec.length)
         block.set(codec, base + 4)
         fillText(block, at, base + 4 + codec.length, vector, rows, from, count)
       }
@@ -139,6 +183,27 @@ function fill(block: Uint8Array, at: number, vector: Vector, column: Column, row
     default:
       block.set(column.encoded as Uint8Array, at)
   }
+}
+
+function fillNumbers(target: Float64Array, values: Float64Array, rows: Int32Array, from: number, count: number): void {
+  const first = rows[from] as number
+  if (isRange(rows, from, count)) target.set(values.subarray(first, first + count))
+  else for (let k = 0; k < count; k++) target[k] = values[rows[from + k] as number] as number
+}
+
+type Wholes = Uint8Array | Uint16Array | Uint32Array
+
+function wholesAt(buffer: ArrayBufferLike, at: number, count: number, width: number): Wholes {
+  if (width === 1) return new Uint8Array(buffer, at, count)
+  return width === 2 ? new Uint16Array(buffer, at, count) : new Uint32Array(buffer, at, count)
+}
+
+function fillWhole(target: Wholes, least: number, values: Float64Array, rows: Int32Array, from: number, count: number): void {
+  for (let k = 0; k < count; k++) target[k] = (values[rows[from + k] as number] as number) - least
+}
+
+function fillSingle(target: Float32Array, values: Float64Array, rows: Int32Array, from: number, count: number): void {
+  for (let k = 0; k < count; k++) target[k] = values[rows[from + k] as number] as number
 }
 
 /** Whether rows are consecutive. */
@@ -159,8 +224,8 @@ function fillText(
   from: number,
   count: number,
 ): void {
-  const starts = new Int32Array(block.buffer, at, count)
-  const ends = new Int32Array(block.buffer, at + 4 * count, count)
+  const starts = new Int32Array(block.buffer, block.byteOffset + at, count)
+  const ends = new Int32Array(block.buffer, block.byteOffset + at + 4 * count, count)
   if (areAdjacent(vector.starts, vector.ends, rows, from, from + count)) {
     const first = vector.starts[rows[from] as number] as number
     for (let k = 0; k < count; k++) {
@@ -177,7 +242,13 @@ export interface DecodedBlock {
   readonly vectors: readonly Vector[]
 }
 
-/** The vectors of a block; they keep its memory. `block` begins from the beginning of a buffer. */
+function doublesOf(narrow: Wholes | Float32Array, least: number): Float64Array {
+  const values = new Float64Array(narrow.length)
+  for (let i = 0; i < values.length; i++) values[i] = least + (narrow[i] as number)
+  return values
+}
+
+/** The vectors of a block; they keep its memory. It begins at a multiple of eight of its buffer. */
 export function decodeBlock(block: Uint8Array): DecodedBlock {
   assert(block.byteOffset % 8 === 0, 'a block is aligned', block.byteOffset)
   const { buffer, byteOffset } = block
@@ -200,9 +271,23 @@ export function decodeBlock(block: Uint8Array): DecodedBlock {
           ),
         )
         break
+      case KIND_WHOLE: {
+        const width = extra >> 1
+        bytes = 8 + width * count + (extra & 1) * count
+        const least = new Float64Array(buffer, place, 1)[0] as number
+        const nulls = (extra & 1) === 0 ? undefined : new Uint8Array(buffer, place + 8 + width * count, count)
+        vectors.push(new NumberVector(doublesOf(wholesAt(buffer, place + 8, count, width), least), nulls))
+        break
+      }
+      case KIND_SINGLE: {
+        bytes = 4 * count + extra * count
+        const nulls = extra === 0 ? undefined : new Uint8Array(buffer, place + 4 * count, count)
+        vectors.push(new NumberVector(Float64Array.from(new Float32Array(buffer, place, count)), nulls))
+        break
+      }
       case KIND_BOOLEAN:
-        bytes = count
-        vectors.push(new BooleanVector(new Uint8Array(buffer, place, count)))
+        bytes = extra === 0 ? count : 0
+        vectors.push(new BooleanVector(extra === 0 ? new Uint8Array(buffer, place, count) : new Uint8Array(count).fill(extra - 1)))
         break
       case KIND_TEXT:
         bytes = 8 * count + extra

@@ -11,7 +11,7 @@
 import { CODEC_NONE, decompress } from '../codec/compression.ts'
 import { damagedBytes } from '../codec/damage.ts'
 import { readI32BE } from '../codec/fixed-width.ts'
-import { readZigzag32, readZigzag53, varintEnd } from '../codec/varint.ts'
+import { readZigzag32, readZigzag53, shortVarint, varintEnd } from '../codec/varint.ts'
 import { VarveError } from '../errors.ts'
 import {
   ATTRIBUTE_APPEND_TIME,
@@ -35,6 +35,25 @@ import {
 const noBytes: Uint8Array = new Uint8Array(0)
 /** Length field, attributes, and one byte each for two deltas, two sizes and the header count, less the length field itself. */
 const recordBodyBytesMin = 6
+
+/** Bytes that the sizes and deltas before a record's key have at most where `take` reads them fast, and as many behind the key. */
+const fastHeadBytes = 20
+
+/** Where `RecordCursor.take` puts what it finds, by index. */
+export interface RecordColumns {
+  /** Where a value begins; -1: there is none. */
+  readonly starts: Int32Array
+  /** Where it ends; -1: there is none. */
+  readonly ends: Int32Array
+  /** Where a key begins. */
+  readonly keyStarts: Int32Array
+  /** -1: no key. */
+  readonly keySizes: Int32Array
+  /** Milliseconds, as `timestamp`. */
+  readonly times: Float64Array
+  /** Ascending. */
+  readonly offsets: Float64Array
+}
 
 /** Walks the records of one batch without making objects; fields hold until the next step. */
 export class RecordCursor {
@@ -150,6 +169,89 @@ export class RecordCursor {
     this.#at = recordEnd
     this.remaining--
     return true
+  }
+
+  /**
+   * As `next` for at most `countMax` records, of which the first goes to index `at`; returns how many there were. Headers are passed over. Afterwards the fields of the cursor are of no record.
+   *
+   * Records as they mostly are (short numbers, no headers) are read here, in a loop over local variables; what is anything else is left to `next`, which also says what is wrong.
+   */
+  take(into: RecordColumns, at: number, countMax: number): number {
+    const { starts, ends, keyStarts, keySizes, times, offsets } = into
+    const { data } = this
+    const baseOffset = this.#baseOffset
+    const baseTimestamp = this.#baseTimestamp
+    const appendTime = this.#appendTime
+    const lastOffsetDelta = this.#lastOffsetDelta
+    const end = this.#end
+    const count = Math.min(countMax, this.remaining)
+    // Sums of what is read here are safe integers.
+    const isNear = Math.abs(baseTimestamp) < 2 ** 52
+    let position = this.#at
+    let lastDelta = this.#offsetDelta
+    for (let taken = 0; taken < count; taken++) {
+      const i = at + taken
+      if (isNear && position + fastHeadBytes <= end) {
+        const size = shortVarint(data, position)
+        const body = position + (size & 7)
+        const recordEnd = body + (size >>> 4)
+        const time = shortVarint(data, body + 1)
+        const afterTime = body + 1 + (time & 7)
+        const delta = shortVarint(data, afterTime)
+        const afterDelta = afterTime + (delta & 7)
+        const key = shortVarint(data, afterDelta)
+        const keyStart = afterDelta + (key & 7)
+        const keySize = (key >>> 4) ^ -((key >>> 3) & 1)
+        const offsetDelta = delta >>> 4
+        const keyEnd = keySize > 0 ? keyStart + keySize : keyStart
+        // Of sizes and offsets the lowest bit is a sign.
+        const isUsual = size !== 0 && time !== 0 && delta !== 0 && key !== 0 && ((size | delta) & 8) === 0
+        if (
+          isUsual &&
+          recordEnd <= end &&
+          keyEnd + 4 <= end &&
+          keySize >= -1 &&
+          offsetDelta > lastDelta &&
+          offsetDelta <= lastOffsetDelta
+        ) {
+          const value = shortVarint(data, keyEnd)
+          const valueStart = keyEnd + (value & 7)
+          const valueSize = (value >>> 4) ^ -((value >>> 3) & 1)
+          const valueEnd = valueSize > 0 ? valueStart + valueSize : valueStart
+          // Behind the value is nothing but the number of headers, none.
+          if (value !== 0 && valueSize >= -1 && valueEnd + 1 === recordEnd && data[valueEnd] === 0) {
+            starts[i] = valueSize < 0 ? -1 : valueStart
+            ends[i] = valueSize < 0 ? -1 : valueEnd
+            keyStarts[i] = keyStart
+            keySizes[i] = keySize
+            times[i] = appendTime === NONE ? baseTimestamp + ((time >>> 4) ^ -((time >>> 3) & 1)) : appendTime
+            offsets[i] = baseOffset + offsetDelta
+            lastDelta = offsetDelta
+            position = recordEnd
+            continue
+          }
+        }
+      }
+      this.#at = position
+      this.#offsetDelta = lastDelta
+      this.next()
+      starts[i] = this.valueSize < 0 ? -1 : this.valueStart
+      ends[i] = this.valueSize < 0 ? -1 : this.valueStart + this.valueSize
+      keyStarts[i] = this.keyStart
+      keySizes[i] = this.keySize
+      times[i] = this.timestamp
+      offsets[i] = this.offset
+      lastDelta = this.#offsetDelta
+      position = this.#at
+      this.remaining++
+    }
+    this.#at = position
+    this.#offsetDelta = lastDelta
+    this.remaining -= count
+    this.#headersLeft = 0
+    // As `next` behind the last record.
+    if (this.remaining === 0 && position !== end) throw damagedBytes('bytes after the last record', position)
+    return count
   }
 
   /** Moves to the record's next header; false after the last. May be left at any point. */

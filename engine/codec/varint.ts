@@ -8,6 +8,8 @@
  * `write…(target, position, value)` returns the next position; the caller has made room, `…Size(value)` says how much. `read…(source, position, end)`
  * returns the value and leaves the next position in `varintEnd`, which is valid until the next read by anybody: take it at once. A number that is cut
  * off, too long or not a safe integer throws `CORRUPT`. No call allocates.
+ *
+ * Loops over many records read with `shortVarint`, which keeps everything in registers and leaves what it does not know to the others.
  */
 
 import { assert } from '../errors.ts'
@@ -66,6 +68,19 @@ export function readVarint(source: Uint8Array, position: number, end: number = s
     }
   }
   return readLongVarint(source, position, end)
+}
+
+/** The number, of at most four bytes, as `value << 3 | bytes`; 0: it is longer. The caller knows that four bytes are there. */
+export function shortVarint(source: Uint8Array, position: number): number {
+  const first = source[position] as number
+  if (first < 0x80) return (first << 3) | 1
+  const second = source[position + 1] as number
+  if (second < 0x80) return (((first & 0x7f) | (second << 7)) << 3) | 2
+  const third = source[position + 2] as number
+  if (third < 0x80) return (((first & 0x7f) | ((second & 0x7f) << 7) | (third << 14)) << 3) | 3
+  const fourth = source[position + 3] as number
+  if (fourth >= 0x80) return 0
+  return (((first & 0x7f) | ((second & 0x7f) << 7) | ((third & 0x7f) << 14) | (fourth << 21)) << 3) | 4
 }
 
 function readLongVarint(source: Uint8Array, position: number, end: number): number {

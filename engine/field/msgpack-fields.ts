@@ -37,13 +37,46 @@ interface Shape {
   readonly tag: number
   /** Where the first key begins, or of a record the first value, from the beginning of the row. */
   readonly head: number
-  /** The keys back to back as rows have them, tags included; of a record none. */
-  readonly keys: Uint8Array
-  /** Where each key ends in `keys`. */
-  readonly keyEnds: Int32Array
+  /** The keys as rows have them, tags included, each as words of four bytes (the first byte lowest), the last filled up with zeros; of a record none. */
+  readonly words: Int32Array
+  /** Of each word, the bits that are the key's. */
+  readonly masks: Int32Array
+  /** Of each key, how many of `words` are its and those before it. */
+  readonly wordEnds: Int32Array
+  /** Of each key, its bytes. */
+  readonly keySizes: Int32Array
+  /** Bytes of the longest key, in whole words: what is read from where a key begins. */
+  readonly reach: number
   readonly nodes: readonly (FieldNode | undefined)[]
   /** Of each key, the field that it is; -1: it is none, or things inside are wanted. */
   readonly leaves: Int32Array
+}
+
+function wordsOf(keys: readonly Uint8Array[]): Pick<Shape, 'words' | 'masks' | 'wordEnds' | 'keySizes' | 'reach'> {
+  const words: number[] = []
+  const masks: number[] = []
+  const wordEnds: number[] = []
+  let reach = 0
+  for (const key of keys) {
+    for (let at = 0; at < key.length; at += 4) {
+      let [word, mask] = [0, 0]
+      for (let i = 0; i < 4 && at + i < key.length; i++) {
+        word |= (key[at + i] as number) << (8 * i)
+        mask |= 0xff << (8 * i)
+      }
+      words.push(word)
+      masks.push(mask)
+    }
+    reach = Math.max(reach, (key.length + 3) & ~3)
+    wordEnds.push(words.length)
+  }
+  return {
+    words: Int32Array.from(words),
+    masks: Int32Array.from(masks),
+    wordEnds: Int32Array.from(wordEnds),
+    keySizes: Int32Array.from(keys, key => key.length),
+    reach,
+  }
 }
 
 export class MsgpackFields {
@@ -55,6 +88,8 @@ export class MsgpackFields {
   readonly #sizes: Uint8Array
   readonly #builder = new VectorBuilder()
   #shapes: Shape[] = []
+  /** The largest of the shapes'. */
+  #reach = 0
   /** Index of the shape that the last row had. */
   #shape = 0
   #bytes: Uint8Array = new Uint8Array(0)
@@ -101,30 +136,36 @@ export class MsgpackFields {
       return next
     }
     this.#walk(range, row)
-    if (shapes.length < shapesMax) this.#learn(range, row)
+    // At the end of the bytes rows of known shapes come here too.
+    if (shapes.length < shapesMax && (range.ends[row] as number) <= range.bytes.length - this.#reach) this.#learn(range, row)
     return row + 1
   }
 
   /** Finds the fields of rows from `row` on that have the shape, and returns the first that has not. */
   #byShape({ size, bytes, starts, ends }: EncodedRange, from: number, shape: Shape): number {
-    const { tag, head, keys, keyEnds, nodes, leaves } = shape
+    const { tag, head, words, masks, wordEnds, keySizes, nodes, leaves } = shape
     const places = this.#places
     const sizes = this.#sizes
     const count = leaves.length
+    const view = this.#view
+    const readEnd = bytes.length - shape.reach
     for (let row = from; row < size; row++) {
       const start = starts[row] as number
       const end = ends[row] as number
       if (end <= start) continue
       if (bytes[start] !== tag || (head === 2 && tag >= 0x60 && bytes[start + 1] !== 0)) return row
       let at = start + head
-      let key = 0
+      let word = 0
       for (let i = 0; i < count; i++) {
-        const keyEnd = keyEnds[i] as number
-        while (key < keyEnd && keys[key] === bytes[at]) {
-          key++
-          at++
+        const wordEnd = wordEnds[i] as number
+        if (at > readEnd) return this.#otherShape(row) // the walk reads byte by byte
+        let place = at
+        while (word < wordEnd && ((view.getInt32(place, true) ^ (words[word] as number)) & (masks[word] as number)) === 0) {
+          word++
+          place += 4
         }
-        if (key < keyEnd) return this.#otherShape(row)
+        if (word < wordEnd) return this.#otherShape(row)
+        at += keySizes[i] as number
         const leaf = leaves[i] as number
         if (leaf >= 0) places[leaf * size + row] = at
         else if (nodes[i] !== undefined) {
@@ -174,13 +215,12 @@ export class MsgpackFields {
     if (this.#end <= start) return
     const root = this.#root
     const nodes: (FieldNode | undefined)[] = []
-    const keyEnds: number[] = []
-    const keys: number[] = []
+    const keys: Uint8Array[] = []
     let head = 1
     if (this.#isRecord(tag)) {
       head = this.#afterStructure(start) - start
       for (const node of root.places[this.#structureNumber(start)] ?? []) nodes.push(node)
-      for (const _ of nodes) keyEnds.push(0)
+      for (const _ of nodes) keys.push(new Uint8Array(0))
     } else {
       if (tag < 0x80 || tag > 0x8f) return
       let at = start + 1
@@ -191,8 +231,7 @@ export class MsgpackFields {
         const size = headBytes === 1 ? keyTag & 0x1f : (bytes[at + 1] as number)
         const end = at + headBytes + size
         if (end >= this.#end) return
-        for (let b = at; b < end; b++) keys.push(bytes[b] as number)
-        keyEnds.push(keys.length)
+        keys.push(bytes.slice(at, end))
         const node = childNamed(root, bytes, at + headBytes, size)
         // Of a key that is there twice the first counts.
         nodes.push(node !== undefined && nodes.includes(node) ? undefined : node)
@@ -203,8 +242,9 @@ export class MsgpackFields {
     const hasAll = this.#isRecord(tag) || root.children.every(child => nodes.includes(child))
     while (hasAll && nodes.length > 0 && nodes.at(-1) === undefined) nodes.pop()
     const leaves = Int32Array.from(nodes, node => (node === undefined || node.children.length > 0 ? -1 : node.leaf))
-    const used = Int32Array.from(keyEnds.slice(0, nodes.length))
-    this.#shapes.push({ tag, head, keys: Uint8Array.from(keys.slice(0, used.at(-1) ?? 0)), keyEnds: used, nodes, leaves })
+    const words = wordsOf(keys.slice(0, nodes.length))
+    this.#reach = Math.max(this.#reach, words.reach)
+    this.#shapes.push({ tag, head, ...words, nodes, leaves })
   }
 
   /** Looks for the children of `node` in the map or list at `at`; returns the position after it, or -1 when all wanted fields of the row were found. */

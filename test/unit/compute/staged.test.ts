@@ -38,6 +38,7 @@ import {
   writeJsonl,
 } from '../../../compute/index.ts'
 import { Collect } from '../../../compute/operator/collect.ts'
+import { reusePieces } from '../../../compute/shuffle/shared-memory.ts'
 import { readers } from '../../../compute/source/readers.ts'
 import { nodeClock, nodeFiles, nodeRandom } from '../../../engine/index.ts'
 import { type Database, open, type Store, type Topic, VarveError } from '../../../index.ts'
@@ -275,6 +276,7 @@ class LocalExecutor implements Executor {
           for (const opener of opened.values()) opener.close()
         }
       },
+      reuse: reusePieces,
       close: async () => {
         this.closed++
       },

@@ -138,6 +138,7 @@ describe('a full disk', () => {
               return (await opener?.open(split, needs)) ?? expect.fail('a split is of a source')
             },
           }),
+        reuse: () => undefined,
         close: async () => undefined,
       }),
       close: async () => undefined,

@@ -1,10 +1,14 @@
-/** Goal: a group table numbers keys as a map by their group keys would, of every kind of vector, through changes of its form, and gives the keys back. */
+/**
+ * Goal: a group table numbers keys as a map by their group keys would, of every kind of vector, through changes of its form and when it is sealed, and gives the keys back; texts are packed by it without
+ * changing one.
+ */
 import { expect, test } from 'vitest'
 import { encodeGroupKey, groupKeyBytes } from '../../../../compute/group/group-key.ts'
 import { GroupTable } from '../../../../compute/group/group-table.ts'
+import { PackedTexts } from '../../../../compute/group/packed-texts.ts'
 import { compareValues } from '../../../../compute/vector/value-order.ts'
 import { AnyVector, NumberVector } from '../../../../compute/vector/vector.ts'
-import { randomChunk, randomVector, type VectorKind, vectorKinds } from '../../../support/random-chunks.ts'
+import { randomChunk, randomVector, textVector, type VectorKind, vectorKinds } from '../../../support/random-chunks.ts'
 import { hex, type Random, seeded } from '../../engine/codec/random.ts'
 
 /** Chunk by chunk the same into a table and a map; kinds of vectors for each chunk are picked from `kindsOf`. */
@@ -81,6 +85,63 @@ test('looking in an empty table finds nothing and decides nothing about it', () 
   table.assign([vector.numbers], vector.rows, 2, groups)
   expect(Array.from(groups)).toEqual([0, 1])
   expect(table.keys()[0]?.kind).toBe('number')
+})
+
+test('a table that will get no more keys finds the same, by an array where keys are whole numbers close together', async () => {
+  await seeded(random => {
+    for (let round = 0; round < 60; round++) {
+      const [base, range] = [random.pick([0, -50, 1e6, -(2 ** 31), 2 ** 31 - 2000, 0.5, 2 ** 40]), random.pick([50, 1500, 1e6])]
+      const keys = new NumberVector(Float64Array.from({ length: 400 }, () => base + random.below(range)))
+      const all = Int32Array.from({ length: 400 }, (_, i) => i)
+      const table = new GroupTable(1)
+      table.assign([keys], all, 400, new Int32Array(400))
+      const asked = Float64Array.from({ length: 400 }, () =>
+        random.pick([base + random.below(range), base - 1, -0, 0.5, Number.NaN, 2 ** 32]),
+      )
+      const nulls = random.below(2) === 0 ? undefined : Uint8Array.from({ length: 400 }, () => random.below(2))
+      const kinds = [new NumberVector(asked, nulls), keys, randomVector(random, 'any', 400), randomVector(random, 'text', 400)]
+      const before = kinds.map(vector => {
+        const groups = new Int32Array(400)
+        table.find([vector], all, 400, groups)
+        return groups
+      })
+      // What is not a number may have changed how keys are kept.
+      const sealed = new GroupTable(1)
+      sealed.assign([keys], all, 400, new Int32Array(400))
+      sealed.seal()
+      for (const turn of [0, 1]) {
+        for (const [i, vector] of kinds.entries()) {
+          const groups = new Int32Array(400)
+          sealed.find([vector], all, 400, groups)
+          expect(groups, `turn ${turn}`).toEqual(before[i])
+        }
+      }
+    }
+  })
+})
+
+test('texts of which few are different are packed, each with its rows and null; many are not', async () => {
+  await seeded(random => {
+    for (let round = 0; round < 30; round++) {
+      const size = 100 + random.below(9000)
+      const different = random.pick([1, 5, 4096, 1e9])
+      const values = Array.from({ length: size }, () => random.pick([null, `text ${random.below(different)} \u00e9`, '']))
+      const packed = PackedTexts.of(textVector(values), size)
+      const isFew = new Set(values).size <= Math.min(4096, size / 4)
+      expect(packed !== undefined).toBe(isFew)
+      if (packed === undefined) continue
+      const rows = Int32Array.from({ length: 500 }, () => random.below(size + 1) - 1)
+      const gathered = packed.gather(rows, 500)
+      const wanted = Array.from(rows, row => (row < 0 ? null : values[row]))
+      expect(wanted.map((_, i) => gathered.get(i))).toEqual(wanted)
+      // Who works by code finds the same groups as who works by text.
+      const [byCode, byText] = [new Int32Array(500), new Int32Array(500)]
+      const all = Int32Array.from({ length: 500 }, (_, i) => i)
+      new GroupTable(1).assign([gathered], all, 500, byCode)
+      new GroupTable(1).assign([textVector(wanted as string[])], all, 500, byText)
+      expect(byCode).toEqual(byText)
+    }
+  })
 })
 
 function randomNumbers(): { any: AnyVector; numbers: NumberVector; rows: Int32Array } {

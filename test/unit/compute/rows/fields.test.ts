@@ -38,6 +38,8 @@ function layOut(random: Random, rows: readonly Uint8Array[]): { bytes: Uint8Arra
     ends[i] = at
     parts.push(gap, row)
   }
+  // Near the end of the bytes rows are read another way.
+  parts.push(random.bytes(random.pick([0, 3, 300])))
   return { bytes: new Uint8Array(Buffer.concat(parts)), starts, ends, size: rows.length }
 }
 
@@ -104,7 +106,7 @@ test.each(Object.keys(codecs))('%s that is cut off is CORRUPT, or was not needed
       }
       const whole = codec.decode(bytes, 0, bytes.length)
       const right = paths.map(path => valueAtPath(whole, path.split('.')) ?? null)
-      const behind = [new Uint8Array(0), random.bytes(40), bytes.subarray(cut), new Uint8Array(9).fill(0xff)]
+      const behind = [new Uint8Array(0), random.bytes(40), random.bytes(300), bytes.subarray(cut), new Uint8Array(9).fill(0xff)]
       const isShorter = isShorterNumber(bytes, name)
       for (const before of [undefined, bytes]) {
         const outcomes = behind.map(after => outcomeOf(after, before))

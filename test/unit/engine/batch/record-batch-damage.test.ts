@@ -6,7 +6,7 @@ import { encodeRecordBatch } from '../../../../engine/batch/record-batch-codec.t
 import { RecordCursor, validateRecords } from '../../../../engine/batch/record-cursor.ts'
 import { write32BE, writeI64BE } from '../../../../engine/codec/fixed-width.ts'
 import { VarveError } from '../../../../engine/errors.ts'
-import { seeded } from '../codec/random.ts'
+import { type Random, seeded } from '../codec/random.ts'
 
 const cursor = new RecordCursor()
 
@@ -35,6 +35,59 @@ function read(bytes: Uint8Array): string {
     if (error instanceof VarveError) return error.code
     throw error
   }
+}
+
+/** What `next` finds, record by record, and how it ends. */
+function walked(bytes: Uint8Array): string[] {
+  const found: string[] = []
+  try {
+    cursor.open(bytes, 0)
+    while (cursor.next()) {
+      const { offset, timestamp, keySize, keyStart, valueSize, valueStart } = cursor
+      const [start, end] = valueSize < 0 ? [-1, -1] : [valueStart, valueStart + valueSize]
+      found.push([offset, timestamp, keyStart, keySize, start, end].join(' '))
+    }
+  } catch (error) {
+    if (!(error instanceof VarveError)) throw error
+    found.push(`${error.code} ${error.message}`)
+  }
+  return found
+}
+
+/** The same by `take`, some records at a time. */
+function taken(bytes: Uint8Array, random: Random): string[] {
+  const found: string[] = []
+  const into = {
+    starts: new Int32Array(16),
+    ends: new Int32Array(16),
+    keyStarts: new Int32Array(16),
+    keySizes: new Int32Array(16),
+    times: new Float64Array(16),
+    offsets: new Float64Array(16),
+  }
+  let size = 0
+  const add = (): void => {
+    for (let i = 0; i < size; i++) {
+      found.push([into.offsets[i], into.times[i], into.keyStarts[i], into.keySizes[i], into.starts[i], into.ends[i]].join(' '))
+    }
+  }
+  try {
+    cursor.open(bytes, 0)
+    do {
+      into.offsets.fill(-1)
+      size = 0
+      size = cursor.take(into, 0, 1 + random.below(5))
+      size += cursor.take(into, size, 1 + random.below(5))
+      add()
+    } while (cursor.remaining > 0)
+  } catch (error) {
+    if (!(error instanceof VarveError)) throw error
+    // Those before the record that is damaged.
+    size = Math.max(0, into.offsets.indexOf(-1))
+    add()
+    found.push(`${error.code} ${error.message}`)
+  }
+  return found
 }
 
 describe('damaged record batches', () => {
@@ -110,6 +163,26 @@ describe('damaged record batches', () => {
       expect([...codes].filter(code => !['whole', 'CORRUPT', 'TOO_LARGE'].includes(code))).toEqual([])
     })
   }
+
+  it('are the same to whoever takes many records at a time, damaged or whole, at the end of the bytes too', async () => {
+    await seeded(random => {
+      for (let round = 0; round < 600; round++) {
+        const records = Array.from({ length: 1 + random.below(20) }, () => ({
+          key: random.below(3) === 0 ? null : random.bytes(random.below(random.pick([2, 100]))),
+          value: random.below(5) === 0 ? null : random.bytes(random.below(random.pick([3, 70, 300, 3000]))),
+          timestamp: random.pick([5, 1_700_000_000_000]) + random.integer(random.pick([6, 14, 30, 40]), false),
+          headers: random.below(10) === 0 ? [{ key: 'h', value: 'x' }] : [],
+        }))
+        const bytes = encodeRecordBatch(records, { baseOffset: random.integer(40, false) })
+        expect(taken(bytes, random)).toEqual(walked(bytes))
+        for (let changes = random.below(4); changes > 0; changes--) {
+          const from = format.RECORD_BATCH_HEADER_BYTES
+          bytes[from + random.below(Math.min(40, bytes.length - from))] = random.pick([0, 0xff, 0x80, 0x7f, 1, 3, random.below(256)])
+        }
+        expect(taken(bytes, random)).toEqual(walked(bytes))
+      }
+    })
+  })
 
   it('random bytes behind a sound header give records or a typed error', async () => {
     await seeded(random => {
