@@ -20,15 +20,18 @@ export interface LogsRunOptions {
   readonly rounds: number
   readonly size: Size
   readonly dir: string
+  /** Called before anything runs; may throw. */
+  readonly check?: (header: Pick<LogResults, 'machine' | 'size'>) => void
 }
 
 export async function runLogs(
-  { selected, rounds, size, dir }: LogsRunOptions,
+  { selected, rounds, size, dir, check }: LogsRunOptions,
   onProgress: (what: string, done: number) => void,
 ): Promise<LogResults> {
   const folder = mkdtempSync(join(dir, 'varve-bench-'))
   try {
     const machine = describeMachine(folder)
+    check?.({ machine, size })
     const date = new Date().toISOString()
     const samples = await runAll({
       workloads: selected,

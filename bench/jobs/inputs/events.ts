@@ -2,7 +2,7 @@
  * Events of a shop, ten milliseconds apart: in a topic of four partitions, plain and with columns, as CSV, and what DuckDB makes of that: Parquet and a table of its own. Beside them 100,000 items
  * that events are about. Numbers come from multiplicative hashes: all forms have the same rows, whoever makes them. Amounts are quarters, so that sums are exact.
  */
-import { open } from '../../../index.ts'
+import { open } from 'varve'
 import { Window } from '../../logs/workloads/database.ts'
 import type { Forms } from '../inputs.ts'
 import { duckdbFile, duckdbParquet } from '../products/duckdb.ts'

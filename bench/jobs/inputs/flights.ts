@@ -1,7 +1,7 @@
 /** The three million real flights of `vega-datasets` (see `examples/flights/data.ts`), or its sample of 2000: in a topic of four partitions, plain and with columns, as CSV, and what DuckDB makes of that. */
 import { closeSync, openSync, writeSync } from 'node:fs'
+import { open } from 'varve'
 import { type Flights, findFiles, readJson, readParquet } from '../../../examples/flights/data.ts'
-import { open } from '../../../index.ts'
 import type { Forms } from '../inputs.ts'
 import { duckdbFile, duckdbParquet } from '../products/duckdb.ts'
 

@@ -1,5 +1,5 @@
 /** Records each with a key of its own, in an order that no key follows: for aggregations and sorts that outgrow memory. */
-import { open } from '../../../index.ts'
+import { open } from 'varve'
 import { Window } from '../../logs/workloads/database.ts'
 import type { Forms } from '../inputs.ts'
 

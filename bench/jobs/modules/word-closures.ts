@@ -1,5 +1,5 @@
 /** Word count as a flow of functions. */
-import { count, type Job, job, readText } from '../../../compute/index.ts'
+import { count, type Job, job, readText } from 'varve/compute'
 
 const wordClosures: Job<{ word: string; n: number }, { readonly path: string; readonly most: number }> = job(
   import.meta.url,

@@ -1,5 +1,5 @@
 /** Word count as Hadoop's first example has it, with a combiner. */
-import { type Job, mapReduce, readText } from '../../../compute/index.ts'
+import { type Job, mapReduce, readText } from 'varve/compute'
 
 interface WordCount {
   readonly word: string

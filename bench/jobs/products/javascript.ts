@@ -2,7 +2,7 @@
  * JavaScript by hand, one thread: a loop over records. Over objects: the clock stops while records are read and decoded into objects, some ten thousand at a time. Over the topic: the
  * same loop with all of it timed, as a program without jobs would do it.
  */
-import { type Database, open } from '../../../index.ts'
+import { type Database, open } from 'varve'
 import type { Answer, Contestant, Place, Stopwatch } from '../workload.ts'
 
 export interface JavascriptJob<T, S> {

@@ -1,7 +1,7 @@
 /** Flows over a database that is there, or over files. Each workload has a contestant with the machine's threads, `varve`, and one with a single worker. */
 import { availableParallelism } from 'node:os'
-import type { RunOptions } from '../../../compute/index.ts'
-import { type Database, open } from '../../../index.ts'
+import { type Database, open } from 'varve'
+import type { RunOptions } from 'varve/compute'
 import type { InputForm } from '../inputs.ts'
 import type { Answer, Contestant, Place, Started } from '../workload.ts'
 

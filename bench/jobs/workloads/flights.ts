@@ -1,5 +1,5 @@
 /** Real flights: the mean delay of a route in a month, and the routes with most flights. */
-import { avg, col, count, flow, sum } from '../../../compute/index.ts'
+import { avg, col, count, flow, sum } from 'varve/compute'
 import type { Flight } from '../inputs/flights.ts'
 import { duckdb } from '../products/duckdb.ts'
 import { javascript } from '../products/javascript.ts'

@@ -1,5 +1,5 @@
 /** Group-by over events, of few and of many keys, and of more keys than memory holds. */
-import { count, flow, max, sum } from '../../../compute/index.ts'
+import { count, flow, max, sum } from 'varve/compute'
 import type { Event } from '../inputs/events.ts'
 import type { KeyRow } from '../inputs/keys.ts'
 import { duckdb } from '../products/duckdb.ts'

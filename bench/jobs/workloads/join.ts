@@ -1,5 +1,5 @@
 /** Events joined with the items that they are about, then grouped by what only the items have. */
-import { count, flow, sum } from '../../../compute/index.ts'
+import { count, flow, sum } from 'varve/compute'
 import type { Event, Item } from '../inputs/events.ts'
 import { duckdb, quoted } from '../products/duckdb.ts'
 import { javascript } from '../products/javascript.ts'

@@ -1,6 +1,6 @@
 /** TeraSort: records of 100 bytes in the order of their keys, into files. Checked as valsort does: how many there are, that they are the same ones, and that they are in order. */
 import { join } from 'node:path'
-import { flow, readBinary, row, writeBinary } from '../../../compute/index.ts'
+import { flow, readBinary, row, writeBinary } from 'varve/compute'
 import { checkRows, filesOf, keyBytes, rowBytes } from '../../../examples/terasort/rows.ts'
 import { duckdb, quoted } from '../products/duckdb.ts'
 import { varve } from '../products/varve.ts'

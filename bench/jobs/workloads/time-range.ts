@@ -1,5 +1,5 @@
 /** How many events of a hundredth of the time there are, and what they amount to: all but that part need not be read. */
-import { count, flow, record, sum } from '../../../compute/index.ts'
+import { count, flow, record, sum } from 'varve/compute'
 import { type Event, firstAt, msBetween } from '../inputs/events.ts'
 import { duckdb } from '../products/duckdb.ts'
 import { polars, scan } from '../products/polars.ts'

@@ -1,7 +1,7 @@
 /** Word count: the ten most frequent words of a text. */
 
 import { closeSync, openSync, readSync } from 'node:fs'
-import { count, flow, readText, row } from '../../../compute/index.ts'
+import { count, flow, readText, row } from 'varve/compute'
 import wordClosures from '../modules/word-closures.ts'
 import wordMapReduce from '../modules/word-map-reduce.ts'
 import { duckdb, quoted } from '../products/duckdb.ts'

@@ -1,8 +1,8 @@
 /** What the engine's workloads share: opening, defining topic logs, filling them, and counting what is in them. */
 
+import { type Database, type OpenOptions, open } from 'varve'
 import { batchRecordCount } from '../../../engine/batch/record-batch.ts'
 import type { LocalLog } from '../../../engine/index.ts'
-import { type Database, type OpenOptions, open } from '../../../index.ts'
 import { expectEqual } from '../../workload.ts'
 import type { RecordSource } from '../records.ts'
 

@@ -1,6 +1,6 @@
 /** Opening: after a kill with a long tail in the commit log, and after a clean close of much data. */
 
-import { type Database, type OpenOptions, open } from '../../../index.ts'
+import { type Database, type OpenOptions, open } from 'varve'
 import type { Measurement } from '../../measurement.ts'
 import { ended, firstMessage, startScript } from '../../scripts.ts'
 import { expectAtLeast, expectEqual } from '../../workload.ts'

@@ -1,6 +1,6 @@
 /** Groups and transactions over topics: consuming with commits, exactly-once processing, work queues, producers with a linger time. */
 
-import { open } from '../../../index.ts'
+import { open } from 'varve'
 import type { Measurement } from '../../measurement.ts'
 import { expectEqual } from '../../workload.ts'
 import { type BenchRecord, keyBytes, RecordSource } from '../records.ts'

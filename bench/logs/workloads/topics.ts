@@ -1,6 +1,6 @@
 /** Topics: durable sends in batches and one by one, reading decoded and raw, end to end, transactions over topics and a store, opening after a kill. */
 
-import { type Database, open, type Topic } from '../../../index.ts'
+import { type Database, open, type Topic } from 'varve'
 import type { Measurement } from '../../measurement.ts'
 import { ended, firstMessage, startScript } from '../../scripts.ts'
 import { expectEqual } from '../../workload.ts'

@@ -1,6 +1,6 @@
 /** Varve through its public interface: every acknowledged write is synced, which is its default. */
 
-import { type OpenOptions, open } from '../../../index.ts'
+import { type OpenOptions, open } from 'varve'
 import { packageVersion } from '../../peer-packages.ts'
 import type { Sink, Value } from '../data.ts'
 import type { OpenStore, ScanRange, StoreEngine, WriteBatch } from '../engine.ts'
