@@ -54,7 +54,7 @@ export type {
   WindowValues,
 } from './flow/types.ts'
 export { Job, type JobContext, type JobHost, type JobOptions, job } from './job/job.ts'
-export { type MapContext, type MapReduceOptions, mapReduce, type ReduceContext } from './mapreduce/map-reduce.ts'
+export { type ArgsContext, type MapContext, type MapReduceOptions, mapReduce, type ReduceContext } from './mapreduce/map-reduce.ts'
 export type { DescribedOperator, FlowDescription } from './plan/describe.ts'
 export type { JoinHint, JoinKind } from './plan/node.ts'
 export type { OperatorStats, RunStats } from './plan/run-stats.ts'

@@ -44,6 +44,7 @@ export { groupChannel, producerChannel, queueChannel, retentionChannel } from '.
 export type { Environment, File, Files, Random } from './env/index.ts'
 export {
   Breath,
+  makeScratchFolder,
   nodeClock,
   nodeFiles,
   nodeRandom,

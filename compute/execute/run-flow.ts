@@ -1,6 +1,6 @@
 /** How a flow is run: in the calling thread, or by worker threads where all of it can go there and there is enough to do. */
 import { availableParallelism } from 'node:os'
-import { nodeClock, nodeFiles, nodeRandom, nodeTimers } from '../../engine/index.ts'
+import { makeScratchFolder, nodeClock, nodeFiles, nodeTimers } from '../../engine/index.ts'
 import type { JobModule } from '../job/job-module.ts'
 import type { PlanEnd } from '../plan/build-together.ts'
 import type { PlanNode } from '../plan/node.ts'
@@ -42,9 +42,9 @@ const memoryBytesDefault = 256 << 20
 
 const place = {
   files: nodeFiles,
-  random: nodeRandom,
   monotonic: () => nodeClock.monotonic(),
   soon: (run: () => void) => nodeTimers.soon(run),
+  makeFolder: () => makeScratchFolder('varve-job-'),
 }
 const executors = new Map<number, Executor>()
 
@@ -77,7 +77,7 @@ export async function runFlow(name: string, plan: PlanNode, end: StagedEnd, opti
           module,
           executor: executorOf(slots),
           files: nodeFiles,
-          random: nodeRandom,
+          makeFolder: place.makeFolder,
           signal,
           attemptsMax,
           speculation,

@@ -1,9 +1,8 @@
 /**
  * Runs a plan in the calling thread: reads the sources one after the other, split by split, and gives other work of the thread a turn now and then.
  */
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { assert, type Files, loadChecksums, type Random } from '../../engine/index.ts'
+import { assert, type Files, loadChecksums } from '../../engine/index.ts'
 import type { OperatorContext } from '../operator/context.ts'
 import { BAD_RECORDS_COUNTER } from '../operator/emit-rows.ts'
 import { Meter } from '../operator/meter.ts'
@@ -27,10 +26,11 @@ export interface RunOutcome {
 /** Time, turns of the thread and files, from the environment. */
 export interface InlinePlace {
   readonly files: Files
-  readonly random: Random
   monotonic(): number
   /** Calls `run` in a later turn. */
   soon(run: () => void): void
+  /** Makes a folder of the run's own. */
+  makeFolder(): string
 }
 
 /** So long a run holds the thread at most, a chunk's own time aside. */
@@ -68,19 +68,28 @@ async function runInputs(
   meter?: Meter,
 ): Promise<Counters> {
   const turn = new Turn(place)
-  const { files, random } = place
-  const spilled: string[] = []
+  const { files } = place
+  /** For files; made with the first. */
+  let folder: string | undefined
+  let spills = 0
   const endings: (() => void)[] = []
   const spillPath = (): string => {
-    const path = join(tmpdir(), `varve-job-${random.uint32().toString(36)}${random.uint32().toString(36)}.blocks`)
-    spilled.push(path)
-    return path
+    folder ??= place.makeFolder()
+    return join(folder, `${spills++}.blocks`)
   }
   const counters: Record<string, number> = {}
   const count = (name: string, by: number): void => {
     counters[name] = (counters[name] ?? 0) + by
   }
-  const context: OperatorContext = { memoryBytesMax, files, meter, spillPath, count, onEnd: close => void endings.push(close) }
+  const context: OperatorContext = {
+    memoryBytesMax,
+    keyBytesMax: memoryBytesMax,
+    files,
+    meter,
+    spillPath,
+    count,
+    onEnd: close => void endings.push(close),
+  }
   await loadChecksums()
   try {
     for (const input of build(context)) {
@@ -90,7 +99,7 @@ async function runInputs(
     return counters
   } finally {
     for (const close of endings) close()
-    for (const path of spilled) await files.remove(path).catch(() => undefined) // what was never written is not there
+    if (folder !== undefined) await files.removeDirectory(folder)
   }
 }
 

@@ -2,9 +2,8 @@
  * Runs a plan by an executor: stage after stage, the tasks of a stage as many at a time as there are slots. A task that fails is run again, once by default; what fails each time fails
  * the job, which then says where. Rows of the result come to the calling thread at the end, task by task in order.
  */
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Files, isVarveError, loadChecksums, nodeClock, type Random, VarveError } from '../../engine/index.ts'
+import { type Files, isVarveError, loadChecksums, nodeClock, VarveError } from '../../engine/index.ts'
 import { describeModule, type JobModule } from '../job/job-module.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import type { PlanNode } from '../plan/node.ts'
@@ -30,7 +29,8 @@ export interface StagedRun {
   readonly module: JobModule | undefined
   readonly executor: Executor
   readonly files: Files
-  readonly random: Random
+  /** Makes a folder of the job's own. */
+  readonly makeFolder: () => string
   readonly signal: AbortSignal | undefined
   /** How often a task is tried. */
   readonly attemptsMax: number
@@ -49,6 +49,8 @@ const bytesOfShare = 4 << 20
 const outputShare = 2
 const sortedShare = 32
 const runBytesMin = 4 << 20
+/** Of what operators of a task keep: below it a table of one key would be too much for some. */
+const taskBytesMin = 256 << 10
 const runBlockBytesMin = 8 << 10
 const runBlockBytesMax = 128 << 10
 /** Runs of a sort, about, unless memory asks for more. */
@@ -120,12 +122,11 @@ class StagedJob {
   readonly #run: StagedRun
   /** Undefined: the result's rows are wanted. */
   readonly #parts: SinkParts | undefined
-  readonly #folder: string
+  #folder: string | undefined
   readonly #sets = new Map<number, SplitSet>()
   /** Outputs by the number of the stage. */
   readonly #outputs: ExchangeOutput[][] = []
   #session: ExecutorSession | undefined
-  #hasFolder = false
   #fileCount = 0
   #read = 0
   #total = 0
@@ -137,13 +138,11 @@ class StagedJob {
     this.#plan = plan
     this.#jobPlan = jobPlan
     this.#run = run
-    this.#folder = join(tmpdir(), `varve-job-${run.random.uint32().toString(36)}${run.random.uint32().toString(36)}`)
   }
 
   async run(): Promise<ExchangeOutput[]> {
-    const { executor, files } = this.#run
-    await files.makeDirectory(this.#folder)
-    this.#hasFolder = true
+    const { executor } = this.#run
+    this.#folder = this.#run.makeFolder()
     for (const [index, input] of this.#plan.inputs.entries()) {
       if (input.kind !== 'source') continue
       const set = await input.source.split({ parallelism: executor.slots * splitsPerSlot, portable: true, range: input.range })
@@ -192,7 +191,7 @@ class StagedJob {
   async close(): Promise<void> {
     await this.#session?.close()
     for (const set of this.#sets.values()) set.release()
-    if (this.#hasFolder) await this.#run.files.removeDirectory(this.#folder)
+    if (this.#folder !== undefined) await this.#run.files.removeDirectory(this.#folder)
   }
 
   async #runStage(stage: number): Promise<ExchangeOutput[]> {
@@ -225,10 +224,10 @@ class StagedJob {
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted()
       const number = this.#fileCount++
-      const file = join(this.#folder, `${number}.blocks`)
+      const file = join(this.#folder as string, `${number}.blocks`)
       const isLast = stage === this.#plan.stages.length - 1
       const part = isLast && this.#parts !== undefined ? `attempt-${number}` : undefined
-      const memoryOfTask = memoryBytesMax / executor.slots / 2
+      const memoryOfTask = Math.max(taskBytesMin, memoryBytesMax / executor.slots / 2)
       // What outputs keep in memory, all of them have together.
       const share = this.#plan.stages[stage]?.output.order === undefined ? outputShare : sortedShare
       const outputBytesMax = Math.max(0, (memoryBytesMax / share - this.#sharedBytes) / executor.slots)
@@ -237,6 +236,7 @@ class StagedJob {
         file,
         work,
         memoryBytesMax: memoryOfTask,
+        keyBytesMax: memoryBytesMax,
         ...this.#runSizes(memoryOfTask),
         outputBytesMax,
         part,

@@ -31,6 +31,8 @@ export interface Task {
   readonly work: SplitWork | BucketWork
   /** Bytes that operators may keep in memory. */
   readonly memoryBytesMax: number
+  /** Bytes that rows of one key may take which must be together. */
+  readonly keyBytesMax: number
   /** Rows and keys that are sorted at a time, where the output is kept in an order. */
   readonly runBytesMax: number
   /** Of a block of what was sorted at a time, about. */
@@ -89,6 +91,7 @@ export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOut
   const context: OperatorContext = {
     meter,
     memoryBytesMax: task.memoryBytesMax,
+    keyBytesMax: task.keyBytesMax,
     files: place.files,
     spillPath: () => `${task.file}-${spills++}`,
     onEnd: close => void endings.push(close),

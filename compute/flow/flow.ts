@@ -195,7 +195,7 @@ export class Flow<T> implements AsyncIterable<T> {
     })
   }
 
-  /** For each key that either flow has, null included, the rows of both as lists, `left` and `right`; the key has the names of the left fields, of a function `key`. All in memory. */
+  /** For each key that either flow has, null included, the rows of both as lists, `left` and `right`; the key has the names of the left fields, of a function `key`. The lists of one key are in memory together: TOO_LARGE beyond `memoryBytesMax`. */
   cogroup<U, const P extends PathOf<T> & PathOf<U>>(
     other: Flow<U>,
     options: { readonly on: P | readonly P[] },

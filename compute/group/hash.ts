@@ -14,7 +14,7 @@ const float = new Float64Array(1)
 const words = new Int32Array(float.buffer)
 
 /** Spreads the bits (the finalizer of MurmurHash3). */
-function mix(hash: number): number {
+export function mixedHash(hash: number): number {
   let h = hash
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
@@ -24,9 +24,9 @@ function mix(hash: number): number {
 export function hashNumber(value: number): number {
   // A small whole number is its own bits: the two words of a double differ in few.
   const whole = value | 0
-  if (whole === value) return mix(whole ^ 0x5bd1e995)
+  if (whole === value) return mixedHash(whole ^ 0x5bd1e995)
   float[0] = value
-  return mix((words[0] as number) ^ Math.imul(words[1] as number, 0x9e3779b1))
+  return mixedHash((words[0] as number) ^ Math.imul(words[1] as number, 0x9e3779b1))
 }
 
 /** Four bytes from `at` on as a whole number, the first lowest; what lies at or behind `end` is 0. */
@@ -57,7 +57,7 @@ export function hashText(bytes: Uint8Array, start: number, end: number, first: n
   if (end > start) h = withWord(h, first)
   if (end > start + 4) h = withWord(h, second)
   for (let at = start + 8; at < end; at += 4) h = withWord(h, wordAt(bytes, at, end))
-  return mix(h)
+  return mixedHash(h)
 }
 
 /** The hash of one value that is not null. */
@@ -92,7 +92,7 @@ export function hashVector(vector: Vector, rows: Int32Array, count: number, hash
   } else {
     for (let k = 0; k < count; k++) {
       const h = hashAt(vector, rows[k] as number)
-      hashes[k] = combine ? mix(Math.imul(hashes[k] as number, 31) + h) : h
+      hashes[k] = combine ? mixedHash(Math.imul(hashes[k] as number, 31) + h) : h
     }
   }
 }

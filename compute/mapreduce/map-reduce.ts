@@ -14,11 +14,18 @@ import { checkCount, checkFunction, type SortOptions, sortCriteria } from '../fl
 import { Flow } from '../flow/flow.ts'
 import type { JobContext } from '../job/job.ts'
 import { Job } from '../job/job.ts'
+import type { OperatorContext } from '../operator/context.ts'
 import type { EmitFunctions } from '../operator/emit-rows.ts'
 import type { NamedExpression, PlanNode, SortCriterion } from '../plan/node.ts'
 
+/** What every function of a job may know. */
+export interface ArgsContext<Args = undefined> {
+  /** As given to the run; see `JobContext.args`. */
+  readonly args: Args
+}
+
 /** What a map function may do beside emitting. */
-export interface MapContext<K, V> {
+export interface MapContext<K, V, Args = undefined> extends ArgsContext<Args> {
   /** Gives a pair to the reducers. Keys are what store keys may be, and lists and objects of them. */
   emit(key: K, value: V): void
   /** Adds to a counter of the job. */
@@ -26,29 +33,29 @@ export interface MapContext<K, V> {
 }
 
 /** What a reduce function may do. */
-export interface ReduceContext<R> {
+export interface ReduceContext<R, Args = undefined> extends ArgsContext<Args> {
   /** Gives a row of the result. */
   emit(row: R): void
   /** Adds to a counter of the job. */
   count(name: string, by?: number): void
 }
 
-/** A MapReduce job; see `mapReduce`. */
+/** A MapReduce job; see `mapReduce`. Its functions run in threads that load the module, so they cannot capture what a run is given: they get it as `args` of their context. */
 export interface MapReduceOptions<T, K, V, R, G = K, Args = undefined> {
   /** Where rows come from: `({ store }) => store('flights')`. What stands between may be verbs of flows. */
   readonly input: (context: JobContext<Args>) => Flow<T>
   /** Emits any number of pairs for a row. */
-  readonly map: (row: T, context: MapContext<K, V>) => void
+  readonly map: (row: T, context: MapContext<K, V, Args>) => void
   /** Joins some values of a key into one, before they travel. Default: none. */
-  readonly combine?: (key: K, values: readonly V[]) => V
+  readonly combine?: (key: K, values: readonly V[], context: ArgsContext<Args>) => V
   /** Emits any number of rows for the values of a group. Default, zero reducers: the result is the pairs, `{ key, value }`, unsorted, or with 'total-order' in the order of their groups. */
-  readonly reduce?: (group: G, values: readonly V[], context: ReduceContext<R>) => void
+  readonly reduce?: (group: G, values: readonly V[], context: ReduceContext<R, Args>) => void
   /** The part of a key by which pairs meet (Hadoop's grouping comparator); the rest of the key may order them. Default: the key. */
-  readonly group?: (key: K) => G
+  readonly group?: (key: K, context: ArgsContext<Args>) => G
   /** In which order the values of a group come (secondary sort): paths and expressions over `key` and `value`, as `'value.at'`. */
   readonly sort?: readonly (string | SortOptions<string>)[]
   /** Which pairs go to one task: a number for a group, or 'total-order': ranges of groups, so that all rows of the result are in their order. Default: by the group's hash. */
-  readonly partition?: ((group: G) => number) | 'total-order'
+  readonly partition?: ((group: G, context: ArgsContext<Args>) => number) | 'total-order'
   /** Rows at which `map` throws that one task may leave out; counted as `badRecords`. Default 0: the first ends the job. */
   readonly skipBadRecords?: number
 }
@@ -76,15 +83,20 @@ export function mapReduce<T, K, V, R = { key: K; value: V }, G = K, Args = undef
       "combine, group, sort and partition need a function reduce; the last three do without it if partition is 'total-order'",
     )
   }
-  const functions: EmitFunctions = {
-    map: (row, emit, count) => map(row as T, { emit, count: (counter, by = 1) => count(counter, by) }),
-    group: group as EmitFunctions['group'],
-    partition: isOrdered ? undefined : (partition as EmitFunctions['partition']),
-    badRecordsMax: skipBadRecords,
-  }
   return new Job<R, Args>(url, name, context => {
     const rows: unknown = input(context)
     if (!(rows instanceof Flow)) throw new TypeError(`input of ${name} must return a flow, got ${String(rows)}`)
+    const given: ArgsContext<Args> = Object.freeze({ args: context.args })
+    const functions: EmitFunctions = {
+      map: (emit, count) => {
+        const pairContext = { ...given, emit, count: countingBy(count) } as MapContext<K, V, Args>
+        return row => map(row as T, pairContext)
+      },
+      group: group === undefined ? undefined : key => group(key as K, given),
+      partition:
+        isOrdered || partition === undefined ? undefined : key => (partition as Exclude<typeof partition, string>)(key as G, given),
+      badRecordsMax: skipBadRecords,
+    }
     const mapped: PlanNode = { op: 'emit', input: (rows as Flow<T>).plan, functions }
     if (reduce === undefined) {
       const pairs: PlanNode = { op: 'select', input: mapped, columns: columnsOf('key', 'value', ...(group === undefined ? [] : ['group'])) }
@@ -95,7 +107,7 @@ export function mapReduce<T, K, V, R = { key: K; value: V }, G = K, Args = undef
     const combined: PlanNode =
       combine === undefined
         ? mapped
-        : { op: 'combine', input: mapped, functions, combine: combine as (key: unknown, values: unknown[]) => unknown }
+        : { op: 'combine', input: mapped, functions, combine: (key, values) => combine(key as K, values as V[], given) }
     const by = [byGroup, ...criteria]
     const sorted: PlanNode = isOrdered
       ? { op: 'sort', input: { op: 'select', input: combined, columns: orderedColumns(criteria) }, by, together: 1 }
@@ -103,11 +115,18 @@ export function mapReduce<T, K, V, R = { key: K; value: V }, G = K, Args = undef
     return new Flow<R>(name, {
       op: 'reduceGroups',
       input: sorted,
-      reduce: (key, values, emit, count) =>
-        reduce(key as G, values as V[], { emit: emit as (row: R) => void, count: (counter, by = 1) => count(counter, by) }),
+      reduce: (emit, count) => {
+        const rowContext = { ...given, emit, count: countingBy(count) } as ReduceContext<R, Args>
+        return (key, values) => reduce(key as G, values as V[], rowContext)
+      },
     })
   })
 }
+
+const countingBy =
+  (count: OperatorContext['count']): MapContext<never, never>['count'] =>
+  (counter, by = 1) =>
+    count(counter, by)
 
 const columnsOf = (...names: readonly string[]): NamedExpression[] =>
   names.map(name => ({ name, expression: { kind: 'field', path: name } }))

@@ -6,7 +6,7 @@
  *
  * While a table of groups fits the processor's cache, adding rows to it costs little and makes fewer of them. Where it does not and most rows are groups of their own, it costs much and makes
  * no fewer: then rows go on as they are, keys and inputs, divided by key, and are added once, by whoever has a share of the keys, whose table is small. 'whole' does the same by way of an exchange of its
- * own, in memory or in a file, which is also what it does when states do not fit into memory.
+ * own, in memory or in a file, which is also what it and 'final' do when states do not fit into memory; each bucket is then a 'final' one's, which may divide it again.
  */
 import { assert } from '../../engine/index.ts'
 import { type AggregateNode, makeAggregator } from '../aggregate/aggregate.ts'
@@ -22,7 +22,7 @@ import { ExchangeWriter } from '../shuffle/exchange-writer.ts'
 import { allRows, CHUNK_ROWS, Chunk } from '../vector/chunk.ts'
 import { BooleanVector, isNothing, nullVector, type Vector } from '../vector/vector.ts'
 import type { OperatorContext } from './context.ts'
-import { Unfinished } from './key-spill.ts'
+import { deeper, SPILL_LEVEL_MAX, Unfinished } from './key-spill.ts'
 import { type Receiver, sendAll } from './receiver.ts'
 
 export type AggregateStep = 'whole' | 'partial' | 'final'
@@ -86,7 +86,7 @@ export class AggregateRows implements Receiver {
   #rowsToPass = 0
   /** So many do the next time: more from time to time, since what was tried in vain costs. */
   #rowsOfPass = rowsAsTheyAre
-  /** States and rows that were given away, of 'whole'. */
+  /** States and rows that were given away, of 'whole' and 'final'. */
   #spilled: ExchangeWriter | undefined
 
   constructor(
@@ -117,7 +117,9 @@ export class AggregateRows implements Receiver {
   receive(chunk: Chunk): void | Promise<void> {
     if (this.#step === 'final') {
       this.#receiveParts(chunk)
-      return undefined
+      const { memoryBytesMax, spillLevel = 0 } = this.#context
+      const isDivisible = this.#table !== undefined && this.#table.size > 1 && spillLevel < SPILL_LEVEL_MAX
+      return isDivisible && this.bytes > memoryBytesMax ? this.#giveStates() : undefined
     }
     if (this.#rowsToPass > 0) {
       this.#rowsToPass -= chunk.count
@@ -230,14 +232,15 @@ export class AggregateRows implements Receiver {
     return sent
   }
 
-  /** To the next stage, or to an exchange of its own. A 'final' one has its share of the keys, which fits. */
+  /** To the next stage, or to an exchange of its own. */
   #give(parts: Iterable<Chunk>): void | Promise<void> {
     if (this.#step === 'partial') return sendAll(parts, this.#next)
-    const { files, memoryBytesMax } = this.#context
+    const { files, memoryBytesMax, spillLevel = 0 } = this.#context
     const isFirst = this.#spilled === undefined
     this.#spilled ??= new ExchangeWriter({
       columns: this.#partialColumns(),
       keyWidth: this.#keys.length,
+      level: spillLevel + 1,
       files,
       path: this.#context.spillPath(),
       memoryBytesMax: memoryBytesMax / 8,
@@ -266,12 +269,20 @@ export class AggregateRows implements Receiver {
     spilled.finish()
     const outputs = [spilled.output()]
     const columns = this.#partialColumns()
+    const context = deeper(this.#context)
     for (let bucket = 0; bucket < BUCKETS && !this.#next.isSated; bucket++) {
-      const final = new AggregateRows(this.#keys, this.#named(), 'final', this.#context, new Unfinished(this.#next))
+      const final = new AggregateRows(this.#keys, this.#named(), 'final', context, new Unfinished(this.#next))
       const buckets = { from: bucket, to: bucket + 1 }
-      const reader = new ExchangeReader({ outputs, buckets, columns, keyWidth: this.#keys.length, files: this.#context.files })
+      const reader = new ExchangeReader({
+        outputs,
+        buckets,
+        columns,
+        keyWidth: this.#keys.length,
+        level: context.spillLevel,
+        files: this.#context.files,
+      })
       try {
-        for (let chunk = reader.next(); chunk !== undefined; chunk = reader.next()) final.receive(chunk)
+        for (let chunk = reader.next(); chunk !== undefined; chunk = reader.next()) await final.receive(chunk)
       } finally {
         reader.close()
       }

@@ -1,7 +1,8 @@
 /**
  * Rows of two inputs by key: for each key one row of the key's fields and the lists `left` and `right`. Null is a key like others. Where the lists of all keys do not fit into memory, rows go into
- * buckets by key (`key-spill.ts`), one of which has its lists in memory at a time.
+ * buckets by key (`key-spill.ts`), one of which has its lists in memory at a time. The lists of one key have to be there together.
  */
+import { VarveError } from '../../engine/index.ts'
 import { evaluate } from '../expression/evaluate.ts'
 import type { ExpressionNode } from '../expression/node.ts'
 import { GroupTable } from '../group/group-table.ts'
@@ -13,7 +14,7 @@ import { AnyVector } from '../vector/vector.ts'
 import { vectorOf } from '../vector/vector-builder.ts'
 import type { OperatorContext } from './context.ts'
 import type { JoinReceivers } from './hash-join.ts'
-import { byBucket, KeySpill, runThrough, spilledKeys, Unfinished, unbounded } from './key-spill.ts'
+import { byBucket, deeper, KeySpill, runThrough, SPILL_LEVEL_MAX, spilledKeys, Unfinished } from './key-spill.ts'
 import { type Receiver, sendAll } from './receiver.ts'
 
 /** Names of the lists in a result. */
@@ -51,8 +52,16 @@ class Groups {
     this.table = new GroupTable(names.length)
   }
 
+  /** Whether rows must go elsewhere. TOO_LARGE when it is no use to divide them. */
   get isFull(): boolean {
-    return this.table.bytes + VALUE_BYTES * (this.rows + this.table.size) > this.context.memoryBytesMax
+    const { memoryBytesMax, keyBytesMax, spillLevel = 0 } = this.context
+    const bytes = this.table.bytes + VALUE_BYTES * (this.rows + this.table.size)
+    if (bytes <= memoryBytesMax) return false
+    if (this.table.size > 1 && spillLevel < SPILL_LEVEL_MAX) return true
+    if (bytes <= keyBytesMax) return false
+    throw new VarveError('TOO_LARGE', `cogroup has more rows of one key than memory holds: ${this.rows} so far; raise memoryBytesMax`, {
+      details: { limit: 'memoryBytesMax', actual: bytes, expected: keyBytesMax },
+    })
   }
 
   /** What is there goes into buckets. */
@@ -135,7 +144,7 @@ class Side implements Receiver {
     const { names, context } = this.#groups
     const keys = spilledKeys(names.length)
     await byBucket(this.#next, async bucket => {
-      const one = cogroup({ names, leftKeys: keys, rightKeys: keys }, unbounded(context), new Unfinished(this.#next))
+      const one = cogroup({ names, leftKeys: keys, rightKeys: keys }, deeper(context), new Unfinished(this.#next))
       await runThrough(right.bucket(bucket), one.right)
       await runThrough(left.bucket(bucket), one.left)
     })

@@ -5,6 +5,10 @@ import type { Meter } from './meter.ts'
 export interface OperatorContext {
   /** Bytes that one operator keeps in memory, about. */
   readonly memoryBytesMax: number
+  /** Bytes that rows of one key may take which an operator must have together, about. */
+  readonly keyBytesMax: number
+  /** How often the rows of an operator were divided by their keys already, each time by other bits of the hash (`key-spill.ts`). Default 0. */
+  readonly spillLevel?: number
   readonly files: Files
   /** A path for a new file, which is removed with the run. */
   spillPath(): string

@@ -8,7 +8,7 @@ import { GroupTable } from '../group/group-table.ts'
 import type { Needs } from '../source/source.ts'
 import { CHUNK_ROWS, Chunk } from '../vector/chunk.ts'
 import type { OperatorContext } from './context.ts'
-import { byBucket, KeySpill, runThrough, spilledKeys, Unfinished, unbounded } from './key-spill.ts'
+import { byBucket, deeper, KeySpill, runThrough, spilledKeys, Unfinished } from './key-spill.ts'
 import { type Receiver, Stage } from './receiver.ts'
 
 const wholeRow: readonly ExpressionNode[] = [{ kind: 'field', path: '' }]
@@ -17,7 +17,7 @@ export class DistinctRows extends Stage {
   readonly #by: readonly ExpressionNode[]
   readonly #needs: Needs
   readonly #context: OperatorContext
-  readonly #table: GroupTable
+  #table: GroupTable
   #groups = new Int32Array(CHUNK_ROWS)
   /** Rows of keys that found no room. */
   #spill: KeySpill | undefined
@@ -65,8 +65,9 @@ export class DistinctRows extends Stage {
 
   async #finishSpilled(spill: KeySpill): Promise<void> {
     const by = spilledKeys(this.#by.length)
+    this.#table = new GroupTable(by.length)
     await byBucket(this.next, async bucket => {
-      const rest = new DistinctRows(by, this.#needs, unbounded(this.#context), new Unfinished(this.next))
+      const rest = new DistinctRows(by, this.#needs, deeper(this.#context), new Unfinished(this.next))
       await runThrough(spill.bucket(bucket), rest)
     })
     await this.next.finish()

@@ -7,7 +7,11 @@ import { vectorOf } from '../vector/vector-builder.ts'
 import type { OperatorContext } from './context.ts'
 import { type Receiver, Stage, sendAll } from './receiver.ts'
 
-export type EmitFunction = (row: unknown, emit: (key: unknown, value: unknown) => void, count: OperatorContext['count']) => void
+/** Makes the function of a task, which emits and counts there. */
+export type EmitFunction = (emit: (key: unknown, value: unknown) => void, count: OperatorContext['count']) => (row: unknown) => void
+
+/** As `EmitFunction`, of groups and their values. */
+export type ReduceFunction = (emit: (row: unknown) => void, count: OperatorContext['count']) => (group: unknown, values: unknown[]) => void
 
 /** Counter of rows that a map function threw at and that were left out. */
 export const BAD_RECORDS_COUNTER = 'badRecords'
@@ -25,6 +29,7 @@ export interface EmitFunctions {
 export class EmitRows extends Stage {
   readonly #functions: EmitFunctions
   readonly #context: OperatorContext
+  readonly #map: (row: unknown) => void
   #keys: unknown[] = []
   #values: unknown[] = []
   #bad = 0
@@ -37,6 +42,7 @@ export class EmitRows extends Stage {
     super(next)
     this.#functions = functions
     this.#context = context
+    this.#map = functions.map(this.#emit, context.count)
   }
 
   receive(chunk: Chunk): void | Promise<void> {
@@ -52,10 +58,10 @@ export class EmitRows extends Stage {
   }
 
   #mapOne(row: unknown): void {
-    const { map, badRecordsMax } = this.#functions
+    const { badRecordsMax } = this.#functions
     const before = this.#keys.length
     try {
-      map(row, this.#emit, this.#context.count)
+      this.#map(row)
     } catch (error) {
       if (this.#bad === badRecordsMax) throw error
       this.#bad++
@@ -155,24 +161,17 @@ const valueBytes = 100
 
 /** The reduce side: pairs come in the order of their groups; a function gets those of one group and emits any number of rows. */
 export class ReduceGroups extends Stage {
-  readonly #reduce: (group: unknown, values: unknown[], emit: (row: unknown) => void, count: OperatorContext['count']) => void
-  readonly #context: OperatorContext
+  readonly #reduce: (group: unknown, values: unknown[]) => void
   readonly #isSame: (a: unknown, b: unknown) => boolean
   #group: unknown
   #values: unknown[] | undefined
   #rows: unknown[] = []
   readonly #emit = (row: unknown): void => void this.#rows.push(row)
 
-  constructor(
-    reduce: (group: unknown, values: unknown[], emit: (row: unknown) => void, count: OperatorContext['count']) => void,
-    isSame: (a: unknown, b: unknown) => boolean,
-    context: OperatorContext,
-    next: Receiver,
-  ) {
+  constructor(reduce: ReduceFunction, isSame: (a: unknown, b: unknown) => boolean, context: OperatorContext, next: Receiver) {
     super(next)
-    this.#reduce = reduce
     this.#isSame = isSame
-    this.#context = context
+    this.#reduce = reduce(this.#emit, context.count)
   }
 
   receive(chunk: Chunk): void | Promise<void> {
@@ -204,7 +203,7 @@ export class ReduceGroups extends Stage {
   /** The group at hand is whole. */
   #end(): void {
     if (this.#values === undefined) return
-    this.#reduce(this.#group, this.#values, this.#emit, this.#context.count)
+    this.#reduce(this.#group, this.#values)
     this.#values = undefined
   }
 

@@ -11,7 +11,7 @@ import { CHUNK_ROWS, Chunk } from '../vector/chunk.ts'
 import { VALUE_BYTES } from '../vector/column.ts'
 import { AnyVector, type Vector } from '../vector/vector.ts'
 import type { OperatorContext } from './context.ts'
-import { byBucket, KeySpill, runThrough, spilledNames, Unfinished, unbounded } from './key-spill.ts'
+import { byBucket, deeper, KeySpill, runThrough, spilledNames, Unfinished } from './key-spill.ts'
 import { type Receiver, sendAll } from './receiver.ts'
 
 export interface FoldFunctions {
@@ -30,7 +30,7 @@ export class FoldRows implements Receiver {
   readonly #needs: Needs
   readonly #context: OperatorContext
   readonly #next: Receiver
-  readonly #table: GroupTable | undefined
+  #table: GroupTable | undefined
   readonly #states: unknown[] = []
   #groups = new Int32Array(CHUNK_ROWS)
   /** Rows of keys that found no room. */
@@ -118,9 +118,11 @@ export class FoldRows implements Receiver {
 
   async #finishSpilled(spill: KeySpill, sent: void | Promise<void>): Promise<void> {
     await sent
+    this.#table = undefined
+    this.#states.length = 0
     const keys = spilledNames(this.#keys)
     await byBucket(this.#next, async bucket => {
-      const rest = new FoldRows(keys, this.#functions, this.#needs, unbounded(this.#context), new Unfinished(this.#next))
+      const rest = new FoldRows(keys, this.#functions, this.#needs, deeper(this.#context), new Unfinished(this.#next))
       await runThrough(spill.bucket(bucket), rest)
     })
     await this.#next.finish()

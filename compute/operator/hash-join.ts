@@ -9,7 +9,8 @@
  *
  * 'semi' and 'anti' keep keys alone, and left rows go on as they are.
  *
- * Where the right rows do not fit into memory, both sides are divided by key (`key-spill.ts`), and each bucket is joined by itself: then left rows keep their order within a bucket only.
+ * Where the right rows do not fit into memory, both sides are divided by key (`key-spill.ts`), and each bucket is joined by itself: then left rows keep their order within a bucket only. Right rows
+ * of one key cannot be divided: then the left ones pass several times, over a part of the right ones each (a block nested loop), and pairs of a left row are not together.
  */
 import { evaluate } from '../expression/evaluate.ts'
 import type { ExpressionNode } from '../expression/node.ts'
@@ -24,7 +25,7 @@ import { Column, gatherVector, VALUE_BYTES } from '../vector/column.ts'
 import { nullVector, type Vector } from '../vector/vector.ts'
 import { vectorOf } from '../vector/vector-builder.ts'
 import type { OperatorContext } from './context.ts'
-import { byBucket, KeySpill, runThrough, spilledKeys, Unfinished, unbounded } from './key-spill.ts'
+import { byBucket, deeper, KeySpill, runThrough, spilledKeys, Unfinished } from './key-spill.ts'
 import { type Receiver, Stage, sendAll } from './receiver.ts'
 
 export interface JoinShape {
@@ -93,9 +94,13 @@ class RightRows implements Receiver, KeptRows {
 
   receive(chunk: Chunk): void | Promise<void> {
     if (this.#spilling !== undefined) return this.#spilling.receive(chunk)
-    this.#keepAll(chunk)
-    if (this.#bytes > this.#context.memoryBytesMax / 2) this.#startSpilling()
+    this.keep(chunk)
+    if (this.isFull) this.#startSpilling()
     return undefined
+  }
+
+  get isFull(): boolean {
+    return this.#bytes > this.#context.memoryBytesMax / 2
   }
 
   /** Held, about. */
@@ -105,18 +110,19 @@ class RightRows implements Receiver, KeptRows {
     return bytes
   }
 
-  #keepAll(chunk: Chunk): void {
+  /** Keeps rows, however many there are. */
+  keep(chunk: Chunk): void {
     const { rows, count } = chunk
     const keys = this.#keys.map(key => evaluate(key, chunk))
     const whole = wholeKeys(keys, rows, count)
     const groups = new Int32Array(whole.length)
     this.table.assign(keys, whole, whole.length, groups)
     if (!this.#keepsRows) return
-    this.#keep(chunk, whole, groups)
+    this.#keepRows(chunk, whole, groups)
     if (!this.#keepsNulls || whole.length === count) return
     const known = new Set(whole)
     const others = rows.subarray(0, count).filter(row => !known.has(row))
-    this.#keep(chunk, others, new Int32Array(others.length).fill(-1))
+    this.#keepRows(chunk, others, new Int32Array(others.length).fill(-1))
   }
 
   /** Rows that were kept, and all that come, go into buckets. */
@@ -148,6 +154,19 @@ class RightRows implements Receiver, KeptRows {
     return (this.#packed.get(path) ?? this.columns.get(path))?.gather(rows, count)
   }
 
+  /** Marks the rows of a chunk whose key is there, row k as `met[before + k]`. */
+  markMet(keys: readonly ExpressionNode[], chunk: Chunk, met: Uint8Array, before: number): void {
+    const { rows, count } = chunk
+    const groups = new Int32Array(count)
+    this.table.find(
+      keys.map(key => evaluate(key, chunk)),
+      rows,
+      count,
+      groups,
+    )
+    for (let k = 0; k < count; k++) if ((groups[k] as number) >= 0) met[before + k] = 1
+  }
+
   finish(): void {
     if (this.spill !== undefined) return
     this.table.seal()
@@ -173,7 +192,7 @@ class RightRows implements Receiver, KeptRows {
     this.isByGroup = this.isUnique && size === this.table.size
   }
 
-  #keep({ data }: Chunk, rows: Int32Array, groups: Int32Array): void {
+  #keepRows({ data }: Chunk, rows: Int32Array, groups: Int32Array): void {
     const { size } = this
     const count = rows.length
     if (size + count > this.groups.length) {
@@ -250,12 +269,64 @@ class LeftRows extends Stage {
     const left = this.#spill as KeySpill
     const keys = spilledKeys(this.#shape.leftKeys.length)
     const shape = { ...this.#shape, leftKeys: keys, rightKeys: keys }
-    await byBucket(this.next, async bucket => {
-      const join = hashJoin(shape, this.#needs, this.#leftNeeds, unbounded(this.#context), new Unfinished(this.next))
-      await runThrough(right.bucket(bucket), join.right)
-      await runThrough(left.bucket(bucket), join.left)
-    })
+    const { how } = shape
+    // 'semi' and 'anti' keep each key once.
+    if (right.isIndivisible && how !== 'semi' && how !== 'anti') await this.#joinParts(shape, left, right)
+    else {
+      await byBucket(this.next, async bucket => {
+        const join = hashJoin(shape, this.#needs, this.#leftNeeds, deeper(this.#context), new Unfinished(this.next))
+        await runThrough(right.bucket(bucket), join.right)
+        await runThrough(left.bucket(bucket), join.left)
+      })
+    }
     await this.next.finish()
+  }
+
+  /** All left rows with a part of the right rows after the other, each as much as memory holds. */
+  async #joinParts(shape: JoinShape, left: KeySpill, right: KeySpill): Promise<void> {
+    const { how } = shape
+    const keepsLeft = how === 'left' || how === 'full'
+    // Which left rows have no partner is known at the end.
+    const ofPart: JoinShape = { ...shape, how: how === 'left' ? 'inner' : how === 'full' ? 'right' : how }
+    const met = new Uint8Array(keepsLeft ? left.rowCount : 0)
+    const next = new Unfinished(this.next)
+    const joinPart = async (part: RightRows): Promise<void> => {
+      part.finish()
+      const pairs = new LeftRows(ofPart, this.#needs, this.#leftNeeds, part, this.#context, next)
+      let before = 0
+      for (const chunk of left.all()) {
+        if (this.next.isSated) return
+        if (keepsLeft) part.markMet(shape.leftKeys, chunk, met, before)
+        before += chunk.count
+        await pairs.receive(chunk)
+      }
+      await pairs.finish()
+    }
+    let part: RightRows | undefined
+    for (const chunk of right.all()) {
+      part ??= new RightRows(ofPart, this.#needs, this.#context, next)
+      part.keep(chunk)
+      if (!part.isFull) continue
+      await joinPart(part)
+      part = undefined
+      if (this.next.isSated) return
+    }
+    if (part !== undefined) await joinPart(part)
+    if (keepsLeft) await this.#passUnmet(shape, left, met)
+  }
+
+  /** Left rows without a partner, by their number. */
+  async #passUnmet(shape: JoinShape, left: KeySpill, met: Uint8Array): Promise<void> {
+    const none = new RightRows(shape, this.#needs, this.#context, this.next)
+    none.finish()
+    const alone = new LeftRows({ ...shape, how: 'left' }, this.#needs, this.#leftNeeds, none, this.#context, this.next)
+    let before = 0
+    for (const { data, rows, count } of left.all()) {
+      if (this.next.isSated) return
+      const unmet = rows.subarray(0, count).filter((_, k) => met[before + k] === 0)
+      before += count
+      if (unmet.length > 0) await alone.receive(new Chunk(data, unmet, unmet.length))
+    }
   }
 
   #passWhere({ data, rows, count }: Chunk, isMet: boolean): void | Promise<void> {

@@ -1,11 +1,12 @@
 /**
  * Rows for which an operator has no room, divided by their key into buckets, in memory for a little and then in a file: when its input has ended, the operator takes them bucket by bucket, each of
- * which has a share of the keys. This is the partitioning of a grace hash join (M. Kitsuregawa, 1983); a bucket, a 64th of the keys, must fit into memory.
+ * which has a share of the keys. This is the partitioning of a grace hash join (M. Kitsuregawa, 1983). The operator that takes a bucket and has no room for it divides its rows again, by other bits of
+ * the hash; `spillLevel` of its context says how often that was done before.
  */
 import type { ExpressionNode } from '../expression/node.ts'
 import type { NamedExpression } from '../plan/node.ts'
 import { BUCKETS, type ExchangeOutput } from '../shuffle/exchange.ts'
-import { ExchangeReader } from '../shuffle/exchange-reader.ts'
+import { allBuckets, type BucketRange, ExchangeReader } from '../shuffle/exchange-reader.ts'
 import { ExchangeWriter } from '../shuffle/exchange-writer.ts'
 import type { Needs } from '../source/source.ts'
 import type { Chunk } from '../vector/chunk.ts'
@@ -13,14 +14,18 @@ import type { OperatorContext } from './context.ts'
 import type { Receiver } from './receiver.ts'
 import { ShipRows, shippedColumns } from './ship-rows.ts'
 
+/** Keys that were not told apart by now have one hash. */
+export const SPILL_LEVEL_MAX = 6
+
 export class KeySpill {
   /** Names of what rows have in the buckets: `#0`, `#1`, … the key, then what is needed. */
   readonly columns: readonly string[]
   readonly #keyWidth: number
   readonly #needs: Needs
   readonly #context: OperatorContext
+  readonly #level: number
   readonly #writer: ExchangeWriter
-  #output: ExchangeOutput | undefined
+  #finished: ExchangeOutput | undefined
 
   /** `needs`: what is wanted of the rows later. */
   constructor(keyWidth: number, needs: Needs, context: OperatorContext) {
@@ -28,10 +33,13 @@ export class KeySpill {
     this.#keyWidth = keyWidth
     this.#needs = needs
     this.#context = context
-    const { files, memoryBytesMax } = context
+    const { files, memoryBytesMax, spillLevel = 0 } = context
+    // Level 0 is what brought the rows here.
+    this.#level = spillLevel + 1
     this.#writer = new ExchangeWriter({
       columns: this.columns,
       keyWidth,
+      level: this.#level,
       files,
       path: context.spillPath(),
       memoryBytesMax: memoryBytesMax / 8,
@@ -51,19 +59,43 @@ export class KeySpill {
     this.#writer.receive(chunk)
   }
 
-  /** The rows of a bucket, in the order in which they came; from the first call on no more may come. */
-  *bucket(bucket: number): Generator<Chunk> {
-    if (this.#output === undefined) {
+  /** All rows there are; from this call on no more may come. */
+  get rowCount(): number {
+    return this.#output().rows
+  }
+
+  /** Whether it is no use to divide the rows: all have one key, as far as hashes tell. */
+  get isIndivisible(): boolean {
+    const { buckets } = this.#output()
+    return this.#level > SPILL_LEVEL_MAX || (buckets.length === 1 && (buckets[0]?.bucket as number) >= 0)
+  }
+
+  /** The rows of a bucket, in the order in which they came. */
+  bucket(bucket: number): Generator<Chunk> {
+    return this.#read({ from: bucket, to: bucket + 1 })
+  }
+
+  /** All rows, bucket after bucket. */
+  all(): Generator<Chunk> {
+    return this.#read(allBuckets)
+  }
+
+  #output(): ExchangeOutput {
+    if (this.#finished === undefined) {
       this.#writer.finish()
-      this.#output = this.#writer.output()
+      this.#finished = this.#writer.output()
     }
+    return this.#finished
+  }
+
+  *#read(buckets: BucketRange): Generator<Chunk> {
     const { columns } = this
-    const buckets = { from: bucket, to: bucket + 1 }
     const reader = new ExchangeReader({
-      outputs: [this.#output],
+      outputs: [this.#output()],
       buckets,
       columns,
       keyWidth: this.#keyWidth,
+      level: this.#level,
       files: this.#context.files,
     })
     try {
@@ -98,9 +130,9 @@ export function spilledNames(keys: readonly NamedExpression[]): NamedExpression[
   return spilledKeys(keys.length).map((expression, i) => ({ name: (keys[i] as NamedExpression).name, expression }))
 }
 
-/** Memory that is not bounded: of an operator that runs over one bucket. */
-export function unbounded(context: OperatorContext): OperatorContext {
-  return { ...context, memoryBytesMax: Number.MAX_SAFE_INTEGER }
+/** For an operator that runs over one bucket. */
+export function deeper(context: OperatorContext): OperatorContext {
+  return { ...context, spillLevel: (context.spillLevel ?? 0) + 1 }
 }
 
 /** Hands on rows; the end is somebody else's to tell. */

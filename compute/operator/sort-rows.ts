@@ -4,6 +4,8 @@
  * 1. Each row's key is encoded (`sort-key.ts`); rows are kept as they came, bytes as bytes.
  * 2. When that is more than the memory that the operator has, or more rows than are sorted at a time, they go in order to a file, as a run.
  * 3. At the end the rows at hand are given in order, or, when there are runs, all runs are merged.
+ *
+ * Where only so many rows are wanted, the first, the others are dropped now and then, and rows that would come behind the last of these are not kept from then on.
  */
 import { evaluate } from '../expression/evaluate.ts'
 import type { SortCriterion } from '../plan/node.ts'
@@ -12,7 +14,7 @@ import type { StoredBlock } from '../shuffle/exchange.ts'
 import { compareSortKeys, SortKeyEncoder } from '../sort/sort-key.ts'
 import { SORT_ROWS_MAX, sortOrder } from '../sort/sort-order.ts'
 import { RunCursor, RunFile } from '../sort/sorted-run.ts'
-import { CHUNK_ROWS, Chunk } from '../vector/chunk.ts'
+import { allRows, CHUNK_ROWS, Chunk } from '../vector/chunk.ts'
 import { copyRows } from '../vector/copy-rows.ts'
 import { TextVector, type Vector } from '../vector/vector.ts'
 import type { OperatorContext } from './context.ts'
@@ -20,10 +22,14 @@ import { type Receiver, sendAll } from './receiver.ts'
 
 /** Rows in a block of a run: each run has one in memory while all are merged. */
 const runBlockRows = 512
+/** Rows are dropped when there are so many times those that are wanted, and no fewer than this. */
+const surplusFactor = 4
+const surplusRowsMin = 8192
 
 export class SortRows implements Receiver {
   readonly isSated = false
   readonly #by: readonly SortCriterion[]
+  readonly #first: number
   readonly #context: OperatorContext
   readonly #next: Receiver
   readonly #encoder = new SortKeyEncoder()
@@ -37,24 +43,65 @@ export class SortRows implements Receiver {
   #rowBytes = 0
   readonly #runs: StoredBlock[][] = []
   #file: RunFile | undefined
+  /** The least key of which as many rows as are wanted were at or before it. */
+  #bound: Uint8Array | undefined
 
-  constructor(by: readonly SortCriterion[], context: OperatorContext, next: Receiver) {
+  /** `first`: so many rows are wanted; undefined: all. */
+  constructor(by: readonly SortCriterion[], first: number | undefined, context: OperatorContext, next: Receiver) {
     this.#by = by
+    this.#first = first ?? Number.POSITIVE_INFINITY
     this.#context = context
     this.#next = next
   }
 
   receive(chunk: Chunk): void {
-    const { rows, count } = chunk
     const criteria = this.#by.map(({ expression }) => evaluate(expression, chunk))
+    const { rows, count } = this.#bound === undefined ? chunk : this.#wanted(chunk, criteria, this.#bound)
+    if (count === 0) return
     const { vector, bytes } = copyRows(chunk.field(''), rows, count)
     this.#rowBytes += bytes
     for (let k = 0; k < count; k++) {
       const size = this.#encoder.encode(criteria, this.#by, rows[k] as number)
-      this.#add(size, vector, k)
+      this.#add(this.#encoder.bytes, size, vector, k)
       if (this.#count === SORT_ROWS_MAX) this.#spill()
     }
+    if (this.#count >= Math.max(surplusFactor * this.#first, surplusRowsMin)) this.#dropSurplus()
     if (this.#rowBytes + this.#keys.length + 24 * this.#count > this.#context.memoryBytesMax) this.#spill()
+  }
+
+  /** Rows that come before those that are there and are enough. */
+  #wanted({ data, rows, count }: Chunk, criteria: readonly Vector[], bound: Uint8Array): Chunk {
+    const kept = new Int32Array(count)
+    let found = 0
+    for (let k = 0; k < count; k++) {
+      const size = this.#encoder.encode(criteria, this.#by, rows[k] as number)
+      kept[found] = rows[k] as number
+      if (compareSortKeys(this.#encoder.bytes, 0, size, bound, 0, bound.length) < 0) found++
+    }
+    return new Chunk(data, kept, found)
+  }
+
+  /** The numbers of the rows at hand in order, as far as they are wanted. */
+  #order(): Int32Array {
+    const order = sortOrder(this.#keys, this.#starts, this.#count)
+    if (order.length < this.#first) return order
+    const last = order[this.#first - 1] as number
+    const key = this.#keys.slice(this.#starts[last] as number, this.#starts[last + 1] as number)
+    const bound = this.#bound
+    if (bound === undefined || compareSortKeys(key, 0, key.length, bound, 0, bound.length) < 0) this.#bound = key
+    return order.subarray(0, this.#first)
+  }
+
+  /** Only what is wanted of the rows at hand stays. */
+  #dropSurplus(): void {
+    const order = this.#order()
+    const { vector, bytes } = copyRows(this.#gather(order).field(''), allRows(order.length), order.length)
+    const [keys, starts] = [this.#keys, this.#starts.slice(0, this.#count + 1)]
+    const kept = Array.from(order, row => keys.slice(starts[row] as number, starts[row + 1] as number))
+    this.#vectors = []
+    this.#count = 0
+    this.#rowBytes = bytes
+    for (const [row, key] of kept.entries()) this.#add(key, key.length, vector, row)
   }
 
   finish(): void | Promise<void> {
@@ -63,7 +110,7 @@ export class SortRows implements Receiver {
     return sent === undefined ? this.#next.finish() : sent.then(() => this.#next.finish())
   }
 
-  #add(size: number, vector: Vector, row: number): void {
+  #add(bytes: Uint8Array, size: number, vector: Vector, row: number): void {
     const i = this.#count++
     if (i + 1 >= this.#starts.length) {
       this.#starts = grown(this.#starts)
@@ -75,7 +122,6 @@ export class SortRows implements Receiver {
       keys.set(this.#keys.subarray(0, at))
       this.#keys = keys
     }
-    const { bytes } = this.#encoder
     const keys = this.#keys
     if (size <= 16) for (let b = 0; b < size; b++) keys[at + b] = bytes[b] as number
     else keys.set(bytes.subarray(0, size), at)
@@ -85,7 +131,7 @@ export class SortRows implements Receiver {
   }
 
   *#sorted(): Generator<Chunk> {
-    const order = sortOrder(this.#keys, this.#starts, this.#count)
+    const order = this.#order()
     for (let from = 0; from < order.length; from += CHUNK_ROWS) {
       yield new Chunk(this.#gather(order.subarray(from, Math.min(order.length, from + CHUNK_ROWS))))
     }
@@ -109,7 +155,7 @@ export class SortRows implements Receiver {
       this.#context.onEnd(() => file.close())
       this.#file = file
     }
-    const order = sortOrder(this.#keys, this.#starts, this.#count)
+    const order = this.#order()
     const blocks: StoredBlock[] = []
     for (let from = 0; from < order.length; from += runBlockRows) {
       const part = order.subarray(from, Math.min(order.length, from + runBlockRows))

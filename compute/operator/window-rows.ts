@@ -57,7 +57,7 @@ export class WindowRows implements Receiver {
     const sorted = isAlong ? placesOf(given) : given
     const criteria: SortCriterion[] = sorted.keys.map(expression => ({ expression, descending: false, nullsFirst: false }))
     for (const [i, expression] of sorted.by.entries()) criteria.push({ ...(shape.by[i] as SortCriterion), expression })
-    this.#sort = new SortRows(criteria, context, new SortedWindows(shape, sorted, isAlong, next))
+    this.#sort = new SortRows(criteria, undefined, context, new SortedWindows(shape, sorted, isAlong, next))
   }
 
   get isSated(): boolean {

@@ -137,7 +137,7 @@ function operatorOf(
     case 'distinct':
       return new DistinctRows(node.by, needs, context, end)
     case 'sort':
-      return new SortRows(node.by, context, end)
+      return new SortRows(node.by, node.first, context, end)
     case 'limit':
       return new Limit(node.count, node.offset, end)
     case 'sample':

@@ -53,7 +53,7 @@ export function nodeText(node: PlanNode): string {
     case 'distinct':
       return node.by.length === 0 ? 'distinct' : `distinct by ${node.by.map(expressionText).join(', ')}`
     case 'sort':
-      return `sort by ${node.by.map(criterionText).join(', ')}, ${node.divideBy === undefined ? 'in ranges of keys' : `tasks by ${node.divideBy.map(expressionText).join(', ')}`}`
+      return `sort by ${node.by.map(criterionText).join(', ')}, ${sortShareText(node)}`
     case 'limit':
       return node.offset === 0 ? `limit ${node.count}` : `limit ${node.count} after ${node.offset}`
     case 'sample':
@@ -84,19 +84,30 @@ export function nodeText(node: PlanNode): string {
   }
 }
 
+/** How tasks share a sort. */
+function sortShareText({ divideBy, first }: Extract<PlanNode, { op: 'sort' }>): string {
+  if (divideBy !== undefined) return `tasks by ${divideBy.map(expressionText).join(', ')}`
+  return first === undefined ? 'in ranges of keys' : `only the first ${first}`
+}
+
 function sourceText({ source, range }: Extract<PlanNode, { op: 'source' }>): string {
   const text = range === undefined ? '' : rangeText(range)
   return text === '' ? `${source.kind} ${source.name}` : `${source.kind} ${source.name}, ${text}`
 }
 
-/** What a source takes out of its rows, where it need not decode them. */
-function needsText({ paths, values }: Needs, columns: readonly string[]): string {
+/** What a source takes out of its rows, where it need not decode them; `own`: what of it certainly is the source's, not of the other side of a join. */
+function needsText({ paths, values }: Needs, own: Needs, columns: readonly string[]): string {
   if (values) return ''
   if (paths.length === 0) return ': only counted'
   const beside: readonly string[] = [META.time, META.offset, META.partition]
   const areColumns = columns.length > 0 && paths.every(path => columns.includes(path) || beside.includes(path))
-  return `: ${areColumns ? 'columns' : 'fields'} ${paths.join(', ')}`
+  const certain = paths.filter(path => own.paths.includes(path) || columns.includes(path))
+  const others = paths.filter(path => !certain.includes(path))
+  const ofEither = others.length === 0 ? '' : `${certain.length === 0 ? '' : '; '}if it has them ${others.join(', ')}`
+  return `: ${areColumns ? 'columns' : 'fields'} ${certain.join(', ')}${ofEither}`
 }
+
+const nothing: Needs = { paths: [], values: false }
 
 /** Two plans that have one text do the same. */
 export function planText(plan: PlanNode): string {
@@ -110,19 +121,23 @@ export function explainPlan(plan: PlanNode): string {
 
 function linesOf(
   plan: PlanNode,
-  describeNeeds: (needs: Needs, columns: readonly string[]) => string,
+  describeNeeds: (needs: Needs, own: Needs, columns: readonly string[]) => string,
   note: (node: PlanNode) => string = () => '',
 ): string[] {
   const lines: string[] = []
-  const visit = (node: PlanNode, depth: number, needs: Needs): void => {
+  const visit = (node: PlanNode, depth: number, needs: Needs, own: Needs): void => {
     const source = node.op === 'source' && (node.source.kind === 'topic' || node.source.kind === 'store') ? node.source : undefined
     lines.push(
-      `${'  '.repeat(depth)}${nodeText(node)}${source === undefined ? '' : describeNeeds(needs, source.columns ?? [])}${note(node)}`,
+      `${'  '.repeat(depth)}${nodeText(node)}${source === undefined ? '' : describeNeeds(needs, own, source.columns ?? [])}${note(node)}`,
     )
-    for (const [i, input] of inputsOf(node).entries())
-      visit(input, depth + 1, node.op === 'source' || node.op === 'input' ? needs : inputNeeds(node, needs, i))
+    for (const [i, input] of inputsOf(node).entries()) {
+      if (node.op === 'source' || node.op === 'input') continue
+      // Which side of a join has a field that is wanted of its rows is not known; keys are of theirs.
+      const isOfEither = node.op === 'join' && node.how !== 'semi' && node.how !== 'anti'
+      visit(input, depth + 1, inputNeeds(node, needs, i), inputNeeds(node, isOfEither ? nothing : own, i))
+    }
   }
-  visit(plan, 0, wholeRows)
+  visit(plan, 0, wholeRows, wholeRows)
   return lines
 }
 

@@ -52,7 +52,9 @@ export function inputNeeds(node: Exclude<PlanNode, { op: 'source' | 'input' }>, 
       if (node.how === 'semi' || node.how === 'anti') return input === 0 ? also(needs, keys) : fieldsOnly(keys)
       // Whether the outermost field is null decides which side a path is of.
       const outermost = needs.paths.filter(path => !path.startsWith('@')).map(path => path.split('.')[0] as string)
-      return also({ ...needs, values: needs.values || node.combine !== undefined }, new Set([...keys, ...outermost]))
+      // What a record has beside its value is the left one's.
+      const paths = input === 0 ? needs.paths : needs.paths.filter(path => !path.startsWith('@'))
+      return also({ paths, values: needs.values || node.combine !== undefined }, new Set([...keys, ...outermost]))
     }
     case 'cogroup':
       return also(wholeRows, readBy(input === 0 ? node.keys.map(key => key.expression) : node.rightKeys))

@@ -6,8 +6,7 @@ import type { AggregateNode } from '../aggregate/aggregate.ts'
 import type { ExpressionNode } from '../expression/node.ts'
 import type { AggregateStep } from '../operator/aggregate-rows.ts'
 import type { CacheCell } from '../operator/cache-rows.ts'
-import type { OperatorContext } from '../operator/context.ts'
-import type { EmitFunctions } from '../operator/emit-rows.ts'
+import type { EmitFunctions, ReduceFunction } from '../operator/emit-rows.ts'
 import type { Needs, Source } from '../source/source.ts'
 import type { SourceRange } from '../source/source-range.ts'
 import type { WindowNode } from '../window/window-function.ts'
@@ -115,6 +114,8 @@ export type PlanNode =
       readonly divideBy?: readonly ExpressionNode[]
       /** Rows that agree in the first so many criteria are in one task. Undefined: in all. Without `divideBy` only. */
       readonly together?: number
+      /** So many rows are wanted, the first; others may be left out. Undefined: all. Without `divideBy` only; set by `push-down.ts`. */
+      readonly first?: number
     }
   | {
       /** The map side of a MapReduce. */
@@ -132,7 +133,7 @@ export type PlanNode =
       /** The reduce side, over pairs in the order of their groups. */
       readonly op: 'reduceGroups'
       readonly input: PlanNode
-      readonly reduce: (group: unknown, values: unknown[], emit: (row: unknown) => void, count: OperatorContext['count']) => void
+      readonly reduce: ReduceFunction
     }
   | { readonly op: 'limit'; readonly input: PlanNode; readonly count: number; readonly offset: number }
   | { readonly op: 'sample'; readonly input: PlanNode; readonly fraction: number; readonly seed: number }

@@ -1,8 +1,14 @@
 /**
+ * What operators below can do better when they know what those above want.
+ *
  * Filters that a source can do better than an operator: conditions on a record's time and key, which tell blocks and ranges that need not be read at all.
  *
  * Conditions on `record.time` of a topic become the source's, exactly, and leave the filter: what lies within can then be counted without looking at it. Conditions on `record.key` of
- * a store only narrow what is read, and stay. Only filters directly over a source are looked at. Depends on nothing but the plan, so that each thread of a job finds the same.
+ * a store only narrow what is read, and stay. Only filters directly over a source are looked at.
+ *
+ * Limits of what is sorted: the sort then keeps no more rows than are wanted. The limit stays, and takes out its part.
+ *
+ * Depends on nothing but the plan, so that each thread of a job finds the same.
  */
 import type { ExpressionNode, Literal } from '../expression/node.ts'
 import { allTimes, type KeyBound, type SourceRange, type TimeRange } from '../source/source-range.ts'
@@ -21,8 +27,32 @@ export function pushDown(plan: PlanNode): PlanNode {
       return { ...plan, left: pushDown(plan.left), right: pushDown(plan.right) }
     case 'filter':
       return pushFilters(plan)
+    case 'limit':
+      return { ...plan, input: pushDown(firstOf(plan.input, plan.count + plan.offset)) }
     default:
       return { ...plan, input: pushDown(plan.input) }
+  }
+}
+
+/** A sort that is to give more rows than this gives all: so many are one task's work. */
+const firstMax = 1 << 16
+
+/** The plan for somebody who takes its first `count` rows: a sort that it has them from, by way of what changes no row's place. */
+function firstOf(plan: PlanNode, count: number): PlanNode {
+  switch (plan.op) {
+    case 'sort':
+      return count === 0 || count > firstMax || plan.divideBy !== undefined
+        ? plan
+        : { ...plan, first: Math.min(count, plan.first ?? count) }
+    case 'limit':
+      return { ...plan, input: firstOf(plan.input, Math.min(count, plan.count) + plan.offset) }
+    case 'map':
+    case 'mapAsync':
+    case 'select':
+    case 'withColumns':
+      return { ...plan, input: firstOf(plan.input, count) }
+    default:
+      return plan
   }
 }
 

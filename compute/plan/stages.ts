@@ -124,10 +124,11 @@ class Cut {
   }
 
   /** Each task sorts its rows into runs; the tasks of the next stage merge them, a range of keys each. */
-  #sort({ by, together }: Extract<PlanNode, { op: 'sort' }>, input: PlanNode): PlanNode {
+  #sort({ by, together, first }: Extract<PlanNode, { op: 'sort' }>, input: PlanNode): PlanNode {
     const order: RunOrder = {
       by: by.map(({ descending, nullsFirst }) => ({ descending, nullsFirst })),
       together: together ?? by.length,
+      first,
     }
     const keys = by.map(({ expression }) => expression)
     const columns = shippedColumns(keys.length, wholeRows)

@@ -21,6 +21,8 @@ export interface ExchangeReaderOptions {
   readonly buckets: BucketRange
   readonly columns: readonly string[]
   readonly keyWidth: number
+  /** As of the writer. Default 0. */
+  readonly level?: number | undefined
   readonly files: Files
 }
 
@@ -77,7 +79,7 @@ export class ExchangeReader implements SplitReader {
   }
 
   #chunk(block: Uint8Array, { bucket }: BucketOutput): Chunk {
-    const { columns, keyWidth, buckets } = this.#options
+    const { columns, keyWidth, buckets, level = 0 } = this.#options
     const { count, vectors } = decodeBlock(block)
     const data = new ColumnRows(count, columns, vectors)
     const isAll = buckets.from === 0 && buckets.to === BUCKETS
@@ -88,7 +90,7 @@ export class ExchangeReader implements SplitReader {
     const kept = new Int32Array(count)
     let found = 0
     for (let k = 0; k < count; k++) {
-      const of = bucketOf(hashes[k] as number)
+      const of = bucketOf(hashes[k] as number, level)
       kept[found] = k
       if (of >= buckets.from && of < buckets.to) found++
     }

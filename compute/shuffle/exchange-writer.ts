@@ -19,6 +19,8 @@ export interface ExchangeWriterOptions {
   /** Names of the columns, in the order in which chunks have them as fields. */
   readonly columns: readonly string[]
   readonly keyWidth: number
+  /** Of `bucketOf`. Default 0. */
+  readonly level?: number | undefined
   readonly files: Files
   /** Path of the file, if one is needed. */
   readonly path: string
@@ -131,10 +133,11 @@ export class ExchangeWriter implements Receiver {
       this.#sorted = new Int32Array(count)
     }
     const [hashes, sorted] = [this.#hashes, this.#sorted]
+    const { level = 0 } = this.#options
     for (let i = 0; i < this.#options.keyWidth; i++) hashVector(vectors[i] as Vector, rows, count, hashes, i > 0)
     // Sorted by bucket, by counting; rows of a bucket keep their order.
     const ends = new Int32Array(BUCKETS)
-    for (let k = 0; k < count; k++) (ends[bucketOf(hashes[k] as number)] as number)++
+    for (let k = 0; k < count; k++) (ends[bucketOf(hashes[k] as number, level)] as number)++
     let at = 0
     for (let b = 0; b < BUCKETS; b++) {
       at += ends[b] as number
@@ -143,7 +146,7 @@ export class ExchangeWriter implements Receiver {
     const places = new Int32Array(BUCKETS)
     for (let b = 1; b < BUCKETS; b++) places[b] = ends[b - 1] as number
     for (let k = 0; k < count; k++) {
-      const bucket = bucketOf(hashes[k] as number)
+      const bucket = bucketOf(hashes[k] as number, level)
       sorted[places[bucket] as number] = rows[k] as number
       places[bucket] = (places[bucket] as number) + 1
     }

@@ -5,14 +5,16 @@
  * The first blocks are kept in memory; what is too much goes to a file of the job's folder, which is removed with the job. The file's blocks carry a checksum each. Blocks in memory are shared
  * between threads, so that they cross for nothing.
  */
+import { mixedHash } from '../group/hash.ts'
 import type { OperatorMeasure } from '../operator/meter.ts'
 
 /** Keys fall into so many buckets by the top bits of their hash, while group tables use the low ones. */
 export const BUCKETS = 64
 const BUCKET_SHIFT = 26
 
-export function bucketOf(hash: number): number {
-  return hash >>> BUCKET_SHIFT
+/** `level` 0 is what goes between stages. What is divided once more goes by other bits at each level, which are as good as those of another hash until hashes are equal. */
+export function bucketOf(hash: number, level: number): number {
+  return (level === 0 ? hash : mixedHash(hash ^ Math.imul(level, 0x9e3779b1))) >>> BUCKET_SHIFT
 }
 
 /** An output with at most so many rows is not cut into buckets. */

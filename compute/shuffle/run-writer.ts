@@ -6,14 +6,16 @@
  * 2. When there is more than the task's memory holds, what is there is sorted and becomes a run; the rest does at the end. Runs are kept in shared memory up to a bound, then in the task's file.
  *
  * Rows come as columns `#0`, `#1`, … for the criteria, and '' for the row. A run has rows of one codec.
+ *
+ * Where only so many rows are wanted (`first`), a run is cut off behind them, and what would come behind the last row of such a run is not kept from then on.
  */
 import { type File, type Files, type ValueCodec, valueCodecOf, xxh64Low32 } from '../../engine/index.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import type { SortCriterion } from '../plan/node.ts'
-import { SortKeyEncoder } from '../sort/sort-key.ts'
+import { compareSortKeys, SortKeyEncoder } from '../sort/sort-key.ts'
 import { sortOrder } from '../sort/sort-order.ts'
 import { encodeBlock } from '../vector/block.ts'
-import { allRows, type Chunk } from '../vector/chunk.ts'
+import { allRows, Chunk } from '../vector/chunk.ts'
 import { codecOf, describeCodec, type RowCodec } from '../vector/row-codec.ts'
 import { EncodedVector, TextVector, type Vector } from '../vector/vector.ts'
 import { Arena } from './arena.ts'
@@ -24,6 +26,8 @@ export interface RunOrder {
   readonly by: readonly Pick<SortCriterion, 'descending' | 'nullsFirst'>[]
   /** Rows that agree in the first so many criteria go to one task. */
   readonly together: number
+  /** So many rows of all are wanted, the first; undefined: all. */
+  readonly first?: number | undefined
 }
 
 export interface RunWriterOptions extends RunOrder {
@@ -56,6 +60,9 @@ const samplesShift = 6
 export const CUT_KEY_BYTES_MAX = 1024
 /** Positions within the rows at hand are 32-bit. */
 const arenaBytesMax = 1 << 30
+/** Rows are sorted when there are so many times those that are wanted, and no less than this. */
+const surplusFactor = 4
+const surplusRowsMin = 8192
 
 export class RunWriter implements Receiver {
   readonly isSated = false
@@ -70,6 +77,8 @@ export class RunWriter implements Receiver {
   /** Where what rows may be divided by ends within their keys; only if that is not the key. */
   #cuts = new Int32Array(0)
   readonly #runs: RunOutput[] = []
+  /** Where only some rows are wanted: the least key of which so many lie before or at it in a run. */
+  #bound: Uint8Array | undefined
   #file: File | undefined
   #fileBytes = 0
   #memoryBytes = 0
@@ -84,12 +93,13 @@ export class RunWriter implements Receiver {
   }
 
   receive(chunk: Chunk): void {
-    const { rows, count } = chunk
-    const { by, together, memoryBytesMax } = this.#options
+    const { by, together, memoryBytesMax, first } = this.#options
     const vectors = this.#columns.map(column => chunk.field(column))
+    const { rows, count } = this.#bound === undefined ? chunk : this.#wanted(chunk, vectors, this.#bound)
+    if (count === 0) return
     const whole = this.#encoded(chunk.field(''), rows, count)
     this.#use(whole.vector.codec)
-    this.#rows.expect(Math.min(this.#options.expectedBytes, memoryBytesMax) + slackBytes)
+    this.#rows.expect((first === undefined ? Math.min(this.#options.expectedBytes, memoryBytesMax) : 0) + slackBytes)
     this.#rows.append(whole.vector, whole.rows, count)
     const keys = this.#keys
     const divides = together < by.length
@@ -104,7 +114,20 @@ export class RunWriter implements Receiver {
       const size = this.#encoder.encode(vectors, by, row)
       keys.push(this.#encoder.bytes, size)
     }
-    if (keys.bytes + this.#rows.bytes > Math.min(memoryBytesMax, arenaBytesMax)) this.#endRun()
+    const isSurplus = first !== undefined && keys.count >= Math.max(surplusFactor * first, surplusRowsMin)
+    if (isSurplus || keys.bytes + this.#rows.bytes > Math.min(memoryBytesMax, arenaBytesMax)) this.#endRun()
+  }
+
+  /** Rows that come before those that are there and are enough. */
+  #wanted({ data, rows, count }: Chunk, vectors: readonly Vector[], bound: Uint8Array): Chunk {
+    const kept = new Int32Array(count)
+    let found = 0
+    for (let k = 0; k < count; k++) {
+      const size = this.#encoder.encode(vectors, this.#options.by, rows[k] as number)
+      kept[found] = rows[k] as number
+      if (compareSortKeys(this.#encoder.bytes, 0, size, bound, 0, bound.length) < 0) found++
+    }
+    return new Chunk(data, kept, found)
   }
 
   /** Idempotent. */
@@ -156,9 +179,12 @@ export class RunWriter implements Receiver {
   /** What is in memory becomes a run. */
   #endRun(): void {
     const [keys, rows] = [this.#keys, this.#rows]
-    const { count } = rows
-    if (count === 0) return
-    const order = sortOrder(keys.all, keys.starts, count)
+    if (rows.count === 0) return
+    const { first } = this.#options
+    const all = sortOrder(keys.all, keys.starts, rows.count)
+    const order = first === undefined || first >= all.length ? all : all.subarray(0, first)
+    const count = order.length
+    if (count === first) this.#lowerBound(order[count - 1] as number)
     const keyVector = new TextVector(keys.all, keys.starts, keys.ends)
     const rowVector = rows.vector(this.#codec as RowCodec)
     const blocks: (StoredBlock | Uint8Array)[] = []
@@ -179,12 +205,20 @@ export class RunWriter implements Receiver {
     rows.clear()
   }
 
+  /** The key of this row is the last that is wanted, of those here. */
+  #lowerBound(row: number): void {
+    const { all, starts } = this.#keys
+    const key = all.slice(starts[row] as number, (starts[row] as number) + this.#keys.size(row))
+    const bound = this.#bound
+    if (bound === undefined || compareSortKeys(key, 0, key.length, bound, 0, bound.length) < 0) this.#bound = key
+  }
+
   /** Rows `order[from, …)` that are a block. */
   #blockEnd(order: Int32Array, from: number): number {
     const [keys, rows] = [this.#keys, this.#rows]
-    const { count } = rows
+    const count = order.length
     const { blockBytes } = this.#options
-    const mean = (keys.bytes + rows.bytes) / count
+    const mean = (keys.bytes + rows.bytes) / rows.count
     // Where no row is large, how large each is need not be known.
     if (keys.largest + rows.largest < blockBytes / 16)
       return Math.min(count, from + Math.min(blockRowsMax, Math.max(1, Math.floor(blockBytes / mean))))

@@ -40,7 +40,7 @@ import {
 import { Collect } from '../../../compute/operator/collect.ts'
 import { reusePieces } from '../../../compute/shuffle/shared-memory.ts'
 import { readers } from '../../../compute/source/readers.ts'
-import { nodeClock, nodeFiles, nodeRandom } from '../../../engine/index.ts'
+import { makeScratchFolder, nodeClock, nodeFiles } from '../../../engine/index.ts'
 import { type Database, open, type Store, type Topic, VarveError } from '../../../index.ts'
 
 interface Event {
@@ -291,7 +291,7 @@ async function runWith(executor: Executor, built: AnyFlow, signal?: AbortSignal)
   const run = {
     executor,
     files: nodeFiles,
-    random: nodeRandom,
+    makeFolder: () => makeScratchFolder('varve-job-'),
     signal,
     attemptsMax: 2,
     speculation: undefined,
@@ -314,6 +314,17 @@ describe('a sort of all rows', () => {
     expect(await runWith(executor, sorted)).toEqual(expected)
     expect(tasks.filter(({ work }) => work.kind === 'buckets').length).toBeGreaterThan(3)
     expect(sorted.explain()).toContain('sort by city descending, price, nulls first, in ranges of keys')
+
+    // The first rows: tasks give no more than these.
+    for (const [n, offset] of [
+      [1, 0],
+      [40, 3],
+      [5000, 11],
+    ] as const) {
+      const top = sorted.limit(n, offset)
+      expect(await runWith(new LocalExecutor(() => undefined), top)).toEqual(expected.slice(offset, offset + n))
+      expect(await top.toArray({ workers: 2 })).toEqual(expected.slice(offset, offset + n))
+    }
 
     const few = sorted.filter(col('id').mod(10).eq(0))
     const ofFew = expected.filter(({ id }) => id % 10 === 0)

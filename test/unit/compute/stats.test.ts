@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { col, count, first, flow, minBy, type OperatorStats, sum } from '../../../compute/index.ts'
+import { avg, col, count, first, flow, minBy, type OperatorStats, record, some, sum } from '../../../compute/index.ts'
 import { type Database, open, type Store } from '../../../index.ts'
 
 interface Sale {
@@ -110,4 +110,25 @@ test('operators that the order of rows counts for are marked', () => {
   expect(marked(all.aggregate({ one: first('price') }))).toBe(true)
   expect(marked(all.aggregate({ one: first('price', 'shop'), other: minBy('price', 'shop') }))).toBe(false)
   expect(all.limit(3).explain()).toBe('limit 3; order counts\n  store sales')
+})
+
+test('what is read of both sides of a join is told apart where it is known', () => {
+  const shops = db.store<{ country: string; open: boolean }, string>('shops', { columns: ['country'] })
+  const byCountry = flow('sales', sales)
+    .filter(col('price').gt(2))
+    .join(flow('shops', shops).withColumns({ shop: record.key }), { on: 'shop' })
+    .keyBy('country')
+    .aggregate({ n: count(), mean: avg('price'), open: some('open') })
+  const lines = byCountry.explain().split('\n')
+  expect(lines.filter(line => line.includes('store '))).toEqual([
+    '      store sales: fields price, shop; if it has them country, open',
+    '      store shops: fields country, @key; if it has them price, open',
+  ])
+  const semi = flow('sales', sales).join(flow('shops', shops).select({ shop: record.key }), { on: 'shop', how: 'semi' })
+  expect(
+    semi
+      .keyBy('shop')
+      .aggregate({ mean: avg('price') })
+      .explain(),
+  ).toContain('store sales: fields shop, price\n')
 })

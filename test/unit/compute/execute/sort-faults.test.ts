@@ -12,7 +12,7 @@ import { runTask } from '../../../../compute/execute/task.ts'
 import { TaskFailure } from '../../../../compute/execute/task-failure.ts'
 import { flow, type Job, readBinary, row, writeBinary } from '../../../../compute/index.ts'
 import { readers } from '../../../../compute/source/readers.ts'
-import { type File, type Files, nodeFiles, nodeRandom, VarveError } from '../../../../engine/index.ts'
+import { type File, type Files, makeScratchFolder, nodeFiles, VarveError } from '../../../../engine/index.ts'
 import type { Database } from '../../../../index.ts'
 import { makeRandom } from '../../engine/codec/random.ts'
 
@@ -154,7 +154,7 @@ describe('a full disk', () => {
         module: undefined,
         executor: local(files),
         files,
-        random: nodeRandom,
+        makeFolder: () => makeScratchFolder('varve-job-'),
         signal: undefined,
         attemptsMax: 2,
         speculation: undefined,

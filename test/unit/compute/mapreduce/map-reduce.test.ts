@@ -35,7 +35,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-const jobOf = async <T>(name: string): Promise<Job<T>> => (await import(`../jobs/${name}.mjs`)).default as Job<T>
+const jobOf = async <T, Args = undefined>(name: string): Promise<Job<T, Args>> =>
+  (await import(`../jobs/${name}.mjs`)).default as Job<T, Args>
 
 it.each([0, 2])('groups by part of a key and sorts by the rest, with %i workers', async workers => {
   interface Row {
@@ -78,6 +79,21 @@ it.each([0, 2])('counts words with a combiner, with %i workers', async workers =
   const rows = await (await jobOf<{ word: string; n: number }>('words')).toArray(db, { workers })
   expect(new Map(rows.map(({ word, n }) => [word, n]))).toEqual(counts)
   expect(rows.length).toBe(counts.size)
+})
+
+it.each([0, 2])('gives every function what the run was given, with %i workers', async workers => {
+  interface Row {
+    readonly user: number
+    readonly n: number
+  }
+  const args = { from: 500, prefix: 'page 1', weight: 3, users: 7, adds: true, label: 'user' }
+  const job = await jobOf<Row, typeof args>('chosen-visits')
+  const rows = await job.toArray(db, { args, workers })
+  const sums = new Map<number, number>()
+  for (const { user, at, page } of visits) if (at >= 500 && page.startsWith('page 1')) sums.set(user % 7, (sums.get(user % 7) ?? 0) + 3)
+  const expected = [...sums].map(([user, n]) => ({ user, n })).sort((a, b) => a.user - b.user)
+  expect(rows.sort((a, b) => a.user - b.user)).toEqual(expected)
+  expect(expected.length).toBe(7)
 })
 
 it('has no reducers if there is no reduce, and refuses bad options by name', async () => {

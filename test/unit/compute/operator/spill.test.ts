@@ -1,12 +1,16 @@
 /**
  * Goal: joins of every kind, `cogroup`, `distinct`, `fold` and `reduce` whose rows and states do not fit into memory give what they give in memory, keys of many kinds and null among them, whether
- * rows are wanted as values or as fields; and no file stays.
+ * rows are wanted as values or as fields; buckets that do not fit either are divided again, and what cannot be divided is joined in parts, or is an error where it must be together; no file stays.
  */
-import { readdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { describe, expect, it } from 'vitest'
-import { count, type Flow, flow, type JoinKind, sum } from '../../../../compute/index.ts'
+import { runInline } from '../../../../compute/execute/run-inline.ts'
+import { collect, count, type Flow, flow, type JoinKind, sum } from '../../../../compute/index.ts'
+import { Collect } from '../../../../compute/operator/collect.ts'
+import { type Files, makeScratchFolder, nodeFiles } from '../../../../engine/index.ts'
 import { unordered } from '../../../support/sql-oracle.ts'
+import { ownTemporaryFolder } from '../../../support/temporary-folder.ts'
+
+const jobFolders = ownTemporaryFolder('spill')
 
 interface Row {
   readonly id: number
@@ -72,11 +76,119 @@ describe('beyond memory', () => {
   })
 
   it('leaves no file', async () => {
-    const jobFiles = (): string[] => readdirSync(tmpdir()).filter(name => name.startsWith('varve-job-') && name.endsWith('.blocks'))
-    const before = jobFiles()
     const joined = flow('l', lefts).join(flow('r', rights), { on: 'key' })
     await joined.aggregate({ n: count(), total: sum('id') }).toArray(small)
     expect((await joined.limit(3).toArray(small)).length).toBe(3)
-    expect(jobFiles().filter(name => !before.includes(name))).toEqual([])
+    expect(jobFolders()).toEqual([])
+  })
+})
+
+/** Runs a flow with less memory than `memoryBytesMax` allows; its rows, and how many files it wrote. */
+async function runTight(
+  built: Pick<Flow<unknown>, 'plan'>,
+  memoryBytesMax: number,
+): Promise<{ readonly rows: unknown[]; readonly files: number }> {
+  let made = 0
+  const files: Files = Object.create(nodeFiles, {
+    openSync: {
+      value: (path: string, mode: Parameters<Files['openSync']>[1]) => {
+        if (mode === 'create') made++
+        return nodeFiles.openSync(path, mode)
+      },
+    },
+  })
+  const end = new Collect()
+  const place = {
+    files,
+    makeFolder: () => makeScratchFolder('varve-job-'),
+    monotonic: () => performance.now(),
+    soon: (run: () => void): void => void setImmediate(run),
+  }
+  await runInline(built.plan, end, place, memoryBytesMax, undefined)
+  return { rows: end.values, files: made }
+}
+
+async function expectTight(built: Pick<Flow<unknown>, 'plan' | 'toArray'>, memoryBytesMax: number, filesMin: number): Promise<void> {
+  const { rows, files } = await runTight(built, memoryBytesMax)
+  const expected = unordered(await built.toArray())
+  expect(expected.length).toBeGreaterThan(100)
+  expect(unordered(rows)).toEqual(expected)
+  expect(files).toBeGreaterThanOrEqual(filesMin)
+}
+
+const kinds = ['inner', 'left', 'right', 'full', 'semi', 'anti'] as const satisfies readonly JoinKind[]
+
+describe('buckets beyond memory', () => {
+  const many = Array.from({ length: 40_000 }, (_, id) => ({ id, key: id % 9001 === 0 ? null : (id * 7919) % 30_011 }))
+  const few = many
+    .filter(({ id }) => id % 7 === 0)
+    .map(({ id, key }) => ({ id: -id, key: key === null || id % 14 === 0 ? key : key + 0.5 }))
+  // Each level of a side has a file at most.
+  const files = 20
+
+  it.each(['left', 'full'] as const)('%s join divides again', async how => {
+    const joined = flow('l', few).join(flow('r', many).withColumns({ rid: 'id' }), { on: 'key', how })
+    await expectTight(joined, 128 << 10, files)
+  })
+
+  it('cogroup, distinct, fold and aggregates divide again', async () => {
+    const grouped = flow('l', few).cogroup(flow('r', many), { on: 'key' })
+    await expectTight(
+      grouped.map(({ key, left, right }) => ({ key, left: left.length, right: right.length })),
+      64 << 10,
+      files,
+    )
+    // Of these a bucket's rest is so little that it stays in memory.
+    await expectTight(flow('d', many).distinct('id').select('id'), 18 << 10, 1)
+    const keyed = flow('f', many).keyBy('key')
+    await expectTight(
+      keyed.reduce((a, b) => ({ id: a.id + b.id, key: a.key })),
+      64 << 10,
+      1,
+    )
+    await expectTight(keyed.aggregate({ n: count(), ids: sum('id'), all: collect('id') }), 64 << 10, 1)
+  })
+})
+
+describe('one key beyond memory', () => {
+  const lefts = Array.from({ length: 12 }, (_, id) => ({ id, key: id % 3 === 1 ? 1000 + id : id % 6 === 2 ? null : 1 }))
+  const rights = Array.from({ length: 2000 }, (_, rid) => ({
+    rid,
+    key: rid % 100 === 99 ? -rid : rid % 100 === 98 ? null : 1,
+    text: 'x'.repeat(50),
+  }))
+
+  it.each(kinds)('%s join takes the right rows in parts', async how => {
+    const joined = flow('l', lefts).join(flow('r', rights), { on: 'key', how })
+    const { rows } = await runTight(joined, 128 << 10)
+    expect(unordered(rows)).toEqual(unordered(await joined.toArray()))
+    const ones = flow(
+      'l',
+      lefts.filter(({ key }) => key === 1),
+    ).join(
+      flow(
+        'r',
+        rights.filter(({ key }) => key === 1),
+      ),
+      { on: 'key', how },
+    )
+    expect(unordered((await runTight(ones, 128 << 10)).rows)).toEqual(unordered(await ones.toArray()))
+    const { rows: some } = await runTight(joined.limit(10), 128 << 10)
+    expect(some.length).toBe(Math.min(10, rows.length))
+  })
+
+  it.each(['left', 'full'] as const)('%s join by a function gives each left row without a partner once', async how => {
+    const joined = flow('l', lefts).join(flow('r', rights), { on: 'key', how }, (a, b) => [a?.id ?? null, b?.rid ?? null])
+    expect(unordered((await runTight(joined, 128 << 10)).rows)).toEqual(unordered(await joined.toArray()))
+  })
+
+  it('is an error for cogroup, which names the limit', async () => {
+    const grouped = flow('l', lefts).cogroup(flow('r', rights), { on: 'key' })
+    await expect(runTight(grouped, 128 << 10)).rejects.toMatchObject({
+      code: 'TOO_LARGE',
+      message: expect.stringContaining('raise memoryBytesMax'),
+      details: { limit: 'memoryBytesMax', expected: 128 << 10 },
+    })
+    expect((await runTight(grouped, 1 << 20)).rows.length).toBe(lefts.filter(({ key }) => key !== null && key >= 1000).length + 22)
   })
 })

@@ -39,6 +39,7 @@ beforeAll(async () => {
 interface Shape {
   readonly by: readonly Pick<SortCriterion, 'descending' | 'nullsFirst'>[]
   readonly together: number
+  readonly first?: number
   readonly memoryBytesMax: number
   readonly outputBytesMax: number
   /** Rows of a chunk as a vector. */
@@ -129,11 +130,36 @@ describe.each(Object.entries(kinds))('%s', (_name, rowsOf) => {
         const expected = sorted(tasks, { by })
         const ranges = read(outputs, 1 + random.below(6))
         if (JSON.stringify(ranges.flat()) !== JSON.stringify(expected)) expect(ranges.flat()).toEqual(expected)
+        const first = random.pick([1, 7, 300])
+        const some = write(tasks, { by, together: by.length, first, memoryBytesMax, outputBytesMax, rowsOf })
+        const found = read(some, 1 + random.below(6))
+          .flat()
+          .slice(0, first)
+        if (JSON.stringify(found) !== JSON.stringify(expected.slice(0, first))) expect(found).toEqual(expected.slice(0, first))
       }
       expect(tasks.flat().length).toBe(2501)
     }),
   )
 })
+
+it.each(Object.entries(keyKinds))('where the first rows are wanted, tasks give few of %s', (_keys, keyOf) =>
+  seeded(random => {
+    const tasks = tasksOf(random, [50_000], keyOf)
+    const by = [criterion()]
+    const shape = {
+      by,
+      together: 1,
+      memoryBytesMax: 1 << 20,
+      outputBytesMax: 1 << 20,
+      rowsOf: (rows: readonly Row[]) => encoded(rows, 'msgpack'),
+    }
+    const outputs = write(tasks, { ...shape, first: 20 })
+    // A run every 8192 rows at the most, also of keys that come in the worst order.
+    expect(outputs[0]?.rows).toBeGreaterThanOrEqual(20)
+    expect(outputs[0]?.rows).toBeLessThanOrEqual(7 * 20)
+    expect(read(outputs, 1).flat().slice(0, 20)).toEqual(sorted(tasks, { by }).slice(0, 20))
+  }),
+)
 
 describe('ranges', () => {
   const shape: Shape = {

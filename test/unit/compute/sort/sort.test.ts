@@ -1,6 +1,4 @@
 /** Goal: sorted rows are in the order of their values, whether they fit into memory or not; aggregates that do not fit give what those that do give. */
-import { readdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { expect, test } from 'vitest'
 import { col, count, flow, row, sum } from '../../../../compute/index.ts'
 import { compareSortKeys, SortKeyEncoder } from '../../../../compute/sort/sort-key.ts'
@@ -8,6 +6,7 @@ import { sortOrder } from '../../../../compute/sort/sort-order.ts'
 import { compareValues } from '../../../../compute/vector/value-order.ts'
 import { vectorOf } from '../../../../compute/vector/vector-builder.ts'
 import { randomValue } from '../../../support/random-values.ts'
+import { ownTemporaryFolder } from '../../../support/temporary-folder.ts'
 import { makeRandom, seeded } from '../../engine/codec/random.ts'
 
 const edges: unknown[] = [
@@ -77,8 +76,7 @@ test('orders of packed keys are those of a stable sort', () => {
 })
 
 const rows = Array.from({ length: 40_000 }, (_, id) => ({ id, group: (id * 7919) % 1000, text: `row ${(id * 31) % 977}` }))
-/** Files of runs in one thread; folders are of runs by other tests, at the same time. */
-const leftovers = (): string[] => readdirSync(tmpdir()).filter(name => /^varve-job-.*\.blocks$/.test(name))
+const leftovers = ownTemporaryFolder('sort')
 
 test('sorts beyond memory, stable, and leaves no file', async () => {
   const before = leftovers()
@@ -112,4 +110,63 @@ test('aggregates beyond memory, and leaves no file when a row ends it', async ()
   await expect(failing.toArray({ memoryBytesMax: 1 << 20 })).rejects.toThrow('mine')
   expect(await flow('n', [2, null, 1]).sort({ by: row(), nulls: 'first' }).toArray()).toEqual([null, 1, 2])
   expect(leftovers()).toEqual(before)
+})
+
+test('the first rows of a sort are those of the whole, whatever comes when, and little is kept for them', async () => {
+  await seeded(async random => {
+    const rows = Array.from({ length: 60_000 }, (_, id) => ({
+      id,
+      k: random.below(500),
+      text: `text ${random.below(40)}`,
+      none: id % 3 === 0 ? null : id,
+    }))
+    const orders: Record<string, typeof rows> = {
+      drawn: rows,
+      falling: [...rows].sort((a, b) => b.k - a.k),
+      rising: [...rows].sort((a, b) => a.k - b.k),
+    }
+    for (const given of Object.values(orders)) {
+      const sorted = flow('f', given).sort('k', { by: 'text', descending: true })
+      const all = await sorted.toArray()
+      for (const [n, offset] of [
+        [1, 0],
+        [10, 0],
+        [10, 25],
+        [3000, 0],
+        [20_000, 7],
+        [70_000, 0],
+        [0, 5],
+      ] as const) {
+        const expected = all.slice(offset, offset + n)
+        expect(await sorted.limit(n, offset).toArray()).toEqual(expected)
+        expect(await sorted.limit(n, offset).toArray({ memoryBytesMax: 1 << 20 })).toEqual(expected)
+      }
+      const mapped = sorted.withColumns({ twice: col('id').mul(2) }).map(({ twice }) => twice)
+      expect(await mapped.limit(40, 5).limit(9, 1).toArray()).toEqual(all.slice(6, 15).map(({ id }) => 2 * id))
+    }
+    expect(
+      await flow('f', rows)
+        .sort({ by: 'none', nulls: 'first' })
+        .limit(3)
+        .map(({ id }) => id)
+        .toArray(),
+    ).toEqual([0, 3, 6])
+  })
+  const top = flow('f', [{ k: 1 }])
+    .sort('k')
+    .limit(10, 5)
+  expect(top.explain()).toBe('limit 10 after 5\n  sort by k, only the first 15\n    iterable iterable')
+  expect(
+    flow('f', [{ k: 1 }])
+      .sort('k')
+      .limit(1e6)
+      .explain(),
+  ).toContain('sort by k, in ranges of keys')
+  expect(
+    flow('f', [{ k: 1 }])
+      .sort('k')
+      .filter(col('k').gt(0))
+      .limit(3)
+      .explain(),
+  ).toContain('sort by k, in ranges of keys')
 })
