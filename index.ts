@@ -89,6 +89,7 @@ export type {
   ReadOptions,
   ReadStoreOptions,
   RecoveryMessage,
+  Redefinition,
   RepairAction,
   RepairLoss,
   RepairOptions,

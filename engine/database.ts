@@ -21,7 +21,7 @@ import { createMemoryEnvironment, createNodeEnvironment, resolveWorkerUrl } from
 import { ioError, typedError, VarveError } from './errors.ts'
 import type { LeaseOptions, OwnedLease } from './lease/leases.ts'
 import { checkBound, checkNames, checkObject, checkString } from './log/check-arguments.ts'
-import type { Commit, Committed, Committer, DefinedLog, Definitions, Durability, LocalLog, LogDefinition } from './log/log.ts'
+import type { Commit, Committed, Committer, DefinedLog, Definitions, Durability, LocalLog, LogDefinition, Redefinition } from './log/log.ts'
 import type { LogicalLog } from './log/logical-log.ts'
 import { resolveDurability } from './log/operations.ts'
 import { lockFileName, Opening, prepareFolder } from './opening.ts'
@@ -170,6 +170,11 @@ export class Database implements Committer, Definitions {
   redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog> {
     this.assertOpen()
     return this.#parts.definitions.redefine(name, options)
+  }
+  /** Replaces options, and what is given beside them, of several logs as one commit. NOT_FOUND. Resolves when durable. */
+  redefineAll(changes: readonly Redefinition[]): Promise<DefinedLog[]> {
+    this.assertOpen()
+    return this.#parts.definitions.redefineAll(changes)
   }
   /** Gives a log another name. NOT_FOUND, EXISTS. Resolves when durable. */
   rename(from: string, to: string): Promise<DefinedLog> {

@@ -4,12 +4,12 @@
  */
 import { VarveError } from '../errors.ts'
 import { checkObject, checkString } from '../log/check-arguments.ts'
-import type { DefinedLog, Definitions, LogDefinition } from '../log/log.ts'
+import type { DefinedLog, Definitions, LogDefinition, Redefinition } from '../log/log.ts'
 import { type Catalog, toRow } from './catalog.ts'
 import type { Manifest } from './manifest.ts'
 import { packRow, type RowChange, rowKeys } from './rows.ts'
 
-/** Options that cannot change once a log exists, with their defaults. */
+/** Options that `define` does not change once a log exists, with their defaults. */
 const fixedOptions = { kind: undefined, highWatermark: 'auto', cleanup: 'delete', versioned: false, body: false } as const
 
 const allowedValues: { readonly [name: string]: readonly unknown[] } = {
@@ -80,12 +80,22 @@ export class LogDefinitions implements Omit<Definitions, 'get' | 'list'> {
   }
 
   async redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog> {
-    checkString(name, 'name')
-    if (options === null || typeof options !== 'object') throw new TypeError('options must be an object')
-    checkPlain(options, 'options')
-    const stored = this.#get(name)
-    await this.#edit([{ key: rowKeys.log(stored.id), value: packRow({ ...toRow(stored), options }) }])
-    return { ...stored, options }
+    const [redefined] = await this.redefineAll([{ name, options }])
+    return redefined as DefinedLog
+  }
+
+  async redefineAll(changes: readonly Redefinition[]): Promise<DefinedLog[]> {
+    const redefined = changes.map(({ name, options, cleanup }): DefinedLog => {
+      checkString(name, 'name')
+      if (options === null || typeof options !== 'object') throw new TypeError('options must be an object')
+      checkPlain(options, 'options')
+      const stored = this.#get(name)
+      if (cleanup === undefined) return { ...stored, options }
+      checkCleanup({ ...stored, cleanup })
+      return { ...stored, options, cleanup }
+    })
+    await this.#edit(redefined.map(log => ({ key: rowKeys.log(log.id), value: packRow(toRow(log)) })))
+    return redefined
   }
 
   async rename(from: string, to: string): Promise<DefinedLog> {
@@ -186,19 +196,26 @@ function checkDefinition(definition: LogDefinition): void {
   for (const [option, value] of Object.entries(definition)) {
     if (option === 'options' && value !== undefined) checkPlain(value, 'options')
     if (option === 'name' || option === 'options') continue
-    const allowed = allowedValues[option]
-    if (allowed === undefined) throw new TypeError(`unknown option of log ${definition.name}: ${option}`)
-    if (value === undefined && option !== 'kind') continue
-    if (!allowed.includes(value))
-      throw new TypeError(`${option} of log ${definition.name} must be one of ${allowed.join(', ')}, got ${String(value)}`)
+    if (allowedValues[option] === undefined) throw new TypeError(`unknown option of log ${definition.name}: ${option}`)
+    if (value !== undefined || option === 'kind') checkAllowed(definition.name, option, value)
   }
   if (definition.options !== undefined) checkObject(definition.options, `options of log ${definition.name}`)
   if (definition.kind === undefined) throw new TypeError(`kind of log ${definition.name} must be 'topic' or 'store'`)
-  if (definition.kind === 'store' && definition.cleanup === 'compact') {
-    throw new TypeError(`cleanup 'compact' is an option of topic logs, log ${definition.name} is a store`)
-  }
+  checkCleanup(definition)
   if (definition.kind === 'topic' && (definition.versioned === true || definition.body === true)) {
     throw new TypeError(`versioned and body are options of store logs, log ${definition.name} is a topic`)
+  }
+}
+
+function checkAllowed(log: string, option: string, value: unknown): void {
+  const allowed = allowedValues[option] as readonly unknown[]
+  if (!allowed.includes(value)) throw new TypeError(`${option} of log ${log} must be one of ${allowed.join(', ')}, got ${String(value)}`)
+}
+
+function checkCleanup({ name, kind, cleanup }: LogDefinition): void {
+  if (cleanup !== undefined) checkAllowed(name, 'cleanup', cleanup)
+  if (kind === 'store' && cleanup === 'compact') {
+    throw new TypeError(`cleanup 'compact' is an option of topic logs, log ${name} is a store`)
   }
 }
 

@@ -417,6 +417,16 @@ export interface DefinedLog extends LogDefinition {
   readonly id: number
 }
 
+/** What `Definitions.redefineAll` makes of a log. */
+export interface Redefinition {
+  /** Of the log. */
+  readonly name: string
+  /** As `LogDefinition.options`; in place of those that it has. */
+  readonly options: { readonly [name: string]: unknown }
+  /** As `LogDefinition.cleanup`, of topic logs: what `compactLog` may do from now on. Default: as it is. */
+  readonly cleanup?: 'delete' | 'compact' | undefined
+}
+
 /** The names of a database: which logs exist. All changes of one call are one edit of the system log: one sync, all or nothing. */
 export interface Definitions {
   /**
@@ -426,6 +436,8 @@ export interface Definitions {
   define(definitions: readonly LogDefinition[]): Promise<DefinedLog[]>
   /** Replaces the `options` of a defined log. */
   redefine(name: string, options: { readonly [name: string]: unknown }): Promise<DefinedLog>
+  /** Replaces options, and what is given beside them, of several logs by one edit: all or none. NOT_FOUND. Resolves when durable. */
+  redefineAll(changes: readonly Redefinition[]): Promise<DefinedLog[]>
   /** Gives a log another name. NOT_FOUND, EXISTS. Resolves when durable. */
   rename(from: string, to: string): Promise<DefinedLog>
   /** Renames several logs by one edit: all or none. NOT_FOUND, EXISTS. */

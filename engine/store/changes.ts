@@ -56,6 +56,8 @@ export interface ChangesReadOptions {
 export const batchRecordsMaxDefault = 1000
 /** Read at once; whole commits, at least one. */
 const readBytesMax = 256 * 1024
+/** Longer than any loop waits, ms. */
+const holdMs = 0x7fff_ffff
 
 /** Reads up to `limit` changes from a position on. OFFSET_OUT_OF_RANGE when they were trimmed, or never were. */
 export function readChanges<V, K extends StoreKey>(core: StoreCore, position: number, limit: number): ChangeBatch<V, K> {
@@ -133,7 +135,7 @@ function changeOf<V, K extends StoreKey>(core: StoreCore, record: StoreRecordCur
   return expiry > 0 ? { type: 'put', key, value, sequence, expiresAt: expiry } : { type: 'put', key, value, sequence }
 }
 
-/** A feed that goes on: one pass of batches, never empty ones. */
+/** A feed that goes on: one pass of batches, never empty ones. While it waits for changes it keeps the process alive. */
 export class ChangeFeed<V = unknown, K extends StoreKey = StoreKey> implements AsyncIterableIterator<ChangeBatch<V, K>> {
   readonly #core: StoreCore
   readonly #limit: number
@@ -179,6 +181,16 @@ export class ChangeFeed<V = unknown, K extends StoreKey = StoreKey> implements A
     return this
   }
 
+  /** A loop that waits for changes is what the process lives for, as a server's socket would be. */
+  async #wait(signal: AbortSignal): Promise<void> {
+    const letGo = this.#core.host.timers.after(holdMs, () => undefined, true)
+    try {
+      await this.#core.log.waitFor(this.#position, { signal })
+    } finally {
+      letGo()
+    }
+  }
+
   async #next(): Promise<IteratorResult<ChangeBatch<V, K>, undefined>> {
     const { log } = this.#core
     const { signal } = this.#closing
@@ -191,7 +203,7 @@ export class ChangeFeed<V = unknown, K extends StoreKey = StoreKey> implements A
         const { nextPosition: position } = decodeSlice(this.#core, slice, this.#position, this.#limit, changes)
         this.#position = position
         if (changes.length > 0) return { done: false, value: { changes, position } }
-        if (this.#position >= log.highWatermark) await log.waitFor(this.#position, { signal })
+        if (this.#position >= log.highWatermark) await this.#wait(signal)
       }
     } catch (error) {
       if (this.#isClosed) return { done: true, value: undefined }

@@ -8,6 +8,7 @@ import { STORE_DELETE, STORE_PUT, STORE_RANGE_DELETE } from '../batch/store-form
 import type { StoreRecordCursor } from '../batch/store-record.ts'
 import type { StoreWrites } from '../batch/store-writes.ts'
 import { copyOf } from '../codec/text.ts'
+import type { Timers } from '../env/environment.ts'
 import { VarveError } from '../errors.ts'
 import type { LocalCommit } from '../log/committer.ts'
 import type { Committed, Durability } from '../log/log.ts'
@@ -25,6 +26,7 @@ import type { StructureKeeper } from './value-structures.ts'
 
 /** What stores need of their database. */
 export interface StoreHost {
+  readonly timers: Timers
   readonly snapshots: Snapshots
   /** Commit sequence that readers may see: after the last commit, or after the last durable one once the writer is poisoned. */
   readonly visibleSequence: number

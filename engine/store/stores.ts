@@ -7,7 +7,6 @@
  * Invariant: one `StoreCore` and one table a log, however many handles there are.
  */
 import { assertCodecInstalled, type CompressionName, codecIdOf } from '../codec/compression.ts'
-import type { Timers } from '../env/environment.ts'
 import { isVarveError, VarveError } from '../errors.ts'
 import { checkString } from '../log/check-arguments.ts'
 import { checkColumns, columnsOption } from '../log/column-options.ts'
@@ -37,7 +36,6 @@ const nameBytesMax = 300
 
 /** What the stores need of their database. */
 export interface StoresHost extends StoreHost {
-  readonly timers: Timers
   readonly cacheBytesMax: number
   /** How often expired entries are looked for, ms. */
   readonly expirySweepMs: number

@@ -9,6 +9,7 @@
  * Owned by `topic-producers.ts`, which closes it with the database.
  */
 import { type TopicRecord, VarveError } from '../../engine/index.ts'
+import { type VersionCheck, versionCheck } from '../keys/expected-version.ts'
 import { StickyPartition } from '../partition/partitioner.ts'
 import { coreOfTopic, type Topic } from '../topic/topic.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
@@ -18,7 +19,7 @@ import { ProducerTransaction } from '../transactions/producer-transaction.ts'
 import type { Outgoing, Sent } from './outgoing.ts'
 import { ownedRecord } from './owned-record.ts'
 import type { ResolvedProducerOptions } from './producer-options.ts'
-import { ProducerQueue } from './producer-queue.ts'
+import { ProducerQueue, type QueuedBatch, type WrittenBatches } from './producer-queue.ts'
 import type { NamedProducer, ProducerEpoch } from './producer-registry.ts'
 import { type SequencedProducer, writeBatches, writeNamed } from './write-batches.ts'
 
@@ -26,6 +27,11 @@ import { type SequencedProducer, writeBatches, writeNamed } from './write-batche
 export interface SendOptions {
   /** The record's place in the order of its source: a line, a byte position, a count. Must grow within a topic. Default: one above the last. */
   readonly sequence?: number | undefined
+  /**
+   * As `AppendCondition.expectedVersion`, of topics with `keyIndex`. The records of the call are then a commit of their own, made when all that this producer was given before is
+   * appended; what it is given meanwhile may come before them. Of a named producer records that are there already are not sent again, whatever the version is by now.
+   */
+  readonly expectedVersion?: number | undefined
 }
 
 /** Of a named producer and a topic. */
@@ -57,6 +63,8 @@ export class Producer {
   readonly #producers: TopicProducers
   readonly #options: ResolvedProducerOptions
   readonly #queue: ProducerQueue
+  /** Commits batches now, all or none. */
+  readonly #write: (batches: readonly QueuedBatch[]) => WrittenBatches
   readonly #stickies = new Map<TopicCore, StickyPartition>()
   /** Of named producers, by topic. */
   readonly #sequences = new Map<TopicCore, Sequences>()
@@ -83,11 +91,11 @@ export class Producer {
     }
     const named = this.#named
     const producer = this.#identity
-    this.#queue = new ProducerQueue(host, options, batches =>
+    this.#write = batches =>
       named === undefined || producer === undefined
         ? writeBatches(host, batches, { producer })
-        : writeNamed(host, registry, named, producer, batches),
-    )
+        : writeNamed(host, registry, named, producer, batches)
+    this.#queue = new ProducerQueue(host, options, this.#write)
   }
 
   /** Producer id and epoch; undefined for a producer that has none, or whose every transaction has its own. */
@@ -101,9 +109,11 @@ export class Producer {
 
   /**
    * Sends a record: as `Topic.send`, gathered by this producer's bounds. Resolves when durable by the database's word. Besides the errors of `Topic.send`: BUSY above
-   * `bufferedBytesMax`, PRODUCER_FENCED; of a named producer OUT_OF_ORDER_SEQUENCE when one below `sequence` was refused and not sent again.
+   * `bufferedBytesMax`, PRODUCER_FENCED; of a named producer OUT_OF_ORDER_SEQUENCE when one below `sequence` was refused and not sent again. CONFLICT when the key does not have the
+   * version that is expected.
    */
   send<V, K>(topic: Topic<V, K>, record: V | Outgoing<V, K>, options: SendOptions = {}): Promise<Sent> {
+    if (options.expectedVersion !== undefined) return this.sendBatch(topic, [record], options).then(([sent]) => sent as Sent)
     try {
       this.#assertOutsideTransactions()
       const core = coreOfTopic(topic) as unknown as TopicCore
@@ -122,10 +132,56 @@ export class Producer {
   /** Sends records in order, without waiting for the linger time; they become one commit unless a bound cuts them. `sequence` is the first one's. */
   sendBatch<V, K>(topic: Topic<V, K>, records: readonly (V | Outgoing<V, K>)[], options: SendOptions = {}): Promise<Sent[]> {
     if (!Array.isArray(records)) return Promise.reject(new TypeError(`records must be an array, got ${String(records)}`))
-    const { sequence } = options
+    const { sequence, expectedVersion } = options
+    if (expectedVersion !== undefined) return this.#sendExpecting(topic, records, expectedVersion, sequence)
     const sent = records.map((record, i) => this.send(topic, record, sequence === undefined ? {} : { sequence: sequence + i }))
     this.#queue.append()
     return Promise.all(sent)
+  }
+
+  /** Sends records of one key as one commit, if that is the key's version then. */
+  async #sendExpecting<V, K>(
+    topic: Topic<V, K>,
+    items: readonly (V | Outgoing<V, K>)[],
+    expectedVersion: number,
+    first: number | undefined,
+  ): Promise<Sent[]> {
+    this.#assertOutsideTransactions()
+    const core = coreOfTopic(topic) as unknown as TopicCore
+    const expected = versionCheck(core, { expectedVersion }) as VersionCheck
+    if (items.length === 0) return []
+    const now = this.#now()
+    const sticky = this.#stickyOf(core)
+    const records: TopicRecord[] = []
+    let partition = 0
+    for (const item of items) {
+      const prepared = core.prepare(item, sticky, now)
+      expected.take(prepared)
+      partition = prepared.partition
+      records.push(ownedRecord(prepared))
+    }
+    const sequences = records.map((_, i) => this.#sequenceOf(core, first === undefined ? undefined : first + i, false))
+    const batch: QueuedBatch = { core, log: core.partition(partition), partition, records, sequences, waiters: [], bytes: 0 }
+    try {
+      await this.#queue.appended()
+      await expected.index.built
+      this.#assertOutsideTransactions()
+      if (!this.#hasSent(core, partition, sequences.at(-1))) expected.check()
+      const { sentOf, acknowledged } = this.#write([batch])
+      await acknowledged
+      return [...sentOf(0)]
+    } catch (error) {
+      // Numbers that the producer chose itself are for what comes next, unless that has come already.
+      const known = this.#sequences.get(core)
+      if (first === undefined && known !== undefined && known.last === sequences.at(-1)) known.last -= records.length
+      throw error
+    }
+  }
+
+  /** Whether this name has sent a record of the sequence, or one above it, to the partition. */
+  #hasSent(core: TopicCore, partition: number, sequence: number | undefined): boolean {
+    if (this.#named === undefined || sequence === undefined) return false
+    return sequence <= (this.#producers.registry.last(this.#named.name, core.id, partition)?.sequence ?? -1)
   }
 
   /**

@@ -22,6 +22,11 @@ export type TopicCleanup = 'delete' | 'compact' | 'compact,delete'
 
 /** Options that `alter` changes. */
 export interface ChangeableTopicOptions {
+  /**
+   * What goes, as `TopicCleanup` says. A topic becomes compacted only if all its records have keys: else `alter` rejects with INVALID_RECORD, which names the first that has none.
+   * Default 'delete'.
+   */
+  readonly cleanup?: TopicCleanup | undefined
   /** See `TopicRetention`. Default: for ever. */
   readonly retention?: TopicRetention | undefined
   /** Of batches appended from now on. Default 'none'. */
@@ -65,8 +70,6 @@ export interface TopicOptions<V = unknown, K = unknown> extends ChangeableTopicO
   readonly partitioner?: Partitioner<V, K> | undefined
   /** 'create' (default): records keep the time that the sender gives, by default the time of `send`. 'append': all get the time of their append. */
   readonly timestamps?: 'create' | 'append' | undefined
-  /** Default 'delete'. */
-  readonly cleanup?: TopicCleanup | undefined
 }
 
 /** As the definition carries it; everything but `partitions`, the codecs and the field path is there only when it differs from the default. */
@@ -112,6 +115,7 @@ const cleanups: readonly unknown[] = ['delete', 'compact', 'compact,delete']
 const compressions: readonly unknown[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
 const changeableNames = [
+  'cleanup',
   'retention',
   'compression',
   'recordBytesMax',
@@ -131,13 +135,12 @@ const optionNames: ReadonlySet<string> = new Set([
   'value',
   'partitioner',
   'timestamps',
-  'cleanup',
 ])
 
 /** TypeError or RangeError naming the first option that is unusable. */
 export function checkTopicOptions(options: unknown): asserts options is TopicOptions<never, never> {
   const given = checkNames(options, optionNames)
-  const { partitions, key, keyCodec, value, partitioner, timestamps, cleanup } = given
+  const { partitions, key, keyCodec, value, partitioner, timestamps } = given
   if (partitions !== undefined) checkPartitions(partitions)
   if (key !== undefined && typeof key !== 'function') parseFieldPath(key, 'key')
   if (keyCodec !== undefined) topicCodecOf(keyCodec as TopicCodecName, 'keyCodec')
@@ -146,8 +149,6 @@ export function checkTopicOptions(options: unknown): asserts options is TopicOpt
     throw new TypeError(`partitioner must be a function, got ${String(partitioner)}`)
   if (timestamps !== undefined && timestamps !== 'create' && timestamps !== 'append')
     throw new TypeError(`timestamps must be 'create' or 'append', got ${String(timestamps)}`)
-  if (cleanup !== undefined && !cleanups.includes(cleanup))
-    throw new TypeError(`cleanup must be 'delete', 'compact' or 'compact,delete', got ${String(cleanup)}`)
   checkChangeable(given)
   checkTopicColumns(given.columns, value)
 }
@@ -175,7 +176,9 @@ function checkNames(options: unknown, names: ReadonlySet<string>): { readonly [n
 }
 
 function checkChangeable(options: { readonly [name: string]: unknown }): void {
-  const { retention, compression, recordBytesMax, keyIndex, dirtyRatioMin } = options
+  const { cleanup, retention, compression, recordBytesMax, keyIndex, dirtyRatioMin } = options
+  if (cleanup !== undefined && !cleanups.includes(cleanup))
+    throw new TypeError(`cleanup must be 'delete', 'compact' or 'compact,delete', got ${String(cleanup)}`)
   if (retention !== undefined) {
     if (typeof retention !== 'object' || retention === null) throw new TypeError(`retention must be an object, got ${String(retention)}`)
     for (const name of Object.keys(retention))
@@ -208,14 +211,13 @@ export function storedTopicOptions(options: TopicOptions<never, never>): StoredT
 
 /** What is given, as it would be stored. */
 function explicitOptions(options: TopicOptions<never, never>): Partial<StoredTopicOptions> {
-  const { partitions, key, keyCodec, value, timestamps, cleanup } = options
+  const { partitions, key, keyCodec, value, timestamps } = options
   return {
     ...(partitions === undefined ? {} : { partitions }),
     ...(typeof key === 'string' ? { key } : {}),
     ...(keyCodec === undefined ? {} : { keyCodec: codecName(keyCodec) }),
     ...(value === undefined ? {} : { value: codecName(value) }),
     ...(timestamps === 'append' ? { timestamps } : {}),
-    ...(cleanup === undefined || cleanup === 'delete' ? {} : { cleanup }),
     ...explicitChangeable(options),
   }
 }
@@ -224,7 +226,7 @@ function explicitChangeable(options: ChangeableTopicOptions): Partial<StoredTopi
   const stored: { [name: string]: unknown } = {}
   for (const name of changeableNames) {
     const value = options[name]
-    if (value === undefined) continue
+    if (value === undefined || (name === 'cleanup' && value === 'delete')) continue
     stored[name] = name === 'retention' ? finite(value as TopicRetention) : value
   }
   return stored
@@ -244,7 +246,8 @@ function codecName(choice: TopicCodecName | CustomValueCodec<never>): string {
 
 /** The stored options with those changed that `alter` was given. */
 export function alteredOptions(stored: StoredTopicOptions, change: ChangeableTopicOptions): StoredTopicOptions {
-  return { ...stored, ...explicitChangeable(change) }
+  const { cleanup: _, ...others } = stored
+  return { ...(change.cleanup === undefined ? stored : others), ...explicitChangeable(change) }
 }
 
 /** DEFINITION_MISMATCH when an option that is given differs from what is stored. */

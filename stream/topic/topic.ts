@@ -146,12 +146,18 @@ export class Topic<V = unknown, K = string> {
     return this.#topics.describe(this.#opened().name)
   }
 
-  /** Changes options that may change; the others are refused by name. Resolves when durable. */
+  /**
+   * Changes options that may change; the others are refused by name. Resolves when durable. INVALID_RECORD for `cleanup: 'compact'` while a record has no key: all of them are looked
+   * at first.
+   */
   async alter(options: ChangeableTopicOptions): Promise<void> {
     await this.#topics.alter(this.#opened() as unknown as TopicCore, options)
   }
 
-  /** Grows to this many partitions. New keys of old records may move to other partitions: order by key holds from then on. */
+  /**
+   * Grows to this many partitions. New keys of old records may move to other partitions: order by key holds from then on. TypeError while the topic keeps an index of keys, whose versions
+   * are offsets in the partition of a key: replay it into another topic instead.
+   */
   async addPartitions(partitions: number): Promise<void> {
     await this.#topics.addPartitions(this.#opened() as unknown as TopicCore, partitions)
   }
@@ -172,7 +178,7 @@ export class Topic<V = unknown, K = string> {
   /** Seals and compacts all partitions now, whatever their dirty ratio; `compactionLagMsMin` holds. TypeError for a topic that is not compacted. */
   async compact(): Promise<void> {
     const core = this.#opened()
-    if (!isCompacted(core.options)) throw new TypeError(`topic ${core.name} was not defined with cleanup: 'compact'`)
+    if (!isCompacted(core.options)) throw new TypeError(`topic ${core.name} is not compacted: define or alter it with cleanup: 'compact'`)
     await this.#topics.upkeep.compact(core as unknown as TopicCore)
   }
 

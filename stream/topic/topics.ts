@@ -26,6 +26,7 @@ import { queueStateTopic, TopicQueues } from '../queue/topic-queues.ts'
 import { forgetReplays } from '../replay/replay.ts'
 import { type RetentionResult, TopicUpkeep, type UpkeepTopic } from '../retention/upkeep.ts'
 import { forgetTables, Table, tableStoreName } from '../table/table.ts'
+import { assertKeyed } from './keyless-records.ts'
 import { Topic } from './topic.ts'
 import { TopicCore } from './topic-core.ts'
 import { TopicGroups } from './topic-groups.ts'
@@ -287,8 +288,8 @@ export class Topics {
       throw new RangeError(`partitions must not be fewer than the ${core.partitionCount} that topic ${core.name} has, got ${partitions}`)
     if (partitions === core.partitionCount) return
     if (core.keyIndex !== undefined) {
-      const message = `partitions cannot grow while topic ${core.name} keeps an index of keys: keys would move, and their versions with them`
-      throw new TypeError(`${message}; alter it with keyIndex: false first`)
+      const message = `partitions cannot grow while topic ${core.name} keeps an index of keys: a version is an offset in the key's partition, and keys would move to others`
+      throw new TypeError(`${message}; replay it into a topic with more partitions, or alter it with keyIndex: false first`)
     }
     const fresh: LogDefinition[] = []
     for (let i = core.partitionCount; i < partitions; i++) fresh.push(partitionDefinition(core.name, i, core.options))
@@ -305,20 +306,24 @@ export class Topics {
     checkChangeableOptions(change)
     core.assertUsable()
     checkTopicColumns(change.columns, core.options.value)
-    const redefined = this.#redefine(core, alteredOptions(core.options, change))
-    const columns = change.columns === undefined ? [] : this.#redefineColumns(core)
+    if (change.cleanup !== undefined && core.isInternal) throw new TypeError(`cleanup of internal topics cannot change, got ${core.name}`)
+    if (isCompacted(alteredOptions(core.options, change)) && !isCompacted(core.options)) {
+      this.accumulator.flush()
+      await assertKeyed(core)
+      core.assertUsable()
+    }
+    // The logs of partitions have the columns and the cleanup in their definitions.
+    const logs = change.columns === undefined && change.cleanup === undefined ? [] : this.#partitionLogsOf(core.name)
+    const redefined = this.#redefine(core, alteredOptions(core.options, change), logs)
     this.upkeep.wake(core.options)
     const dropped = this.#keepKeyIndex(core)
-    await Promise.all([redefined, ...columns])
+    await redefined
     await dropped
   }
 
-  /** Tells the logs of partitions, whose segments have the columns. */
-  #redefineColumns(core: TopicCore): Promise<unknown>[] {
-    const { columns, value } = core.options
-    return Array.from({ length: core.partitionCount }, (_, i) =>
-      this.host.redefine(partitionLogName(core.name, i), columnsOption(columns, value)),
-    )
+  /** Names of the logs of partitions, as `#logsOf`. */
+  #partitionLogsOf(topic: string): string[] {
+    return this.#logsOf(topic).filter(name => name !== topicLogName(topic))
   }
 
   /** Begins or ends the topic's index of keys, as its options say. */
@@ -360,9 +365,14 @@ export class Topics {
     }
   }
 
-  async #redefine(core: TopicCore, options: StoredTopicOptions): Promise<void> {
+  /** `logs`: of partitions, which are told, too. */
+  async #redefine(core: TopicCore, options: StoredTopicOptions, logs: readonly string[] = []): Promise<void> {
     const logName = topicLogName(core.name)
-    const redefined = this.host.redefine(logName, { topic: options })
+    const ofPartition = { options: columnsOption(options.columns, options.value), cleanup: cleanupOfLog(options) }
+    const redefined = this.host.redefineAll([
+      { name: logName, options: { topic: options } },
+      ...logs.map(name => ({ name, ...ofPartition })),
+    ])
     const definition = this.host.get(logName)
     if (definition !== undefined) core.redefined(definition)
     await redefined
@@ -414,6 +424,10 @@ export class Topics {
     this.#keepKeyIndex(core)
     return core
   }
+}
+
+function cleanupOfLog(options: StoredTopicOptions): 'compact' | 'delete' {
+  return isCompacted(options) ? 'compact' : 'delete'
 }
 
 function partitionDefinition(topic: string, partition: number, options: StoredTopicOptions): LogDefinition {

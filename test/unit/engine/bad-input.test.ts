@@ -130,6 +130,7 @@ describe('definitions', () => {
       /x is defined twice/,
     ],
     ['redefine: options', () => database.redefine('topic', bad(null)), TypeError, /options/],
+    ['redefineAll: cleanup', () => database.redefineAll([{ name: 'topic', options: {}, cleanup: bad('all') }]), TypeError, /cleanup/],
     ['redefine: name', () => database.redefine(bad(1), {}), TypeError, /name/],
     ['rename: from', () => database.rename(bad(1), 'y'), TypeError, /from/],
     ['rename: to', () => database.rename('topic', ''), TypeError, /name/],

@@ -1,4 +1,5 @@
 /** Goal: what a change feed tells and when, where it can be resumed, what its retention takes, and what it refuses, each rule by name. */
+import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import type { Database } from '../../../../engine/database.ts'
 import { expirySweepMsDefault as sweepIntervalMs } from '../../../../engine/options.ts'
@@ -414,4 +415,23 @@ describe('what is refused', () => {
       expect(() => store.readChanges(position as number, options as { limit?: number })).toThrow(named)
     })
   })
+})
+
+test('a loop that waits for changes is what a process lives for; closing the database ends it', () => {
+  const entry = new URL('../../../../dist/index.js', import.meta.url).href
+  const program = `
+    import { open } from ${JSON.stringify(entry)}
+    const db = await open({ storage: 'memory' })
+    const store = db.store('s', { changes: true })
+    await store.ready()
+    // Nothing else keeps the process: an unreferenced timer fires only as long as something does.
+    setTimeout(() => void store.put('a', 1), 200).unref()
+    setTimeout(() => void db.close(), 400).unref()
+    try {
+      for await (const { changes } of store.changes()) console.log(changes[0].key)
+    } catch (error) {
+      console.log(error.code)
+    }`
+  const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8', timeout: 20_000 })
+  expect([stdout, status]).toEqual(['a\nCLOSED\n', 0])
 })

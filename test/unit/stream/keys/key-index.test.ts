@@ -39,6 +39,55 @@ test('an event stream: append with the expected version, read it back, conflict 
     await expect(accounts.send({ key: 'k'.repeat(20_000), value: null })).rejects.toMatchObject({ code: 'TOO_LARGE' })
   }))
 
+test('producers append with the expected version, in order with what they gather, and named ones resend without a conflict', () =>
+  withTopics(9, async db => {
+    const topic = db.topic<number>('t', { partitions: 3, keyIndex: true })
+    for (const options of [{ lingerMs: 1000 }, { idempotent: true, lingerMs: 1000 }, { id: 'mine', lingerMs: 1000 }]) {
+      const key = `k-${JSON.stringify(options)}`
+      const producer = db.producer(options)
+      const gathered = producer.send(topic, { key, value: 1 })
+      // The gathered record is appended first, so there is a version already.
+      await expect(producer.send(topic, { key, value: 2 }, { expectedVersion: -1 })).rejects.toMatchObject({ code: 'CONFLICT' })
+      const { offset } = await gathered
+      const [first, second] = await producer.sendBatch(
+        topic,
+        [
+          { key, value: 3 },
+          { key, value: 4 },
+        ],
+        { expectedVersion: offset },
+      )
+      expect([first?.offset, second?.offset, first?.duplicate]).toEqual([offset + 1, offset + 2, false])
+      await expect(producer.send(topic, { key, value: 5 }, { expectedVersion: offset })).rejects.toEqual(conflict(offset + 2, offset))
+      await producer.send(topic, { key, value: 6 })
+      expect([...topic.readKey(key)].map(({ value }) => value)).toEqual([1, 3, 4, 6])
+      await expect(
+        producer.sendBatch(
+          topic,
+          [
+            { key, value: 1 },
+            { key: 'other', value: 1 },
+          ],
+          { expectedVersion: -1 },
+        ),
+      ).rejects.toThrow('expectedVersion needs records of one')
+      expect(await producer.sendBatch(topic, [], { expectedVersion: 7 })).toEqual([])
+      await producer.close()
+    }
+    const named = topic.producer({ id: 'named' })
+    const sent = await named.send({ key: 'n', value: 1 }, { sequence: 10, expectedVersion: -1 })
+    expect(await named.send({ key: 'n', value: 1 }, { sequence: 10, expectedVersion: -1 })).toMatchObject({
+      offset: sent.offset,
+      duplicate: true,
+    })
+    await expect(named.send({ key: 'n', value: 2 }, { expectedVersion: -1 })).rejects.toMatchObject({ code: 'CONFLICT' })
+    await named.send({ key: 'n', value: 2 }, { expectedVersion: sent.offset })
+    expect(named.lastSequence()).toBe(11)
+    const transactional = db.producer({ transactionalId: 'tx' })
+    await expect(transactional.send(topic, { key: 'n', value: 3 }, { expectedVersion: 0 })).rejects.toThrow('begin()')
+    await expect(db.producer().send(db.topic('plain'), { key: 'n', value: 3 }, { expectedVersion: 0 })).rejects.toThrow('keyIndex')
+  }))
+
 test('of writers who have read the same version in one turn, one is first', () =>
   withTopics(2, async db => {
     const topic = db.topic<number>('t', { keyIndex: true })

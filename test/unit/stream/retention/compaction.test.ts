@@ -160,7 +160,65 @@ describe('what makes a round compact', () => {
       await db.applyRetention()
       expect(await readAll(both.consume({ until: 'end' }))).toHaveLength(0)
       expect(await readAll(compacted.consume({ until: 'end' }))).toHaveLength(4)
-      await expect(db.topic('plain').compact()).rejects.toThrow(/was not defined with cleanup: 'compact'/)
+      await expect(db.topic('plain').compact()).rejects.toThrow(/is not compacted/)
+    }))
+
+  test('a topic becomes compacted by alter, and back, if all its records have keys', () =>
+    withTopics(7, async (db, environment) => {
+      const topic = db.topic<string>('t', { value: 'string', partitions: 2, columns: [] })
+      await fill(db, topic, 20)
+      await topic.addPartitions(3)
+      await topic.alter({ cleanup: 'compact', deleteRetentionMs: 5 })
+      expect(topic.describe().options).toMatchObject({ cleanup: 'compact', deleteRetentionMs: 5 })
+      await topic.compact()
+      const kept = await readAll(topic.consume({ until: 'end' }))
+      expect(kept).toHaveLength(4)
+      await expect(topic.send('no key')).rejects.toMatchObject({ code: 'INVALID_RECORD' })
+      // What a restart finds is the same, and engine and topic agree.
+      await db.close()
+      const again = await openTopics(environment)
+      const reopened = again.topic<string>('t', { cleanup: 'compact' })
+      await reopened.ready()
+      await reopened.send({ key: 'k1', value: 'newer' })
+      await reopened.compact()
+      expect(reopened.stats().partitions.some(({ cleanedTo }) => cleanedTo > 0)).toBe(true)
+      await reopened.alter({ cleanup: 'delete' })
+      await reopened.ready()
+      expect('cleanup' in reopened.describe().options).toBe(false)
+      await expect(reopened.compact()).rejects.toThrow('is not compacted')
+      await reopened.send('without a key')
+      await again.close()
+    }))
+
+  test('a topic with a record without a key does not become compacted, wherever that lies', () =>
+    withTopics(8, async db => {
+      for (const where of ['segments', 'tail', 'behind many'] as const) {
+        const topic = db.topic<string>(`keyless-${where.replace(' ', '-')}`, { value: 'string', partitions: 2 })
+        await topic.sendBatch(
+          Array.from({ length: where === 'behind many' ? 30_000 : 20 }, (_, i) => ({ key: `k${i % 5}`, value: 'x', partition: 1 })),
+        )
+        const { offset } = await topic.send({ value: 'keyless', partition: 1 })
+        if (where === 'segments') await db.seal()
+        await topic.send({ key: 'k', value: 'x', partition: 1 })
+        await expect(topic.alter({ cleanup: 'compact,delete' })).rejects.toMatchObject({
+          code: 'INVALID_RECORD',
+          details: { topic: topic.name, partition: 1, offset },
+        })
+        expect('cleanup' in topic.describe().options).toBe(false)
+        await topic.send('still without a key')
+        await topic.deleteRecords(0, topic.partition(0).highWatermark)
+        await topic.deleteRecords(1, topic.partition(1).highWatermark)
+        await topic.send({ key: 'k', value: 'x' })
+        // A marker of a transaction has no key that counts.
+        const producer = db.producer({ transactionalId: `p-${where}` })
+        const transaction = await producer.begin()
+        void transaction.send(topic, { key: 'k', value: 'y' })
+        await transaction.commit()
+        await topic.alter({ cleanup: 'compact,delete' })
+        await topic.compact()
+      }
+      await expect(db.topic('t').alter({ cleanup: 'all' as never })).rejects.toThrow("cleanup must be 'delete'")
+      expect(db.topicNames()).toHaveLength(4)
     }))
 
   test('reads and writes go on while a topic is compacted', () =>
