@@ -34,7 +34,7 @@ describe('definitions', () => {
       const refused: [TopicOptions, string, string][] = [
         [{ partitions: 3 }, 'partitions', 'addPartitions'],
         [{ value: 'string' }, 'value', 'cannot change'],
-        [{ cleanup: 'compact' }, 'cleanup', 'cannot change'],
+        [{ cleanup: 'compact' }, 'cleanup', 'alter'],
         [{ key: 'a.b' }, 'key', 'cannot change'],
         [{ retention: { timeMs: 5 } }, 'retention', 'alter'],
       ]
