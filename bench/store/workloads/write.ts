@@ -39,7 +39,8 @@ export async function overwrite(run: StoreRun, times: number, debt: boolean): Pr
 export async function fillSync(run: StoreRun, callers: number): Promise<void> {
   const { data, measurement } = run
   const { n } = run.parameters
-  const puts = share(n, callers === 1 ? 200 : 20, 64)
+  // Long enough that what is measured is not the first second of a process.
+  const puts = share(n, callers === 1 ? 200 : 5, 64)
   const shuffled = data.shuffled(orderPurpose)
   const store = await run.open()
   let next = 0
