@@ -7,7 +7,9 @@
  */
 import { assert } from '../errors.ts'
 import { ATTRIBUTE_TRANSACTIONAL } from './format.ts'
+import { decodeHeaders } from './record-batch-codec.ts'
 import { RecordBatchWriter, type RecordBytes, type RecordHeaderInput } from './record-batch-writer.ts'
+import { RecordCursor } from './record-cursor.ts'
 
 /** Who appends, and how; see `AppendOptions`. */
 export interface TopicBatchPlace {
@@ -38,6 +40,21 @@ export class TopicBatch {
   add(key: RecordBytes, value: RecordBytes, timestamp: number, headers?: readonly RecordHeaderInput[]): void {
     const added = this.#writer.add(key, value, timestamp, headers)
     assert(added, 'a batch is below 2 GiB', this.size)
+  }
+
+  /** Adds those records to another batch that `keep` says true for, by their place here. */
+  copyTo(target: TopicBatch, keep: (index: number) => boolean): void {
+    const bytes = new Uint8Array(this.size)
+    this.place(bytes, 0, { baseOffset: 0, epoch: 0 })
+    const cursor = new RecordCursor()
+    cursor.open(bytes, 0)
+    for (let index = 0; cursor.next(); index++) {
+      if (!keep(index)) continue
+      const { keyStart, keySize, valueStart, valueSize, timestamp } = cursor
+      const key = keySize < 0 ? null : bytes.subarray(keyStart, keyStart + keySize)
+      const value = valueSize < 0 ? null : bytes.subarray(valueStart, valueStart + valueSize)
+      target.add(key, value, timestamp, decodeHeaders(cursor))
+    }
   }
 
   /** Forgets all records. */

@@ -416,7 +416,8 @@ export class CommitLog {
   /** Memory that was touched once costs no page faults again. What is kept lies below where acknowledgements are held, so that it adds nothing to a busy writer's. */
   #keepBuffer(buffer: SharedArrayBuffer): void {
     const kept = this.#spareBuffers.reduce((sum, spare) => sum + spare.byteLength, 0)
-    const fits = this.#tailBytes + kept + buffer.byteLength <= this.#options.tailBytesMax / 2
+    // Smaller ones are of when the files were small: nobody asks for them any more.
+    const fits = this.#pool.wants(buffer.byteLength) && this.#tailBytes + kept + buffer.byteLength <= this.#options.tailBytesMax / 2
     if (fits && this.#spareBuffers.length < spareBuffersMax) this.#spareBuffers.push(buffer)
   }
 

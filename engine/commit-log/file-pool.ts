@@ -71,6 +71,11 @@ export class FilePool {
     return size
   }
 
+  /** Whether a file of that size may be asked for: sizes only grow. */
+  wants(size: number): boolean {
+    return size >= this.#nextBytes
+  }
+
   /** How long the preparation of the next file may take, ms; 0 when it is under way or done. */
   get preparationMs(): number {
     return this.#ahead === undefined ? this.#nextBytes / zeroBytesPerMs : 0
@@ -121,7 +126,7 @@ export class FilePool {
 
   async #recycle(number: number, path: string, size: number): Promise<void> {
     const { files } = this.#environment
-    if (this.#spares.length >= sparesMax || size < this.#nextBytes) {
+    if (this.#spares.length >= sparesMax || !this.wants(size)) {
       await files.remove(path)
     } else {
       await files.rename(path, `${this.#folder}/${spareFileName(number)}`)

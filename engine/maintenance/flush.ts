@@ -63,7 +63,7 @@ interface BatchPlace {
   readonly state: number
 }
 
-/** One batch at a time, with its checksum filled; a task runs to its end before the next begins. */
+/** One batch at a time, with its checksum filled; used up in the turn that it is filled in. */
 let scratch = new Uint8Array(0)
 
 interface LogBatches {
@@ -89,7 +89,7 @@ export async function flush(input: FlushInput, place: TaskPlace): Promise<FlushO
       const segmentId = input.segmentIds[index] as number
       written.push(path)
       segments.push(
-        writeSegment(
+        await writeSegment(
           place.files,
           path,
           input,
@@ -173,7 +173,7 @@ function groupByLog(input: FlushInput): LogBatches[] {
   return found
 }
 
-function writeSegment(
+async function writeSegment(
   files: Files,
   path: string,
   input: FlushInput,
@@ -183,18 +183,22 @@ function writeSegment(
   groups: readonly LogBatches[],
   producersBefore: ReadonlyMap<number, FlushProducers>,
   producers: { logId: number; bytes: Uint8Array }[],
-): SegmentSummary {
+): Promise<SegmentSummary> {
   const file = files.openSync(path, 'create')
   try {
     const writer = new SegmentWriter(file, { segmentId, databaseId: input.databaseId, editId: input.editId, createdMs }, { durable: true })
-    for (const group of groups) {
-      if (group.log.kind === 1) {
-        const state = writeTopicPart(writer, group, producerStateOf(files, producersBefore.get(group.log.id)), createdMs)
-        if (state !== undefined) producers.push({ logId: group.log.id, bytes: state })
-      } else {
-        if (group.log.body) writeBodyPart(writer, group)
-        writeRunPart(writer, group, input.snapshots)
+    try {
+      for (const group of groups) {
+        if (group.log.kind === 1) {
+          const state = await writeTopicPart(writer, group, producerStateOf(files, producersBefore.get(group.log.id)), createdMs)
+          if (state !== undefined) producers.push({ logId: group.log.id, bytes: state })
+        } else {
+          if (group.log.body) await writeBodyPart(writer, group)
+          writeRunPart(writer, group, input.snapshots)
+        }
       }
+    } finally {
+      await writer.settled()
     }
     return writer.finish(place)
   } finally {
@@ -215,7 +219,12 @@ function producerStateOf(files: Files, source: FlushProducers | undefined): Prod
   }
 }
 
-function writeTopicPart(writer: SegmentWriter, group: LogBatches, before: ProducerState | undefined, now: number): Uint8Array | undefined {
+async function writeTopicPart(
+  writer: SegmentWriter,
+  group: LogBatches,
+  before: ProducerState | undefined,
+  now: number,
+): Promise<Uint8Array | undefined> {
   const { log, batches } = group
   writer.beginPart({ logId: log.id, name: log.name, kind: log.kind, type: PART_TOPIC, columns: log.columns })
   let state = before
@@ -234,6 +243,8 @@ function writeTopicPart(writer: SegmentWriter, group: LogBatches, before: Produc
       fillCrc(scratch, start)
       writer.addBatches(scratch, start, start + bytes)
     }
+    const due = writer.pace()
+    if (due !== undefined) await due
   }
   state?.expire(now - producerExpiryMs)
   const bytes = state === undefined || state.isEmpty ? undefined : state.toBytes()
@@ -258,7 +269,7 @@ function hasProducer(bytes: Uint8Array, position: number): boolean {
   return ((bytes[position + 43] as number) & 0x80) === 0
 }
 
-function writeBodyPart(writer: SegmentWriter, group: LogBatches): void {
+async function writeBodyPart(writer: SegmentWriter, group: LogBatches): Promise<void> {
   const { log, batches } = group
   writer.beginPart({ logId: log.id, name: log.name, kind: log.kind, type: PART_BODY, versioned: log.versioned })
   for (const { arena, position, bytes, state } of batches) {
@@ -270,6 +281,8 @@ function writeBodyPart(writer: SegmentWriter, group: LogBatches): void {
       fillStoreBatchChecksum(scratch, start)
       writer.addBatches(scratch, start, start + bytes)
     }
+    const due = writer.pace()
+    if (due !== undefined) await due
   }
   writer.endPart()
 }

@@ -1,8 +1,10 @@
 /**
- * Sequential buffered output of a segment writer: large synchronous writes, nothing read back. What was appended since `hold()` stays in
- * memory in one piece, so that a block can be checksummed when it is complete.
+ * Sequential buffered output of a segment writer: large writes, nothing read back. What was appended since `hold()` stays in memory in one piece, so that a block
+ * can be checksummed when it is complete.
  *
- * Owned by one `SegmentWriter`. Invariant: the file holds exactly the bytes below `#written`, the buffer those from there to `position`.
+ * Writes block the thread, unless whoever appends can wait now and then (`pace`): then one is under way while the next bytes are made.
+ *
+ * Owned by one `SegmentWriter`. Invariant: the bytes below `#written` are in the file, or under way to it; the buffer holds those from there to `position`.
  */
 import { xxh64Into } from '../codec/xxh64.ts'
 import type { File } from '../env/environment.ts'
@@ -28,6 +30,10 @@ export class SegmentOutput {
 
   /** Bytes written since the last sync; counted where the file is to be durable. */
   #unsynced = 0
+  /** What `pace` has begun to write; never rejects. */
+  #underWay: Promise<void> | undefined
+  /** Why that failed. */
+  #failure: unknown
   readonly #durable: boolean
 
   /** `durable`: the caller will sync the file in the end. */
@@ -94,9 +100,58 @@ export class SegmentOutput {
     this.#held = -1
   }
 
+  /**
+   * To be called often by whoever can wait, and awaited where there is something to await. Of files that are to be durable it begins to write what has gathered, and
+   * waits only for the write before. Throws, or rejects, with what that met.
+   */
+  pace(): Promise<void> | undefined {
+    if (!this.#durable || this.#used < pacedBytes) return undefined
+    if (this.#underWay !== undefined) return this.settled().then(() => this.#beginWrite())
+    this.#assertWritten()
+    this.#beginWrite()
+    return undefined
+  }
+
+  /** Resolves when nothing is under way; to be awaited before `finish`, and before the file is closed. Rejects with what a write has met. */
+  async settled(): Promise<void> {
+    await this.#underWay
+    this.#assertWritten()
+  }
+
+  #assertWritten(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Hands the buffer over, but for what is held. */
+  #beginWrite(): void {
+    const full = this.#buffer
+    const size = this.#held < 0 ? this.#used : this.#held
+    if (size === 0) return
+    const next = takeBytes(full.length)
+    next.set(full.subarray(size, this.#used))
+    this.#buffer = next
+    this.#used -= size
+    if (this.#held >= 0) this.#held = 0
+    const at = this.#written
+    this.#written += size
+    this.#underWay = this.#writeAhead(full, size, at)
+  }
+
+  async #writeAhead(full: Uint8Array, size: number, at: number): Promise<void> {
+    try {
+      await this.#file.write(full.subarray(0, size), at)
+      await this.#file.sync()
+    } catch (error) {
+      this.#failure = ioError(error, this.#file.path, 'write')
+    } finally {
+      this.#underWay = undefined
+      giveBytes(full)
+    }
+  }
+
   /** Writes all that is buffered; the last call. */
   finish(): void {
-    assert(this.#held < 0, 'nothing is held')
+    assert(this.#held < 0 && this.#underWay === undefined, 'nothing is held, and nothing under way')
     this.#flush()
     giveBytes(this.#buffer)
     this.#buffer = noBytes

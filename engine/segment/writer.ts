@@ -3,7 +3,7 @@
  *
  * The caller creates the file, hands it over empty, drives `beginPart … endPart` for each part and `finish` once, and syncs the folder. Index
  * sections wait in memory (about 1 % of a run's bytes, 0.1 % of a topic's). After any throw the file is garbage: the caller deletes it.
- * Nothing here is asynchronous: it runs in the worker, or inline in simulation.
+ * It runs in the worker, or inline in simulation, and blocks; who can wait between two batches awaits `pace`, and `settled` before `finish`.
  */
 import { type Extension, extensionsSize, writeExtensions } from '../batch/extension.ts'
 import type { StoreRecordCursor } from '../batch/store-record.ts'
@@ -140,6 +140,16 @@ export class SegmentWriter {
   setKeyRange(range: KeyRange): void {
     assert(this.#run !== undefined, 'a run was begun')
     this.#run.setKeyRange(range)
+  }
+
+  /** See `SegmentOutput.pace`. */
+  pace(): Promise<void> | undefined {
+    return this.#output.pace()
+  }
+
+  /** See `SegmentOutput.settled`. */
+  settled(): Promise<void> {
+    return this.#output.settled()
   }
 
   /** Bytes of the body of the part that is open. */

@@ -33,7 +33,7 @@ export interface ConsumeOptions {
   /** Ends the loop, without an error. */
   readonly signal?: AbortSignal | undefined
   // --- changes speed -------------------------------------------------------------------------------------------------------------------
-  /** Records of one batch at most. Default 10,000. */
+  /** Records of one batch at most. Default 10,000. Fewer come where so many would hold the thread for more than about a millisecond. */
   readonly maxRecords?: number | undefined
   /** Bytes of one read of a partition, in whole stored batches. Default 1 MiB. */
   readonly maxBytes?: number | undefined

@@ -52,7 +52,7 @@ export interface GroupConsumeOptions {
   readonly signal?: AbortSignal | undefined
 
   // --- changes speed, and how soon a dead consumer is noticed ----------------------------------------------------------------------------
-  /** Records of one batch at most. Default 10,000. */
+  /** Records of one batch at most. Default 10,000. Fewer come where so many would hold the thread for more than about a millisecond. */
   readonly maxRecords?: number | undefined
   /** Bytes of one read of a partition, in whole stored batches. Default 1 MiB. */
   readonly maxBytes?: number | undefined

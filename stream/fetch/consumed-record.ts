@@ -85,6 +85,10 @@ export class ConsumedRecord<V = unknown, K = unknown> {
   get valueBytes(): Uint8Array | null {
     return this.#valueSize < 0 ? null : this.#bytes.subarray(this.#valueStart, this.#valueStart + this.#valueSize)
   }
+  /** Bytes of key and value as they are stored. */
+  get size(): number {
+    return Math.max(0, this.#keySize) + Math.max(0, this.#valueSize)
+  }
   /** When it expires, milliseconds since 1970; undefined: never. */
   get expiresAt(): number | undefined {
     return expiresAtOf(this.headers)

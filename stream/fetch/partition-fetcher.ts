@@ -43,7 +43,14 @@ export interface RawSlice {
 /** What reads a partition for a session; of the feed of a store something else does. */
 export type Fetcher = Pick<PartitionFetcher, keyof PartitionFetcher>
 
-const cursor = new RecordCursor()
+/** Of the fetcher that is in no batch now; one that stops within a batch keeps its own. */
+let spareCursor: RecordCursor | undefined
+
+function takeCursor(): RecordCursor {
+  const cursor = spareCursor ?? new RecordCursor()
+  spareCursor = undefined
+  return cursor
+}
 
 export class PartitionFetcher<V = unknown, K = unknown> {
   readonly log: FetchLog
@@ -54,6 +61,8 @@ export class PartitionFetcher<V = unknown, K = unknown> {
   #slice: LogSlice | undefined
   /** Index in `#slice.positions` of the next batch. */
   #batch = 0
+  /** Within that batch, when some of its records were handed out and there are more. */
+  #cursor: RecordCursor | undefined
   #aborted: readonly AbortedTransaction[] = []
   /** Nothing is handed out while true; kept here for whoever asks for records. */
   paused = false
@@ -86,6 +95,7 @@ export class PartitionFetcher<V = unknown, K = unknown> {
     this.seeks++
     this.#position = offset
     this.#slice = undefined
+    this.#leaveBatch()
   }
 
   /** Exclusive end of what may be handed out now. */
@@ -170,54 +180,63 @@ export class PartitionFetcher<V = unknown, K = unknown> {
   }
 
   #decode(slice: LogSlice, records: ConsumedRecord<V, K>[], recordsMax: number): void {
-    const { source } = this
     const { bytes, positions } = slice
     for (; this.#batch < positions.length; this.#batch++) {
-      const at = positions[this.#batch] as number
-      if (this.#isHidden(bytes, at)) continue
-      cursor.open(bytes, at)
-      const { data } = cursor
-      while (cursor.next()) {
+      if (records.length === recordsMax) return
+      let cursor = this.#cursor
+      if (cursor === undefined) {
+        const at = positions[this.#batch] as number
+        if (this.#isHidden(bytes, at)) continue
+        cursor = takeCursor()
+        this.#cursor = cursor
+        try {
+          cursor.open(bytes, at)
+        } catch (error) {
+          this.#leaveBatch()
+          throw error
+        }
+      }
+      if (!this.#takeRecords(cursor, records, recordsMax)) return
+      this.#leaveBatch()
+    }
+    this.#finish(slice)
+  }
+
+  /** False when there is no room for the next record: the batch goes on there with the next call. */
+  #takeRecords(cursor: RecordCursor, records: ConsumedRecord<V, K>[], recordsMax: number): boolean {
+    const source = this.source
+    const { data } = cursor
+    try {
+      while (records.length < recordsMax || cursor.remaining === 0) {
+        if (!cursor.next()) return true
         const { offset } = cursor
         if (offset < this.#position) continue
         const headers = cursor.headerCount === 0 ? noHeaders : decodeHeaders(cursor)
-        if (headers !== noHeaders && this.#clock !== undefined && isExpired(headers, this.#clock.now())) {
-          this.#position = offset + 1
-          continue
-        }
-        if (records.length === recordsMax) {
-          // The rest of this batch is for the next call: it is walked again from its start.
-          cursor.close()
-          return
-        }
-        records.push(
-          new ConsumedRecord(
-            source,
-            data,
-            offset,
-            cursor.timestamp,
-            cursor.keyStart,
-            cursor.keySize,
-            cursor.valueStart,
-            cursor.valueSize,
-            headers,
-          ),
-        )
         this.#position = offset + 1
+        if (headers !== noHeaders && this.#clock !== undefined && isExpired(headers, this.#clock.now())) continue
+        const { timestamp, keyStart, keySize, valueStart, valueSize } = cursor
+        records.push(new ConsumedRecord(source, data, offset, timestamp, keyStart, keySize, valueStart, valueSize, headers))
       }
-      cursor.close()
-      if (records.length === recordsMax) {
-        this.#batch++
-        if (this.#batch < positions.length) return
-        break
-      }
+      return false
+    } catch (error) {
+      // The next call meets it again.
+      this.#leaveBatch()
+      throw error
     }
-    this.#finish(slice)
+  }
+
+  #leaveBatch(): void {
+    const cursor = this.#cursor
+    if (cursor === undefined) return
+    this.#cursor = undefined
+    cursor.close()
+    spareCursor = cursor
   }
 
   #finish(slice: LogSlice): void {
     this.#position = Math.max(this.#position, slice.nextOffset)
     this.#slice = undefined
+    this.#leaveBatch()
   }
 
   #isHidden(bytes: Uint8Array, at: number): boolean {

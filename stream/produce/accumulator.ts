@@ -10,6 +10,7 @@
 import { type CompressionName, isVarveError, type LocalLog, type TopicBatch, VarveError } from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
 import type { PreparedRecord } from '../topic/topic-core.ts'
+import { Acknowledgements, COST_ALONE, COST_IN_BATCH } from './acknowledgements.ts'
 import { giveBack, takeBatch } from './batch-pool.ts'
 import type { Sent } from './outgoing.ts'
 
@@ -40,6 +41,8 @@ interface Turn {
 }
 
 export class Accumulator {
+  /** Of all senders of the database. */
+  readonly acknowledgements: Acknowledgements
   readonly #host: StreamHost
   /** Newest batch of each partition, not yet appended. */
   readonly #open = new Map<LocalLog, Gathered>()
@@ -52,6 +55,7 @@ export class Accumulator {
 
   constructor(host: StreamHost) {
     this.#host = host
+    this.acknowledgements = new Acknowledgements(host.environment)
   }
 
   /** Adds a record, whose bytes are encoded now; resolves when the durability word holds. */
@@ -104,6 +108,13 @@ export class Accumulator {
       this.#open.clear()
       this.#queue.push({ take })
       this.flush()
+    })
+  }
+
+  /** Resolves when it is the turn of a commit of so many records, which is durable, to be told. */
+  told(records: number): Promise<void> {
+    return new Promise(resolve => {
+      this.acknowledgements.tell(1, records * COST_IN_BATCH, () => resolve())
     })
   }
 
@@ -183,8 +194,13 @@ export class Accumulator {
     })
     const settle = (): void => {
       for (const [index, { partition, waiters }] of batches.entries()) {
-        let offset = committed.appends[index]?.baseOffset as number
-        for (const waiter of waiters) waiter.resolve({ partition, offset: offset++, timestamp: waiter.timestamp, duplicate: false })
+        const offset = committed.appends[index]?.baseOffset as number
+        this.acknowledgements.tell(waiters.length, COST_ALONE, (from, to) => {
+          for (let i = from; i < to; i++) {
+            const { timestamp, resolve } = waiters[i] as Waiter
+            resolve({ partition, offset: offset + i, timestamp, duplicate: false })
+          }
+        })
       }
     }
     const refuse = (error: unknown): void => {

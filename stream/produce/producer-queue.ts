@@ -6,32 +6,63 @@
  * `bufferedBytesMax`. Invariant: records of a topic are appended in the order of `add`, in commits that take all that was gathered; so what is durable is a
  * prefix of what was sent to it. A topic may be refused by itself, when it was deleted.
  */
-import { isVarveError, type LocalLog, type TopicRecord, VarveError } from '../../engine/index.ts'
+import { isVarveError, type LocalLog, type TopicBatch, VarveError } from '../../engine/index.ts'
 import type { StreamHost } from '../host.ts'
-import type { TopicCore } from '../topic/topic-core.ts'
+import type { PreparedRecord, TopicCore } from '../topic/topic-core.ts'
+import { type Acknowledgements, COST_ALONE } from './acknowledgements.ts'
+import { giveBack, takeBatch } from './batch-pool.ts'
 import type { Sent } from './outgoing.ts'
 
-interface Waiter {
-  resolve(sent: Sent): void
-  reject(error: unknown): void
+type Resolve = (sent: Sent) => void
+type Reject = (error: unknown) => void
+
+/** Ends of the promise that was made last. An executor for all: what each send leaves until the disk has it is what the garbage collector copies. */
+let resolveLast: Resolve
+let rejectLast: Reject
+function takeEnds(resolve: Resolve, reject: Reject): void {
+  resolveLast = resolve
+  rejectLast = reject
 }
 
-/** Records of one partition, to be appended as one batch. */
+/** Records of one partition, to be appended as one batch: encoded as they come, so that what waits costs no objects. */
 export interface QueuedBatch {
   readonly core: TopicCore
   readonly log: LocalLog
   readonly partition: number
-  readonly records: TopicRecord[]
-  /** Of named producers: of each record; undefined: to be given when it is appended. */
-  readonly sequences: (number | undefined)[]
-  readonly waiters: Waiter[]
+  readonly batch: TopicBatch
+  /** Of each record. */
+  readonly timestamps: number[]
+  /** Of each record; none but of named producers. */
+  readonly sequences: number[]
+  /** Ends of the promises of its records. */
+  readonly resolves: Resolve[]
+  readonly rejects: Reject[]
   bytes: number
+}
+
+/** A batch without records. */
+export function newBatch(core: TopicCore, partition: number, sequences: number[] = []): QueuedBatch {
+  const log = core.partition(partition)
+  return { core, log, partition, batch: takeBatch(), timestamps: [], sequences, resolves: [], rejects: [], bytes: 0 }
+}
+
+/** Encodes a record into the batch. */
+export function addRecord(batch: QueuedBatch, prepared: PreparedRecord): void {
+  const { key, value, timestamp, headers } = prepared
+  batch.batch.add(key, value, timestamp, headers)
+  batch.timestamps.push(timestamp)
+  batch.bytes += bytesOf(prepared)
+}
+
+/** Bytes of key and value: what bounds count. */
+export function bytesOf({ key, value }: PreparedRecord): number {
+  return (key?.length ?? 0) + (value?.length ?? 0)
 }
 
 /** Batches that were committed: where each record went, and when that is durable. */
 export interface WrittenBatches {
-  /** Of the batch at `index`; made when it is asked for, since what waits for the disk costs the garbage collector. */
-  sentOf(index: number): readonly Sent[]
+  /** Of record `record` of the batch at `index`; made when it is asked for, since what waits for the disk costs the garbage collector. */
+  sentOf(index: number, record: number): Sent
   readonly acknowledged: Promise<void>
 }
 
@@ -44,6 +75,7 @@ export interface QueueLimits {
 
 export class ProducerQueue {
   readonly #host: StreamHost
+  readonly #acknowledgements: Acknowledgements
   readonly #limits: QueueLimits
   /** Commits the batches now, all or none; throws when they are refused. */
   readonly #write: (batches: readonly QueuedBatch[]) => WrittenBatches
@@ -64,8 +96,14 @@ export class ProducerQueue {
   /** Calls of `flush`, with what they wait for. */
   #flushes: { readonly batches: Set<QueuedBatch>; resolve(): void }[] = []
 
-  constructor(host: StreamHost, limits: QueueLimits, write: (batches: readonly QueuedBatch[]) => WrittenBatches) {
+  constructor(
+    host: StreamHost,
+    acknowledgements: Acknowledgements,
+    limits: QueueLimits,
+    write: (batches: readonly QueuedBatch[]) => WrittenBatches,
+  ) {
     this.#host = host
+    this.#acknowledgements = acknowledgements
     this.#limits = limits
     this.#write = write
   }
@@ -83,24 +121,25 @@ export class ProducerQueue {
     throw new VarveError('BUSY', message, { details: { limit: 'bufferedBytesMax' } })
   }
 
-  /** Takes a record, for which there must be room; resolves when it is durable by the database's word. */
-  add(core: TopicCore, partition: number, record: TopicRecord, sequence: number | undefined): Promise<Sent> {
-    const bytes = (record.key?.length ?? 0) + (record.value?.length ?? 0)
+  /** Takes a record, for which there must be room, and encodes it now; resolves when it is durable by the database's word. */
+  add(core: TopicCore, prepared: PreparedRecord, sequence: number | undefined): Promise<Sent> {
+    const { partition } = prepared
+    const bytes = bytesOf(prepared)
     const { batchBytes } = this.#limits
     const log = core.partition(partition)
     let batch = this.#open.get(log)
     if (batch === undefined || batch.bytes + bytes > batchBytes) {
-      batch = { core, log, partition, records: [], sequences: [], waiters: [], bytes: 0 }
+      batch = newBatch(core, partition)
       this.#open.set(log, batch)
       this.#queue.push(batch)
       this.#outstanding.add(batch)
     }
-    batch.records.push(record)
-    batch.sequences.push(sequence)
-    batch.bytes += bytes
+    addRecord(batch, prepared)
+    if (sequence !== undefined) batch.sequences.push(sequence)
     this.#bytes += bytes
-    const { waiters } = batch
-    const promise = new Promise<Sent>((resolve, reject) => void waiters.push({ resolve, reject }))
+    const promise = new Promise<Sent>(takeEnds)
+    batch.resolves.push(resolveLast)
+    batch.rejects.push(rejectLast)
     if (batch.bytes >= batchBytes) this.append()
     else this.#schedule()
     return promise
@@ -173,31 +212,43 @@ export class ProducerQueue {
 
   #written(batches: readonly QueuedBatch[], { sentOf, acknowledged }: WrittenBatches): void {
     this.#inFlight++
+    for (const { batch } of batches) giveBack(batch)
     const ended = (settle: () => void): void => {
       this.#inFlight--
+      for (const { bytes } of batches) this.#bytes -= bytes
       settle()
       if (this.#isHeld) this.append()
     }
-    const resolve = (): void => {
-      for (const [index, { waiters, bytes }] of batches.entries()) {
-        this.#bytes -= bytes
-        const places = sentOf(index)
-        for (let i = 0; i < waiters.length; i++) (waiters[i] as Waiter).resolve(places[i] as Sent)
-      }
-      this.#settled(batches)
-    }
     acknowledged.then(
-      () => ended(resolve),
-      error => ended(() => this.#refuse(batches, error)),
+      () => ended(() => this.#tell(batches, sentOf)),
+      error => ended(() => this.#reject(batches, error)),
     )
   }
 
-  #refuse(batches: readonly QueuedBatch[], error: unknown): void {
-    for (const { waiters, bytes } of batches) {
-      this.#bytes -= bytes
-      for (const waiter of waiters) waiter.reject(error)
+  #tell(batches: readonly QueuedBatch[], sentOf: WrittenBatches['sentOf']): void {
+    for (const [index, batch] of batches.entries()) {
+      const { resolves } = batch
+      this.#acknowledgements.tell(resolves.length, COST_ALONE, (from, to) => {
+        for (let i = from; i < to; i++) (resolves[i] as Resolve)(sentOf(index, i))
+        if (to === resolves.length) this.#settled(batch)
+      })
     }
-    this.#settled(batches)
+  }
+
+  /** They were not appended. */
+  #refuse(batches: readonly QueuedBatch[], error: unknown): void {
+    for (const { bytes, batch } of batches) {
+      this.#bytes -= bytes
+      giveBack(batch)
+    }
+    this.#reject(batches, error)
+  }
+
+  #reject(batches: readonly QueuedBatch[], error: unknown): void {
+    for (const batch of batches) {
+      for (const reject of batch.rejects) reject(error)
+      this.#settled(batch)
+    }
   }
 
   #waitForRoom(batches: readonly QueuedBatch[]): void {
@@ -229,13 +280,13 @@ export class ProducerQueue {
     })
   }
 
-  #settled(batches: readonly QueuedBatch[]): void {
-    for (const batch of batches) {
-      this.#outstanding.delete(batch)
-      for (const flush of this.#flushes) flush.batches.delete(batch)
-    }
+  #settled(batch: QueuedBatch): void {
+    this.#outstanding.delete(batch)
     if (this.#flushes.length === 0) return
-    for (const { batches: left, resolve } of this.#flushes) if (left.size === 0) resolve()
+    for (const { batches: left, resolve } of this.#flushes) {
+      left.delete(batch)
+      if (left.size === 0) resolve()
+    }
     this.#flushes = this.#flushes.filter(({ batches: left }) => left.size > 0)
   }
 }

@@ -8,7 +8,7 @@
  *
  * Owned by `topic-producers.ts`, which closes it with the database.
  */
-import { type TopicRecord, VarveError } from '../../engine/index.ts'
+import { type Committed, VarveError } from '../../engine/index.ts'
 import { type VersionCheck, versionCheck } from '../keys/expected-version.ts'
 import { StickyPartition } from '../partition/partitioner.ts'
 import { coreOfTopic, type Topic } from '../topic/topic.ts'
@@ -16,10 +16,10 @@ import type { TopicCore } from '../topic/topic-core.ts'
 import type { TopicProducers } from '../topic/topic-producers.ts'
 import type { TransactionOwner } from '../transactions/coordinator.ts'
 import { ProducerTransaction } from '../transactions/producer-transaction.ts'
+import { giveBack, takeBatch } from './batch-pool.ts'
 import type { Outgoing, Sent } from './outgoing.ts'
-import { ownedRecord } from './owned-record.ts'
 import type { ResolvedProducerOptions } from './producer-options.ts'
-import { ProducerQueue, type QueuedBatch, type WrittenBatches } from './producer-queue.ts'
+import { addRecord, bytesOf, newBatch, ProducerQueue, type QueuedBatch, type WrittenBatches } from './producer-queue.ts'
 import type { NamedProducer, ProducerEpoch } from './producer-registry.ts'
 import { type SequencedProducer, writeBatches, writeNamed } from './write-batches.ts'
 
@@ -78,7 +78,7 @@ export class Producer {
   constructor(producers: TopicProducers, options: ResolvedProducerOptions) {
     this.#producers = producers
     this.#options = options
-    const { host, registry } = producers
+    const { host, registry, acknowledgements } = producers
     if (options.transactionalId !== undefined) {
       this.#owner = producers.coordinator.open(options.transactionalId, options.transactionTimeoutMs)
     } else if (options.id !== undefined) {
@@ -95,7 +95,7 @@ export class Producer {
       named === undefined || producer === undefined
         ? writeBatches(host, batches, { producer })
         : writeNamed(host, registry, named, producer, batches)
-    this.#queue = new ProducerQueue(host, options, this.#write)
+    this.#queue = new ProducerQueue(host, acknowledgements, options, this.#write)
   }
 
   /** Producer id and epoch; undefined for a producer that has none, or whose every transaction has its own. */
@@ -120,10 +120,9 @@ export class Producer {
       const sticky = this.#stickyOf(core)
       const { chosen } = sticky
       const prepared = core.prepare(record, sticky, this.#now())
-      const outgoing = ownedRecord(prepared)
       const sequence = this.#sequenceOf(core, options.sequence, sticky.chosen > chosen)
-      this.#assertRoom(core, bytesOf(outgoing), options.sequence)
-      return this.#queue.add(core, prepared.partition, outgoing, sequence)
+      this.#assertRoom(core, bytesOf(prepared), options.sequence)
+      return this.#queue.add(core, prepared, sequence)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -152,29 +151,34 @@ export class Producer {
     if (items.length === 0) return []
     const now = this.#now()
     const sticky = this.#stickyOf(core)
-    const records: TopicRecord[] = []
-    let partition = 0
-    for (const item of items) {
-      const prepared = core.prepare(item, sticky, now)
-      expected.take(prepared)
-      partition = prepared.partition
-      records.push(ownedRecord(prepared))
-    }
-    const sequences = records.map((_, i) => this.#sequenceOf(core, first === undefined ? undefined : first + i, false))
-    const batch: QueuedBatch = { core, log: core.partition(partition), partition, records, sequences, waiters: [], bytes: 0 }
+    const sequences: number[] = []
+    let gathered: QueuedBatch | undefined
     try {
+      for (const item of items) {
+        const prepared = core.prepare(item, sticky, now)
+        expected.take(prepared)
+        gathered ??= newBatch(core, prepared.partition, sequences)
+        addRecord(gathered, prepared)
+      }
+      const batch = gathered as QueuedBatch
+      for (let i = 0; i < items.length; i++) {
+        const sequence = this.#sequenceOf(core, first === undefined ? undefined : first + i, false)
+        if (sequence !== undefined) sequences.push(sequence)
+      }
       await this.#queue.appended()
       await expected.index.built
       this.#assertOutsideTransactions()
-      if (!this.#hasSent(core, partition, sequences.at(-1))) expected.check()
+      if (!this.#hasSent(core, batch.partition, sequences.at(-1))) expected.check()
       const { sentOf, acknowledged } = this.#write([batch])
       await acknowledged
-      return [...sentOf(0)]
+      return items.map((_, i) => sentOf(0, i))
     } catch (error) {
       // Numbers that the producer chose itself are for what comes next, unless that has come already.
       const known = this.#sequences.get(core)
-      if (first === undefined && known !== undefined && known.last === sequences.at(-1)) known.last -= records.length
+      if (first === undefined && known !== undefined && known.last === sequences.at(-1)) known.last -= sequences.length
       throw error
+    } finally {
+      if (gathered !== undefined) giveBack(gathered.batch)
     }
   }
 
@@ -201,17 +205,27 @@ export class Producer {
     const core = coreOfTopic(topic) as unknown as TopicCore
     const log = core.partition(partition)
     const now = this.#now()
-    const outgoing = records.map(record => ownedRecord(core.prepare(record, this.#stickyOf(core), now)))
-    await this.#queue.flush()
-    this.#assertOpen()
-    const sequence = options.sequence ?? identity.next.get(log) ?? 0
-    const { compression } = core.options
-    const producer = { id: identity.id, epoch: identity.epoch, sequence }
-    const appended = log.appendRecords(outgoing, { producer, ...(compression === undefined ? {} : { compression }) })
-    const { baseOffset, endOffset, duplicate } = appended
-    if (!duplicate) identity.next.set(log, (sequence + records.length) % 2 ** 31)
-    await appended.acknowledged
-    return { partition, baseOffset, endOffset, sequence, duplicate }
+    const batch = takeBatch()
+    try {
+      for (const record of records) {
+        const { key, value, timestamp, headers } = core.prepare(record, this.#stickyOf(core), now)
+        batch.add(key, value, timestamp, headers)
+      }
+      await this.#queue.flush()
+      this.#assertOpen()
+      const sequence = options.sequence ?? identity.next.get(log) ?? 0
+      const { compression } = core.options
+      const producer = { id: identity.id, epoch: identity.epoch, sequence }
+      const committed = this.#producers.host.commit(commit =>
+        commit.appendRecords(log, batch, { producer, ...(compression === undefined ? {} : { compression }) }),
+      )
+      const { baseOffset, endOffset, duplicate } = committed.appends[0] as Committed['appends'][number]
+      if (!duplicate) identity.next.set(log, (sequence + records.length) % 2 ** 31)
+      await committed.acknowledged
+      return { partition, baseOffset, endOffset, sequence, duplicate }
+    } finally {
+      giveBack(batch)
+    }
   }
 
   /** The sequence of the newest record that this name has sent to the topic, or to one partition of it; undefined before any. Go on above it after a crash. */
@@ -332,10 +346,6 @@ export class Producer {
     this.#assertOpen()
     if (this.#owner !== undefined) throw new TypeError('a producer with a transactionalId sends within begin() and commit()')
   }
-}
-
-function bytesOf({ key, value }: TopicRecord): number {
-  return (key?.length ?? 0) + (value?.length ?? 0)
 }
 
 /** A producer of one topic. */

@@ -33,6 +33,7 @@ export async function sendBatch<V, K>(
     })
     gathered.release()
     await committed.acknowledged
+    await accumulator.told(items.length)
     // Made only now: what lives as long as a write to the disk costs the garbage collector more than what is looked at once.
     return gathered.sent(batchOf, committed)
   } finally {

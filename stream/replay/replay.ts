@@ -7,7 +7,7 @@
  *
  * What is replayed ends where the topic ended when the replay began: a copy of a topic into itself would never end otherwise.
  */
-import { type Store, storeLogPrefix, type Transaction } from '../../engine/index.ts'
+import { Breath, type Store, storeLogPrefix, type Transaction } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 import { checkExpired, type ExpiredRecords } from '../fetch/expiry.ts'
 import { type Isolation, PartitionFetcher } from '../fetch/partition-fetcher.ts'
@@ -16,7 +16,7 @@ import type { StreamHost } from '../host.ts'
 import { Topic } from '../topic/topic.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
 import { whenThereIsRoom } from '../when-there-is-room.ts'
-import { type ReplayTarget, targetOf } from './targets.ts'
+import { type ReplayTarget, type ReplayWrite, targetOf } from './targets.ts'
 
 /** What is read again, and where it goes. */
 export interface ReplayOptions<V = unknown, K = unknown> {
@@ -100,7 +100,12 @@ interface Range {
 }
 
 const batchDefault = 10_000
-const fetchBytesMax = 1024 * 1024
+/** Of one read of a partition: what is made of it in one turn. */
+const fetchBytesMax = 256 * 1024
+/** It lets the rest of the process have a turn so often, ms. */
+const breathMs = 4
+/** Writes that are committed and not durable yet, at most: the next ones are read and encoded meanwhile. */
+const writesMax = 4
 /** Paced records that are due within this time go out together, ms. */
 const paceSliceMs = 5
 const replaysStore = '__replays'
@@ -170,6 +175,12 @@ function saveOf(
   }
 }
 
+interface Step extends ReplayProgress {
+  readonly bytes: number
+  /** undefined: nothing was to be written. */
+  readonly durable: Promise<void> | undefined
+}
+
 /** One call of `replay`. */
 class Run {
   read = 0
@@ -178,8 +189,10 @@ class Run {
   readonly #host: StreamHost
   readonly #ranges: readonly Range[]
   readonly #options: ReplayOptions<never, never>
-  /** Of each range: all below was read and written, or left out. */
+  /** Of each range: all below was read and given to be written, or left out. */
   readonly #positions = new Map<Range, number>()
+  /** What was given to be written, oldest first, with how far it had come by then. */
+  readonly #underWay: Step[] = []
 
   constructor(host: StreamHost, ranges: readonly Range[], options: ReplayOptions<never, never>) {
     this.#host = host
@@ -188,22 +201,43 @@ class Run {
     for (const range of ranges) this.#positions.set(range, range.from)
   }
 
-  async run(write: ((records: ConsumedRecord[], positions: ReadonlyMap<Range, number>) => Promise<void>) | undefined): Promise<void> {
+  async run(write: ((records: ConsumedRecord[], positions: ReadonlyMap<Range, number>) => ReplayWrite) | undefined): Promise<void> {
+    const breath = new Breath(this.#host.environment, breathMs)
     const put = async (records: readonly ConsumedRecord[]): Promise<void> => {
-      const { filter, onProgress } = this.#options
+      const { filter, signal } = this.#options
       this.read += records.length
       const matching = filter === undefined ? [...records] : records.filter(record => filter(record as ConsumedRecord<never, never>))
-      if (matching.length > 0) {
-        await write?.(matching, this.#positions)
-        this.written += matching.length
-        for (const { keyBytes, valueBytes } of matching) this.bytes += (keyBytes?.length ?? 0) + (valueBytes?.length ?? 0)
-      }
-      onProgress?.(this.#progress())
-      this.#options.signal?.throwIfAborted()
+      let bytes = 0
+      for (const { size } of matching) bytes += size
+      const begun = matching.length === 0 ? undefined : write?.(matching, this.#positions)
+      this.#underWay.push({ ...this.#progress(), written: matching.length, bytes, durable: begun?.durable })
+      begun?.durable.catch(() => undefined) // told by `committed`, or when its turn comes
+      await begun?.committed
+      await this.#settle(writesMax)
+      await breath.due()
+      signal?.throwIfAborted()
     }
     this.#options.signal?.throwIfAborted()
-    if (this.#options.pace === undefined) await this.#atFullSpeed(put)
-    else await this.#atPace(this.#options.pace, put)
+    try {
+      if (this.#options.pace === undefined) await this.#atFullSpeed(put)
+      else await this.#atPace(this.#options.pace, put)
+      await this.#settle(0)
+    } finally {
+      // Nothing is written any more when it ends, however it does.
+      await Promise.allSettled(this.#underWay.map(({ durable }) => durable))
+    }
+  }
+
+  /** Waits until so many writes are under way, and tells how far it has come. */
+  async #settle(writes: number): Promise<void> {
+    for (let step = this.#underWay[0]; step !== undefined; step = this.#underWay[0]) {
+      if (step.durable !== undefined && this.#underWay.length <= writes) return
+      await step.durable
+      this.#underWay.shift()
+      this.written += step.written
+      this.bytes += step.bytes
+      this.#options.onProgress?.({ done: step.done, total: step.total, read: step.read, written: this.written })
+    }
   }
 
   async #atFullSpeed(put: (records: readonly ConsumedRecord[]) => Promise<void>): Promise<void> {

@@ -2,10 +2,11 @@
  * Where a replay writes: another topic, a store, or a function. A target takes the records of one batch and writes them, with the replay's progress, as one
  * commit where it can.
  */
-import { type Store, type StoreKey, type TopicRecord, type Transaction, VarveError } from '../../engine/index.ts'
+import { type Store, type StoreKey, type TopicBatch, type Transaction, VarveError } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 import type { StreamHost } from '../host.ts'
 import { partitionOfKey } from '../partition/partitioner.ts'
+import { giveBack, takeBatch } from '../produce/batch-pool.ts'
 import { coreOfTopic, type Topic } from '../topic/topic.ts'
 import type { TopicCore } from '../topic/topic-core.ts'
 import { isCompacted } from '../topic/topic-options.ts'
@@ -17,9 +18,17 @@ export type ReplayFunction<V, K> = (records: readonly ConsumedRecord<V, K>[]) =>
 /** Where a replay writes. */
 export type ReplayTarget<V, K> = Topic<V, K> | Store<V, StoreKey> | ReplayFunction<V, K>
 
+/** Records on their way into a target. */
+export interface ReplayWrite {
+  /** Resolves when they are committed, durable or not: what is written next lies behind them. */
+  readonly committed: Promise<void>
+  /** Resolves when they are durable. */
+  readonly durable: Promise<void>
+}
+
 export interface Target<V, K> {
-  /** Writes the records; with `save`, which adds the progress to the same transaction where the target has one. */
-  write(records: readonly ConsumedRecord<V, K>[], save: ((tx: Transaction) => void) | undefined): Promise<void>
+  /** Writes the records, which are not looked at any more once they are committed; with `save`, which adds the progress to the same transaction where the target has one. */
+  write(records: readonly ConsumedRecord<V, K>[], save: ((tx: Transaction) => void) | undefined): ReplayWrite
 }
 
 export function targetOf<V, K>(
@@ -46,31 +55,47 @@ function topicTarget<V, K>(host: StreamHost, source: TopicCore<V, K>, target: To
     )
   }
   const { compression } = target.options
+  const options = compression === undefined ? undefined : { compression }
   return {
-    write: (records, save) =>
-      transaction(host, tx => {
-        const batches = new Map<number, TopicRecord[]>()
-        for (const record of records) {
-          const { keyBytes, valueBytes, timestamp, headers, partition: from } = record
-          if (keyBytes === null && isCompacted(target.options)) throw withoutKey(`a record of the compacted topic ${target.name}`, record)
-          const partition = keyBytes === null ? from % target.partitionCount : partitionOfKey(keyBytes, target.partitionCount)
-          const batch = batches.get(partition)
-          const copy = { key: keyBytes, value: valueBytes, timestamp, headers }
-          if (batch === undefined) batches.set(partition, [copy])
-          else batch.push(copy)
-        }
-        for (const [partition, batch] of batches)
-          tx.log(target.partition(partition)).appendRecords(batch, compression === undefined ? {} : { compression })
+    write(records, save) {
+      const batches = gather(target, records)
+      const write = commit(host, tx => {
+        for (const [partition, batch] of batches) tx.log(target.partition(partition)).appendRecords(batch, options)
         save?.(tx)
-      }),
+      })
+      const release = (): void => {
+        for (const batch of batches.values()) giveBack(batch)
+      }
+      write.committed.then(release, release)
+      return write
+    },
   }
+}
+
+/** The records by partition. INVALID_RECORD. */
+function gather<V, K>(target: TopicCore<V, K>, records: readonly ConsumedRecord<V, K>[]): Map<number, TopicBatch> {
+  const { partitionCount } = target
+  const needsKeys = isCompacted(target.options)
+  const batches = new Map<number, TopicBatch>()
+  for (const record of records) {
+    const { keyBytes, valueBytes, timestamp, headers, partition: from } = record
+    if (keyBytes === null && needsKeys) throw withoutKey(`a record of the compacted topic ${target.name}`, record)
+    const partition = keyBytes === null ? from % partitionCount : partitionOfKey(keyBytes, partitionCount)
+    let batch = batches.get(partition)
+    if (batch === undefined) {
+      batch = takeBatch()
+      batches.set(partition, batch)
+    }
+    batch.add(keyBytes, valueBytes, timestamp, headers)
+  }
+  return batches
 }
 
 /** The newest value of each key; a tombstone deletes. */
 function storeTarget<V, K>(host: StreamHost, store: Store<V, StoreKey>): Target<V, K> {
   return {
     write: (records, save) =>
-      transaction(host, tx => {
+      commit(host, tx => {
         const part = tx.store(store)
         for (const record of records) {
           const { key, value } = record
@@ -85,16 +110,30 @@ function storeTarget<V, K>(host: StreamHost, store: Store<V, StoreKey>): Target<
 
 function functionTarget<V, K>(host: StreamHost, write: ReplayFunction<V, K>): Target<V, K> {
   return {
-    async write(records, save) {
-      await write(records)
-      if (save !== undefined) await transaction(host, save)
+    write(records, save) {
+      const called = async (): Promise<void> => {
+        await write(records)
+        if (save !== undefined) await commit(host, save).durable
+      }
+      const durable = called()
+      return { committed: durable, durable }
     },
   }
 }
 
 /** All or nothing; waits for room. */
-function transaction(host: StreamHost, body: (tx: Transaction) => void): Promise<void> {
-  return whenThereIsRoom(host, () => host.transaction(body))
+function commit(host: StreamHost, body: (tx: Transaction) => void): ReplayWrite {
+  let isCommitted: () => void = () => undefined
+  const made = new Promise<void>(resolve => {
+    isCommitted = resolve
+  })
+  const durable = whenThereIsRoom(host, () =>
+    host.transaction(tx => {
+      tx.afterCommit(isCommitted)
+      body(tx)
+    }),
+  )
+  return { committed: Promise.race([made, durable]), durable }
 }
 
 function withoutKey<V, K>(what: string, { topic, partition, offset }: ConsumedRecord<V, K>): VarveError {

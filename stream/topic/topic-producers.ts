@@ -7,6 +7,7 @@ import type { OffsetCommit } from '../groups/group-transport.ts'
 import type { StreamHost } from '../host.ts'
 import { InternalTopic } from '../internal/internal-topic.ts'
 import { topicLogName } from '../names.ts'
+import type { Acknowledgements } from '../produce/acknowledgements.ts'
 import { Producer, TopicProducer } from '../produce/producer.ts'
 import { type ProducerOptions, resolveProducerOptions } from '../produce/producer-options.ts'
 import { ProducerRegistry, type ProducerRow, producerStateTopic, topicIdOfProducerKey } from '../produce/producer-registry.ts'
@@ -22,6 +23,7 @@ export function hasTransactionState(host: StreamHost): boolean {
 
 export class TopicProducers {
   readonly host: StreamHost
+  readonly acknowledgements: Acknowledgements
   readonly registry: ProducerRegistry
   readonly coordinator: TransactionCoordinator
   /** Commits offsets of a group that has no members as part of a transaction. */
@@ -31,6 +33,7 @@ export class TopicProducers {
   /** `markersPerCommit`: see `CoordinatorPlace`. */
   constructor(topics: Topics, options: { readonly markersPerCommit?: number } = {}) {
     this.host = topics.host
+    this.acknowledgements = topics.accumulator.acknowledgements
     this.commitOffsets = (tx, commit) => topics.groups.transport.commitWith(tx, commit)
     this.registry = new ProducerRegistry(
       topics.host,

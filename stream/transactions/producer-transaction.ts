@@ -7,9 +7,8 @@ import type { CommitOptions } from '../consume/consumed-batch.ts'
 import type { OffsetToCommit } from '../groups/group-transport.ts'
 import { StickyPartition } from '../partition/partitioner.ts'
 import type { Outgoing, Sent } from '../produce/outgoing.ts'
-import { ownedRecord } from '../produce/owned-record.ts'
 import type { ResolvedProducerOptions } from '../produce/producer-options.ts'
-import { ProducerQueue } from '../produce/producer-queue.ts'
+import { bytesOf, ProducerQueue } from '../produce/producer-queue.ts'
 import type { ProducerEpoch } from '../produce/producer-registry.ts'
 import { type SequencedProducer, writeBatches } from '../produce/write-batches.ts'
 import { coreOfTopic, type Topic } from '../topic/topic.ts'
@@ -35,9 +34,9 @@ export class ProducerTransaction {
     this.#producers = producers
     this.#open = open
     this.#sticky = new StickyPartition(producers.host.environment.random)
-    const { coordinator, host } = producers
+    const { coordinator, host, acknowledgements } = producers
     const producer: SequencedProducer = { id: open.producerId, epoch: open.epoch, next: new Map() }
-    this.#queue = new ProducerQueue(host, options, batches => {
+    this.#queue = new ProducerQueue(host, acknowledgements, options, batches => {
       coordinator.assertOpen(open)
       const touched = coordinator.touch(
         open,
@@ -69,9 +68,8 @@ export class ProducerTransaction {
       this.#assertOpen()
       const core = coreOfTopic(topic) as unknown as TopicCore
       const prepared = core.prepare(record, this.#sticky, this.#producers.host.environment.clock.now())
-      const outgoing = ownedRecord(prepared)
-      this.#queue.assertRoom((outgoing.key?.length ?? 0) + (outgoing.value?.length ?? 0))
-      sent = this.#queue.add(core, prepared.partition, outgoing, undefined)
+      this.#queue.assertRoom(bytesOf(prepared))
+      sent = this.#queue.add(core, prepared, undefined)
     } catch (error) {
       sent = Promise.reject(error)
     }

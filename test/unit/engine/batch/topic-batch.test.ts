@@ -60,3 +60,26 @@ test('a batch that was placed goes on, and what it was given may be written agai
   batch.clear()
   expect(() => batch.place(target, 0, { baseOffset: 0, epoch: 0 })).toThrow('begun ahead')
 })
+
+test('some of its records, copied to another batch, are the batch that is made of these alone', () => {
+  const records: RecordInput[] = [
+    { key: 'a', value: 'one', timestamp: 5 },
+    { key: null, value: Uint8Array.of(1, 2), timestamp: 9, headers: [{ key: 'h', value: Uint8Array.of(7) }] },
+    { key: 'é', value: null, timestamp: 3 },
+    { key: Uint8Array.of(0), value: '', timestamp: 7, headers: [{ key: 'n', value: null }] },
+  ]
+  const batch = new TopicBatch()
+  for (const { key = null, value = null, timestamp = 0, headers } of records) batch.add(key, value, timestamp, headers)
+  const bytesOf = (placed: TopicBatch): string => {
+    const bytes = new Uint8Array(placed.size)
+    placed.place(bytes, 0, { baseOffset: 12, epoch: 1 })
+    fillCrc(bytes, 0)
+    return hex(bytes)
+  }
+  for (let mask = 1; mask < 16; mask++) {
+    const copy = new TopicBatch()
+    batch.copyTo(copy, index => (mask & (1 << index)) !== 0)
+    const kept = records.filter((_, index) => (mask & (1 << index)) !== 0)
+    expect(bytesOf(copy)).toBe(hex(encodeRecordBatch(kept, { baseOffset: 12, epoch: 1 })))
+  }
+})
