@@ -118,7 +118,7 @@ const writeExtra: Action = world => {
   const { state, random, swarm, database } = world
   const names = [...state.extras.keys()]
   const name = names.length < extrasMax && random.chance(0.3) ? `extra${world.names++}` : names[random.below(Math.max(1, names.length))]
-  if (name === undefined) return
+  if (name === undefined) return undefined
   let content = state.extras.get(name)
   const durability = world.drawDurability()
   world.note(`${durability} ${content === undefined ? 'define and ' : ''}write ${name}`)
@@ -134,9 +134,11 @@ const writeExtra: Action = world => {
     next.set(put.key, put.value)
     return put
   })
-  world.commit({ ...world.state, extras: new Map([...world.state.extras, [name, next]]) }, durability, () =>
+  const { isWritten, done } = world.commit({ ...world.state, extras: new Map([...world.state.extras, [name, next]]) }, durability, () =>
     store.batch(puts, { durability }),
   )
+  // There was no room for it: told to whoever makes steps.
+  return isWritten ? undefined : done.then(() => undefined)
 }
 
 const dropExtra: Action = world => {

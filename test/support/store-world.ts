@@ -39,6 +39,8 @@ export interface StoreSwarm extends Drawing {
   readonly historyMs: number | undefined
   /** Codecs of the first store: another one with each opening. */
   readonly compressions: readonly CompressionName[]
+  /** Fields of the first store that segments have as columns: other ones with each opening. What they say is compared in test/crash/columns.test.ts. */
+  readonly columns: readonly (readonly string[])[]
   /** Of 1: how often a step is maintenance, and a transaction. */
   readonly upkeep: number
   readonly transactions: number
@@ -64,6 +66,7 @@ export function drawStoreSwarm(random: SimRandom): StoreSwarm {
     structures: pick(true, true, true, false),
     historyMs: pick(undefined, 500, 20_000, 1e9),
     compressions: pick<readonly CompressionName[]>(['none'], ['snappy'], ['none', 'gzip', 'snappy', 'lz4']),
+    columns: pick<readonly (readonly string[])[]>([[]], [['u', 'c', 'pad']], [['u', 'c', 't', 'pad'], ['c'], []]),
     keys: pick(12, 40, 80),
     padMax: pick(10, 120, 400),
     expiring: pick(0, 0.1, 0.4),
@@ -160,6 +163,7 @@ export class StoreWorld extends Machine<StoreState, StoreSwarm> {
     const { database, swarm, random } = this
     const compression = swarm.compressions[random.below(swarm.compressions.length)]
     const { historyMs } = swarm
+    const columns = swarm.columns[random.below(swarm.columns.length)]
     this.main = database.store(this.state.mainName, {
       keys: swarm.keyCodec,
       structures: swarm.structures,
@@ -167,6 +171,7 @@ export class StoreWorld extends Machine<StoreState, StoreSwarm> {
       changes: true,
       ...(historyMs === undefined ? {} : { history: { retentionMs: historyMs } }),
       compression,
+      columns,
     })
     this.other = database.store('other', { keys: 'string', value: 'string' })
   }
