@@ -117,9 +117,9 @@ export class DatabaseParts {
         this.consolidator.wake()
       },
       untilRoom: async (bytesOf, onStep) => {
-        if (options.autoConsolidate && this.#closing === undefined) await this.consolidator.untilRoom(bytesOf, onStep)
+        if (options.autoConsolidate) await this.consolidator.untilRoom(bytesOf, onStep)
       },
-      hasRoom: bytesOf => !options.autoConsolidate || this.#closing !== undefined || !this.consolidator.runs.isBehind(bytesOf),
+      hasRoom: bytesOf => !options.autoConsolidate || this.consolidator.runs.hasRoom(bytesOf),
       snapshots: () => this.snapshots.sequences(),
       keepSinceOf: log => this.stores.histories.of(log)?.keepSince(),
       checkLock: () => this.#checkLock(),
@@ -250,16 +250,15 @@ export class DatabaseParts {
     const ended = new VarveError('CLOSED', 'the database was closed')
     for (const log of this.logs.values()) log.endWaits(ended)
     this.stores.stop()
-    await attempt(() => this.consolidator.stop())
-    const poisoned = this.commitLog.poison !== undefined
-    if (!poisoned) {
+    // Before merges end: the last flush waits for room as every other one.
+    if (this.commitLog.poison === undefined && this.commitLog.unflushedBytes > this.#options.closeTailBytesMax) {
       await attempt(async () => {
-        if (this.commitLog.unflushedBytes > this.#options.closeTailBytesMax) {
-          this.commitLog.sealArena()
-          await this.flusher.drain()
-        }
+        this.commitLog.sealArena()
+        await this.flusher.drain()
       })
     }
+    await attempt(() => this.consolidator.stop())
+    const poisoned = this.commitLog.poison !== undefined
     // What a crash left replaced is still named by the view, so its files stay until somebody brings that up to date.
     if (!poisoned && this.manifest.doomed().length > 0) await attempt(() => this.flusher.updateView())
     await attempt(() => this.flusher.stop())
@@ -357,6 +356,10 @@ export class DatabaseParts {
       log: name => this.log(name),
       wakeUpkeep: () => {
         if (this.#options.autoConsolidate && this.#closing === undefined) this.consolidator.wake()
+      },
+      storeOpened: log => {
+        if (!this.#options.autoConsolidate) return
+        this.commitLog.sealAt(Math.min(this.commitLog.sealBytes, this.consolidator.runs.flushBytesAimOf(log)))
       },
     }
   }

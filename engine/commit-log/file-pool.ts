@@ -135,13 +135,19 @@ export class FilePool {
     await files.syncDirectory(this.#folder)
   }
 
-  /** Waits for preparations and closes a file that nobody took. */
+  /**
+   * Waits for preparations, closes a file that nobody took, and removes spare files: a closed database takes no room for what it does not hold, and the next
+   * opening begins with small files anyway.
+   */
   async close(): Promise<void> {
     const ahead = this.#ahead
     this.#ahead = undefined
     await this.#chain
     const file = await ahead?.catch(() => undefined)
-    if (file !== undefined) await this.#retire(file).catch(() => undefined) // best effort: an empty file is swept at the next opening
+    // All best effort: what stays is swept, or used, by the next opening.
+    if (file !== undefined) await this.#retire(file).catch(() => undefined)
+    const spares = this.#spares.splice(0)
+    for (const { number } of spares) await this.#environment.files.remove(`${this.#folder}/${spareFileName(number)}`).catch(() => undefined)
   }
 
   #enqueue<T>(run: () => Promise<T>): Promise<T> {

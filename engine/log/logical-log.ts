@@ -95,6 +95,8 @@ export interface TailListener {
   partsChanged(): void
   /** The tail lost or moved batches: whatever was derived from it is void. */
   tailChanged(): void
+  /** Hands keys of up to `count` records of the tail to `visit`. */
+  sampleKeys(count: number, visit: (bytes: Uint8Array, start: number, size: number) => void): void
 }
 
 /** Where a log stands when its object is made. */

@@ -7,14 +7,15 @@ import { blockCodecOf } from '../log/block-codec.ts'
 import { columnOptionsOf } from '../log/column-options.ts'
 import type { LogicalLog } from '../log/logical-log.ts'
 import type { ColumnOptions } from '../segment/column-writer.ts'
-import { PART_TOPIC } from '../segment/format.ts'
+import { PART_RUN, PART_TOPIC } from '../segment/format.ts'
 
 const flagVersioned = 4
 const flagBody = 8
 const flagWhole = 16
+const flagFirst = 32
 const kindMask = 3
 /** The codec's id stands above it. */
-const codecShift = 5
+const codecShift = 6
 const nameSeparator = '\u0000'
 
 /** What the worker needs to know of one log. */
@@ -27,6 +28,8 @@ export interface FlushLog {
   readonly body: boolean
   /** Every record of a run is kept, whether or not somebody sees it: the store has a history. */
   readonly isWhole: boolean
+  /** A store that has no run yet: what is written is all there is of its keys, and so it may be the bottom. */
+  readonly isFirst: boolean
   /** Id of the codec of a run's blocks. */
   readonly codec: number
   /** Fields that become columns too. */
@@ -52,7 +55,7 @@ export interface FlushColumns extends ColumnOptions {
 export interface PackedFlushLogs {
   readonly ids: Float64Array
   readonly limits: Float64Array
-  readonly flags: Uint8Array
+  readonly flags: Uint16Array
   readonly names: string
   readonly producers: readonly FlushProducers[]
   readonly columns: readonly FlushColumns[]
@@ -70,6 +73,11 @@ export class FlushPlan {
     return this.#ids.length
   }
 
+  /** Stores without a run. */
+  get firstRuns(): number {
+    return this.#flags.reduce((count, flags) => count + ((flags & flagFirst) === 0 ? 0 : 1), 0)
+  }
+
   /** Logs are added in ascending order of their ids. */
   add(log: LogicalLog, limit: number, isWhole: boolean): void {
     const { versioned, body } = log.definition
@@ -80,6 +88,7 @@ export class FlushPlan {
         (versioned === true ? flagVersioned : 0) |
         (body === true ? flagBody : 0) |
         (isWhole ? flagWhole : 0) |
+        (log.kind === 'store' && !log.parts.some(part => part.type === PART_RUN) ? flagFirst : 0) |
         (blockCodecOf(log.definition) << codecShift),
     )
     this.#names.push(log.name)
@@ -99,7 +108,7 @@ export class FlushPlan {
     return {
       ids: Float64Array.from(this.#ids),
       limits: Float64Array.from(this.#limits),
-      flags: Uint8Array.from(this.#flags),
+      flags: Uint16Array.from(this.#flags),
       names: this.#names.join(nameSeparator),
       producers: this.#producers,
       columns: this.#columns,
@@ -119,9 +128,17 @@ export function unpackFlushLogs(packed: PackedFlushLogs): FlushLog[] {
       versioned: (flags & flagVersioned) !== 0,
       body: (flags & flagBody) !== 0,
       isWhole: (flags & flagWhole) !== 0,
+      isFirst: (flags & flagFirst) !== 0,
       codec: flags >>> codecShift,
       columns: columns.get(id),
       limit: packed.limits[i] as number,
     }
   })
+}
+
+/** How many segment ids a flush needs at most, that has so many logs, bytes, and stores without a run. */
+export function flushOutputsMax(logs: number, bytes: number, firstRuns: number, ownSegmentBytes: number): number {
+  const own = Math.ceil(bytes / ownSegmentBytes)
+  // A piece has more than the bytes that a log needs for a file of its own, but for the last one of each store.
+  return Math.min(logs, own) + 1 + (firstRuns === 0 ? 0 : own + Math.min(firstRuns, own))
 }

@@ -3,7 +3,8 @@
  *
  * The arenas' index rows are grouped by log and sorted by offset. A log's batches become one part: verbatim for a topic; sorted by key into a run
  * for a store, and verbatim as well when the log keeps a body. Large logs (`planOutputs`) get a segment of their own (so that dropping
- * old data deletes a file); all others share one, with a directory: ten thousand small tails cost one file and one sync.
+ * old data deletes a file); all others share one, with a directory: ten thousand small tails cost one file and one sync. The first run of a large store is
+ * its bottom level, cut into pieces: what is written over later is merged piece by piece from the start, and never lies twice as a whole.
  *
  * Checksums of batches born here are filled now. Input is shared memory that the owner no longer changes, except for batches that it truncates,
  * which it does not offer (`limits`).
@@ -27,13 +28,15 @@ import {
 import type { Files, TaskPlace } from '../env/environment.ts'
 import { assert } from '../errors.ts'
 import { type AbortedEntry, ProducerState, producerExpiryMs } from '../log/producer-state.ts'
-import { PART_BODY, PART_RUN, PART_TOPIC } from '../segment/format.ts'
+import { LEVEL_BOTTOM, PART_BODY, PART_RUN, PART_TOPIC } from '../segment/format.ts'
 import { SegmentReader } from '../segment/reader.ts'
 import { giveNumbers, takeFloat64 } from '../segment/scratch-memory.ts'
-import { type SegmentSummary, SegmentWriter } from '../segment/writer.ts'
+import type { SegmentSummary, SegmentWriter } from '../segment/writer.ts'
 import { type FlushLog, type FlushProducers, type PackedFlushLogs, unpackFlushLogs } from './flush-plan.ts'
-import { mergeRuns } from './merge-runs.ts'
+import { mergeRuns, RunMerge } from './merge-runs.ts'
 import { MemorySource, sortStoreRecords, storeRecordAddress } from './merge-sort.ts'
+import { cutBytesOf, pieceBytesMinOf } from './pick-runs.ts'
+import { SegmentOutputs, writePieces } from './segment-outputs.ts'
 
 export interface FlushInput {
   readonly folder: string
@@ -76,41 +79,42 @@ export async function flush(input: FlushInput, place: TaskPlace): Promise<FlushO
   await loadChecksums()
   const groups = groupByLog(input)
   const producersBefore = new Map(input.logs.producers.map(entry => [entry.logId, entry]))
-  const outputs = planOutputs(groups, input.ownSegmentBytes)
-  assert(outputs.length <= input.segmentIds.length, 'enough segment ids were given', outputs.length, input.segmentIds.length)
-  const segments: SegmentSummary[] = []
+  const planned = planOutputs(groups, input.ownSegmentBytes)
+  const isCut = planned.some(output => output.some(group => cutOf(group, input.ownSegmentBytes) !== undefined))
+  const outputs = new SegmentOutputs(place, input, isCut ? undefined : planned.length)
   const producers: { logId: number; bytes: Uint8Array }[] = []
-  const written: string[] = []
   const total = groups.reduce((sum, group) => sum + group.bytes, 0)
+  let segments: SegmentSummary[]
   let done = 0
   try {
-    for (const [index, output] of outputs.entries()) {
-      const path = input.paths[index] as string
-      const segmentId = input.segmentIds[index] as number
-      written.push(path)
-      segments.push(
-        await writeSegment(
-          place.files,
-          path,
-          input,
-          segmentId,
-          place.clock.now(),
-          { outputIndex: index, outputCount: outputs.length },
-          output,
-          producersBefore,
-          producers,
-        ),
-      )
+    for (const output of planned) {
+      outputs.next()
+      try {
+        for (const group of output) await writeGroup(outputs, group, input, place, producersBefore, producers)
+      } finally {
+        await outputs.writer.settled()
+      }
       done += output.reduce((sum, group) => sum + group.bytes, 0)
       place.report(done, total)
     }
+    segments = outputs.finish()
     await place.files.syncDirectory(input.folder)
   } catch (error) {
-    // Half an edit is no edit: nothing of it may stay behind to fill the disk.
-    for (const path of written) await place.files.remove(path).catch(() => undefined)
+    await outputs.remove() // half an edit is no edit: nothing of it may stay behind to fill the disk
     throw error
   }
   return { segments, producers }
+}
+
+/** Whether the group's run is the bottom of its store. Smaller ones share a file with others: a store of a few kilobytes is not worth one. */
+function isBottom({ log, bytes }: LogBatches, ownSegmentBytes: number): boolean {
+  return log.isFirst && !log.isWhole && !log.body && bytes >= ownSegmentBytes
+}
+
+/** At which size the group's run is cut into pieces; undefined: it is not. */
+function cutOf(group: LogBatches, ownSegmentBytes: number): number | undefined {
+  const { bytes } = group
+  return isBottom(group, ownSegmentBytes) ? cutBytesOf(bytes, bytes, ownSegmentBytes, pieceBytesMinOf(ownSegmentBytes)) : undefined
 }
 
 /**
@@ -173,37 +177,22 @@ function groupByLog(input: FlushInput): LogBatches[] {
   return found
 }
 
-async function writeSegment(
-  files: Files,
-  path: string,
+async function writeGroup(
+  outputs: SegmentOutputs,
+  group: LogBatches,
   input: FlushInput,
-  segmentId: number,
-  createdMs: number,
-  place: { readonly outputIndex: number; readonly outputCount: number },
-  groups: readonly LogBatches[],
+  { files, clock }: TaskPlace,
   producersBefore: ReadonlyMap<number, FlushProducers>,
   producers: { logId: number; bytes: Uint8Array }[],
-): Promise<SegmentSummary> {
-  const file = files.openSync(path, 'create')
-  try {
-    const writer = new SegmentWriter(file, { segmentId, databaseId: input.databaseId, editId: input.editId, createdMs }, { durable: true })
-    try {
-      for (const group of groups) {
-        if (group.log.kind === 1) {
-          const state = await writeTopicPart(writer, group, producerStateOf(files, producersBefore.get(group.log.id)), createdMs)
-          if (state !== undefined) producers.push({ logId: group.log.id, bytes: state })
-        } else {
-          if (group.log.body) await writeBodyPart(writer, group)
-          writeRunPart(writer, group, input.snapshots)
-        }
-      }
-    } finally {
-      await writer.settled()
-    }
-    return writer.finish(place)
-  } finally {
-    file.closeSync()
+): Promise<void> {
+  const { writer } = outputs
+  if (group.log.kind === 1) {
+    const state = await writeTopicPart(writer, group, producerStateOf(files, producersBefore.get(group.log.id)), clock.now())
+    if (state !== undefined) producers.push({ logId: group.log.id, bytes: state })
+    return
   }
+  if (group.log.body) await writeBodyPart(writer, group)
+  writeRunPart(outputs, group, input)
 }
 
 /** Producer state at the head of the tail, from the owner or from the log's last part. */
@@ -287,11 +276,12 @@ async function writeBodyPart(writer: SegmentWriter, group: LogBatches): Promise<
   writer.endPart()
 }
 
-function writeRunPart(writer: SegmentWriter, group: LogBatches, snapshots: readonly number[]): void {
+function writeRunPart(outputs: SegmentOutputs, group: LogBatches, { snapshots, ownSegmentBytes }: FlushInput): void {
   const { log, batches } = group
+  const { writer } = outputs
   const first = batches[0] as BatchPlace
   const last = batches.at(-1) as BatchPlace
-  writer.beginPart({
+  const start = {
     logId: log.id,
     name: log.name,
     kind: log.kind,
@@ -301,7 +291,7 @@ function writeRunPart(writer: SegmentWriter, group: LogBatches, snapshots: reado
     columns: log.columns,
     firstOffset: first.baseOffset,
     endOffset: last.endOffset,
-  })
+  }
   // Every record's place, then the places in key order; the bytes are copied once, into the run.
   const buffers: Uint8Array[] = []
   const count = batches.reduce((sum, { arena, position }) => sum + storeBatchCount(arena.bytes, position), 0)
@@ -316,9 +306,20 @@ function writeRunPart(writer: SegmentWriter, group: LogBatches, snapshots: reado
   assert(found === count, 'batches hold the records that they count', found, count)
   const sorted = sortStoreRecords(buffers, addresses, { versioned: log.versioned })
   const source = new MemorySource(buffers, sorted)
-  if (log.isWhole) while (source.next()) writer.addParsedRecord(source.record)
-  else mergeRuns([source], writer, { versioned: log.versioned, snapshots })
+  const options = { versioned: log.versioned, snapshots }
+  if (isBottom(group, ownSegmentBytes)) {
+    const pieceBytes = cutOf(group, ownSegmentBytes)
+    const filesMax = pieceBytes === undefined ? 1 : Math.ceil(group.bytes / pieceBytes) + 1
+    // Deletes hide nothing: there is nothing older. In a versioned store something older may still arrive.
+    const merge = new RunMerge([source], log.versioned ? options : { ...options, dropDeletes: { sequence: Number.MAX_SAFE_INTEGER } })
+    const pieces = { range: {}, pieceBytes: pieceBytes ?? Number.POSITIVE_INFINITY, filesMax, replaced: [] }
+    writePieces(outputs, merge, { ...start, level: LEVEL_BOTTOM }, pieces)
+  } else {
+    writer.beginPart(start)
+    if (log.isWhole) while (source.next()) writer.addParsedRecord(source.record)
+    else mergeRuns([source], writer, options)
+    writer.endPart()
+  }
   giveNumbers(addresses)
   giveNumbers(sorted)
-  writer.endPart()
 }

@@ -28,7 +28,7 @@ import { SegmentDirectory } from '../segment/directory.ts'
 import { PART_RUN } from '../segment/format.ts'
 import type { SegmentSummary } from '../segment/writer.ts'
 import type { FlushInput, FlushOutput } from './flush.ts'
-import { FlushPlan } from './flush-plan.ts'
+import { FlushPlan, flushOutputsMax } from './flush-plan.ts'
 import type { FlushBytes } from './run-compaction.ts'
 import type { ViewInput } from './view.ts'
 
@@ -265,8 +265,8 @@ export class Flusher {
     let output: FlushOutput = { segments: [], producers: [] }
     const editId = this.#host.takeEditId()
     if (plan.size > 0) {
-      const big = Math.ceil(arenas.reduce((sum, arena) => sum + arena.used, 0) / this.#host.ownSegmentBytes)
-      const segmentIds = this.#host.takeSegmentIds(Math.min(plan.size, big) + 1)
+      const bytes = arenas.reduce((sum, arena) => sum + arena.used, 0)
+      const segmentIds = this.#host.takeSegmentIds(flushOutputsMax(plan.size, bytes, plan.firstRuns, this.#host.ownSegmentBytes))
       const input: FlushInput = {
         folder: this.#host.folder,
         paths: segmentIds.map(id => `${this.#host.folder}/${segmentFileName(id)}`),

@@ -7,19 +7,19 @@
  */
 import { CODEC_NONE } from '../codec/compression.ts'
 import { loadChecksums } from '../codec/xxh64.ts'
-import type { File, TaskPlace } from '../env/environment.ts'
+import type { TaskPlace } from '../env/environment.ts'
 import { assert } from '../errors.ts'
 import type { ColumnOptions } from '../segment/column-writer.ts'
-import type { ReplacedPart } from '../segment/footer.ts'
 import { PART_RUN } from '../segment/format.ts'
 import type { KeyRange } from '../segment/key-range.ts'
 import type { AbortedTransactionEntry, PartStart } from '../segment/part.ts'
 import { SegmentReader } from '../segment/reader.ts'
-import { type SegmentSummary, SegmentWriter } from '../segment/writer.ts'
+import type { SegmentSummary } from '../segment/writer.ts'
 import { TopicCompaction } from './compact-topic.ts'
 import { mergeOffsets, type OffsetSource } from './merge-offsets.ts'
 import { sourcesInRange } from './merge-range.ts'
 import { RunMerge, type RunMergeOptions } from './merge-runs.ts'
+import { SegmentOutputs, writePieces } from './segment-outputs.ts'
 
 export interface MergePart {
   readonly segmentId: number
@@ -105,14 +105,17 @@ export async function merge(input: MergeInput, place: TaskPlace): Promise<MergeO
   await loadChecksums()
   const readers = new Map<number, SegmentReader>()
   const cleaned: { logId: number; end: number }[] = []
-  const outputs = new Outputs(input, place)
+  const planned = planOutputs(input.groups, input.ownSegmentBytes)
+  // How many pieces a group makes is known when the last one is cut.
+  const countsPieces = input.groups.some(({ pieceBytes }) => pieceBytes !== undefined)
+  const outputs = new SegmentOutputs(place, input, countsPieces ? undefined : planned.length)
   const total = input.groups.reduce((sum, group) => sum + group.bytes, 0)
   let segments: SegmentSummary[]
   let done = 0
   try {
     for (const { id, path } of input.sources) readers.set(id, SegmentReader.open(place.files, path))
-    for (const groups of planOutputs(input.groups, input.ownSegmentBytes)) {
-      outputs.next(groups)
+    for (const groups of planned) {
+      outputs.next(replacedBy(groups))
       for (const group of groups) {
         writeGroup(outputs, group, readers, input.seed, place.clock.now(), cleaned)
         done += group.bytes
@@ -137,76 +140,12 @@ function planOutputs(groups: readonly MergeGroup[], ownSegmentBytes: number): Me
   return shared.length > 0 ? [...own, shared] : own
 }
 
-/**
- * The files of one merge. Each says "output i of n" in its footer, and how many pieces a group makes is known when the last one is cut: files that are
- * written before that wait with their index sections in memory.
- */
-class Outputs {
-  readonly #input: MergeInput
-  readonly #place: TaskPlace
-  readonly #countsPieces: boolean
-  readonly #summaries: SegmentSummary[] = []
-  #waiting: { readonly writer: SegmentWriter; readonly file: File; readonly groups: readonly MergeGroup[] }[] = []
-  #begun = 0
-
-  constructor(input: MergeInput, place: TaskPlace) {
-    this.#input = input
-    this.#place = place
-    this.#countsPieces = input.groups.some(({ pieceBytes }) => pieceBytes !== undefined)
-  }
-
-  /** The file that is written. */
-  get writer(): SegmentWriter {
-    const last = this.#waiting.at(-1)
-    assert(last !== undefined, 'a file was begun')
-    return last.writer
-  }
-
-  /** Begins a file for these groups. */
-  next(groups: readonly MergeGroup[]): void {
-    const { segmentIds, paths, databaseId, editId, groups: all, ownSegmentBytes } = this.#input
-    const index = this.#begun
-    assert(index < segmentIds.length, 'enough segment ids were given', index, segmentIds.length)
-    if (!this.#countsPieces) this.#finishWaiting(planOutputs(all, ownSegmentBytes).length)
-    this.#begun++
-    const file = this.#place.files.openSync(paths[index] as string, 'create')
-    const createdMs = this.#place.clock.now()
-    const meta = { segmentId: segmentIds[index] as number, databaseId, editId, createdMs }
-    const writer = new SegmentWriter(file, meta, { durable: true })
-    this.#waiting.push({ writer, file, groups })
-  }
-
-  /** Ends all files. */
-  finish(): SegmentSummary[] {
-    this.#finishWaiting(this.#begun)
-    return this.#summaries
-  }
-
-  #finishWaiting(outputCount: number): void {
-    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      const { writer, file, groups } = next
-      const replaced: ReplacedPart[] = groups.flatMap(group =>
-        (group.replaced ?? group.parts).map(({ segmentId, part }) => ({ segmentId, part })),
-      )
-      this.#summaries.push(writer.finish({ outputIndex: this.#summaries.length, outputCount, replaced }))
-      this.#waiting.shift()
-      file.closeSync()
-    }
-  }
-
-  close(): void {
-    for (const { file } of this.#waiting) file.closeSync()
-    this.#waiting = []
-  }
-
-  async remove(): Promise<void> {
-    this.close()
-    for (const path of this.#input.paths.slice(0, this.#begun)) await this.#place.files.remove(path).catch(() => undefined)
-  }
+function replacedBy(groups: readonly MergeGroup[]): MergePart[] {
+  return groups.flatMap(group => group.replaced ?? group.parts)
 }
 
 function writeGroup(
-  outputs: Outputs,
+  outputs: SegmentOutputs,
   group: MergeGroup,
   readers: ReadonlyMap<number, SegmentReader>,
   seed: number,
@@ -249,21 +188,11 @@ function writeGroup(
 }
 
 /** One run, or pieces of the bottom level in files of their own. */
-function writeRun(outputs: Outputs, group: MergeGroup, sources: readonly OffsetSource[], start: PartStart): void {
+function writeRun(outputs: SegmentOutputs, group: MergeGroup, sources: readonly OffsetSource[], start: PartStart): void {
   const { range, pieceBytes = Number.POSITIVE_INFINITY } = group
   const inputs = sources.flatMap(({ reader, part }) => sourcesInRange(reader, part, range ?? {}))
   const merge = new RunMerge(inputs, { versioned: group.versioned, ...group.runs })
-  let from = range?.from
-  for (let file = 1; ; file++) {
-    const { writer } = outputs
-    writer.beginPart(start)
-    const isDone = merge.write(writer, file < filesMax(group) ? pieceBytes : Number.POSITIVE_INFINITY)
-    if (range !== undefined) writer.setKeyRange({ from, to: isDone ? range.to : merge.cutKey })
-    writer.endPart()
-    if (isDone) return
-    from = merge.cutKey
-    outputs.next([group])
-  }
+  writePieces(outputs, merge, start, { range, pieceBytes, filesMax: filesMax(group), replaced: replacedBy([group]) })
 }
 
 /** Where the merged part begins: whole batches below the log's start are left out, the batch that contains it stays. */

@@ -8,7 +8,8 @@
  *    merged with it, the one that was merged least recently first; in a steady stream of writes this goes round and round. A run above goes when all
  *    regions have it, so space is about 1.5 times what is live and one region, and every byte of the bottom is rewritten once per half its size of news.
  *    A run's weight is its bytes plus what its deletes hide: a run of mostly deletes counts each as an average record of the bottom, range deletes
- *    count the bytes they cover. Until there is a bottom, the first `fanout` runs make one.
+ *    count the bytes they cover. While hardly anything is written over, the bottom waits for `fanout - 1` runs: there is no space to win. A flush makes the
+ *    bottom of a new store (`flush.ts`); where it was too small for that, the first `fanout` runs make one.
  * 2. *Tier*: `fanout` adjacent runs of one level above the bottom become one run of the next level. Each level is rewritten once. Never more than a share
  *    of the bottom at once (`tierRatio`): the result lies beside its sources until it is live.
  * 3. *Count*: more than `runsAim` runs: those are merged whose merge costs the fewest bytes per run that it saves. It comes first when writes outrun
@@ -38,6 +39,8 @@ export interface RunFacts {
   readonly coveredBytes: number
   /** Records that a merge could drop because they expired, estimated; 0 when unknown, or when they must stay. */
   readonly expired: number
+  /** Share of its records that write over older ones or delete them, estimated; 1 when unknown. */
+  readonly overwrites: number
   readonly firstOffset: number
   /** Exclusive. */
   readonly endOffset: number
@@ -90,9 +93,24 @@ export interface RunPick {
   readonly reason: 'bottom' | 'deletes' | 'expired' | 'tier' | 'count' | 'overlap'
 }
 
-/** How large pieces are made in a bottom of so many bytes: a sixteenth, within limits, and never more than some hundred pieces. */
+/** `RunPickOptions.pieceBytesMin` of a database. */
+export function pieceBytesMinOf(ownBytes: number): number {
+  return Math.max(ownBytes * 8, 1024)
+}
+
+/**
+ * How large pieces are made in a bottom of so many bytes: a sixteenth, within limits, and never more than some hundred pieces. A bottom of a few of the smallest
+ * ones is cut into smaller ones: the result of a step lies beside what it replaces, which must not be half of the store.
+ */
 export function pieceBytesOf(bottomBytes: number, pieceBytesMin: number): number {
-  return Math.max(Math.min(bottomBytes / 16, pieceBytesMin * 8), pieceBytesMin, bottomBytes / 256)
+  const least = Math.min(pieceBytesMin, Math.max(bottomBytes / 6, pieceBytesMin / 4))
+  return Math.max(Math.min(bottomBytes / 16, pieceBytesMin * 8), least, bottomBytes / 256)
+}
+
+/** At which size to cut `bytes` of a bottom: into pieces of about the size that suits it, never a small one behind a large one; undefined: not at all. */
+export function cutBytesOf(bytes: number, bottomBytes: number, ownBytes: number, pieceBytesMin: number): number | undefined {
+  const aim = pieceBytesOf(bottomBytes, pieceBytesMin)
+  return bytes < ownBytes || bytes <= aim * 1.5 ? undefined : Math.ceil(bytes / Math.ceil(bytes / aim))
 }
 
 /**
@@ -163,9 +181,10 @@ function pickRegions(runs: readonly RunFacts[], bottom: readonly RegionFacts[], 
   }
   const expired = bottom.findIndex(region => region.records > 0 && region.expired * 2 >= region.records)
   if (expired >= 0) return pick(expired, expired + 1, 'expired')
-  const { weight, hidden } = weigh(runs, { bytes, records: bottom.reduce((sum, { records }) => sum + records, 0) })
+  const { count, weight, hidden, overwritten } = weigh(runs, { bytes, records: bottom.reduce((sum, { records }) => sum + records, 0) })
   const limit = bytes * options.bottomRatio
-  if (weight + hidden < limit && !isNearlyMerged(runs, bottom, options)) return undefined
+  const isFresh = count + 1 < options.fanout && overwritten + hidden < limit / 2
+  if ((weight + hidden < limit || isFresh) && !isNearlyMerged(runs, bottom, options)) return undefined
   const newest = runs.find(run => run.records > 0)?.endOffset ?? 0
   let first = -1
   for (const [i, { endOffset }] of bottom.entries()) {
@@ -184,33 +203,36 @@ function pickRegions(runs: readonly RunFacts[], bottom: readonly RegionFacts[], 
  * where that frees as much for its cost as a whole round does.
  */
 function isNearlyMerged(runs: readonly RunFacts[], bottom: readonly RegionFacts[], options: RunPickOptions): boolean {
+  const bytes = sumBytes(bottom, 0, bottom.length)
   let weight = 0
   for (let i = runs.length - 1; i >= 0; i--) {
     const run = runs[i] as RunFacts
     weight += run.bytes
     let cost = 0
     for (const region of bottom) if (region.endOffset < run.endOffset) cost += region.bytes
-    if (cost > 0 && weight >= cost * options.bottomRatio) return true
+    if (cost > 0 && cost < bytes && weight >= cost * options.bottomRatio) return true
   }
   return false
 }
 
-/** How many runs there are, what they weigh, and what their deletes hide of the bottom. */
+/** How many runs there are, what they weigh, how much of that writes over what is older, and what their deletes hide of the bottom. */
 function weigh(
   runs: readonly RunFacts[],
   bottom: { readonly bytes: number; readonly records: number },
-): { readonly count: number; readonly weight: number; readonly hidden: number } {
+): { readonly count: number; readonly weight: number; readonly hidden: number; readonly overwritten: number } {
   let weight = 0
   let hidden = 0
+  let overwritten = 0
   let count = 0
   for (const run of runs) {
     if (run.records === 0) continue
     count++
     weight += run.bytes
+    overwritten += run.bytes * run.overwrites
     hidden += run.coveredBytes
     if (isMostlyDeletes(run)) hidden += run.deletes * (bottom.bytes / bottom.records)
   }
-  return { count, weight, hidden }
+  return { count, weight, hidden, overwritten }
 }
 
 function pickTier(runs: readonly RunFacts[], limit: number, bytesMax: number, options: RunPickOptions): RunPick | undefined {

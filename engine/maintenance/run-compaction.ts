@@ -31,17 +31,19 @@ import { type DroppableRun, pickDrops } from './drop-runs.ts'
 import type { RunMergeOptions } from './merge-runs.ts'
 import type { MergeGroup, MergeOutput, MergePart } from './merge-task.ts'
 import {
+  cutBytesOf,
   levelBottom,
   levelOf,
   overlap,
   pickRuns,
+  pieceBytesMinOf,
   pieceBytesOf,
   type RegionFacts,
   type RunFacts,
   type RunPickOptions,
   runPickDefaults,
 } from './pick-runs.ts'
-import { amplificationMax, spaceOf } from './space-debt.ts'
+import { amplificationMax, overwrittenShare, spaceOf, tailShare } from './space-debt.ts'
 
 /** What merges of store logs need to know of those who read them. */
 export interface RunViews {
@@ -103,7 +105,7 @@ export class RunCompaction {
   constructor(host: RunCompactionHost) {
     this.#host = host
     const ownBytes = host.ownSegmentBytes
-    this.#options = { ...runPickDefaults, ownBytes, pieceBytesMin: Math.max(ownBytes * 8, 1024) }
+    this.#options = { ...runPickDefaults, ownBytes, pieceBytesMin: pieceBytesMinOf(ownBytes) }
   }
 
   /** The next merge: at most one of its own file, and small ones; empty when there is nothing to do. It is to be begun in this turn. */
@@ -265,8 +267,8 @@ export class RunCompaction {
   /** In pieces of about the size that suits the bottom: never a small one behind a large one. */
   #cut(bytes: number, bottomBytes: number): { readonly pieceBytes?: number } {
     const { ownBytes, pieceBytesMin } = this.#options
-    const aim = pieceBytesOf(bottomBytes, pieceBytesMin)
-    return bytes < ownBytes || bytes <= aim * 1.5 ? {} : { pieceBytes: Math.ceil(bytes / Math.ceil(bytes / aim)) }
+    const pieceBytes = cutBytesOf(bytes, bottomBytes, ownBytes, pieceBytesMin)
+    return pieceBytes === undefined ? {} : { pieceBytes }
   }
 
   #pieceBytesOf(regions: readonly Region[]): number {
@@ -336,14 +338,19 @@ export class RunCompaction {
     return []
   }
 
-  /** Whether some store would take too much space if so much were flushed to it. */
+  /** Whether some store would take too much space if so much were flushed to it, and merges can help. */
   isBehind(flushBytesOf: FlushBytes): boolean {
     return this.#crowded(flushBytesOf).length > 0
   }
 
+  /** Whether no store would take too much space if so much were flushed to it. */
+  hasRoom(flushBytesOf: FlushBytes): boolean {
+    return this.#crowded(flushBytesOf, false).length === 0
+  }
+
   /**
    * How large flushes should be at most, for the sake of stores that are written over: a quarter of the smallest of them, as one flush comes on top of everything
-   * else. Infinity where it does not matter.
+   * else. Infinite where it does not matter.
    */
   flushBytesAim(): number {
     let aim = Number.POSITIVE_INFINITY
@@ -355,12 +362,25 @@ export class RunCompaction {
       if (regions === undefined || regions.length === 0) continue
       const { mergedBytes, newestShare } = spaceOf(runs, regions)
       if (runs.some(run => !isPiece(run) && run.recordCount > 0)) this.#newestShares.set(log, newestShare)
-      if ((this.#newestShares.get(log) ?? 0) > 1 / 2) aim = Math.min(aim, mergedBytes / 4)
+      // What comes next tells more than what came last.
+      const share = tailShare(log, runs) ?? this.#newestShares.get(log) ?? 0
+      if (share > 1 / 2) aim = Math.min(aim, mergedBytes / 4)
     }
-    return Math.max(aim, this.#options.ownBytes * crowdedFactor)
+    return Math.max(aim, this.#leastAim)
   }
 
-  #crowded(flushBytesOf: FlushBytes): LogicalLog[] {
+  /** The same of a log that is opened, before anything of its indexes is read: its next flush may be all over its bottom. */
+  flushBytesAimOf(log: LogicalLog): number {
+    const bytes = sumOf(runsOf(log).filter(isPiece))
+    return bytes < this.#leastAim ? Number.POSITIVE_INFINITY : Math.max(bytes / 4, this.#leastAim)
+  }
+
+  get #leastAim(): number {
+    return this.#options.ownBytes * crowdedFactor
+  }
+
+  /** Stores that would take too much space; `mergesHelp`: those of them that have something to merge. */
+  #crowded(flushBytesOf: FlushBytes, mergesHelp: boolean = true): LogicalLog[] {
     const found: LogicalLog[] = []
     const { manifest, logs } = this.#host
     for (const [id, fileBytes] of manifest.runBytesByLog()) {
@@ -369,15 +389,24 @@ export class RunCompaction {
       if (log === undefined || !this.#isInUse(log)) continue
       const runs = runsOf(log)
       const bottomBytes = sumOf(runs.filter(isPiece))
-      // One step's output, of nearly two pieces at most, lies beside what it replaces.
-      const coming = flushBytesOf(id) + 2 * pieceBytesOf(bottomBytes, this.#options.pieceBytesMin)
-      if (bottomBytes === 0 || fileBytes + coming <= amplificationMax * bottomBytes) continue
+      const flushBytes = flushBytesOf(id)
+      if (bottomBytes === 0 || fileBytes + flushBytes + this.#stepBytesOf(bottomBytes) <= amplificationMax * bottomBytes) continue
       const regions = regionsOf(runs)
-      if (regions === undefined || !runs.some(run => !isPiece(run) && run.recordCount > 0)) continue
-      const { mergedBytes, newestShare } = spaceOf(runs, regions)
-      if (fileBytes + coming > amplificationMax * (mergedBytes + flushBytesOf(id) * (1 - newestShare))) found.push(log)
+      const hasAbove = runs.some(run => !isPiece(run) && run.recordCount > 0)
+      if (regions === undefined || (mergesHelp && !hasAbove)) continue
+      const { mergedBytes, newestShare: lastShare } = spaceOf(runs, regions)
+      const newestShare = hasAbove ? lastShare : (tailShare(log, runs) ?? lastShare)
+      // What lies above stays until all of it is merged: new keys will lie there twice. Who is filling a store does not wait for that.
+      const growth = newestShare > 1 / 2 ? Math.max(0, mergedBytes - bottomBytes) : 0
+      const coming = flushBytes + growth + this.#stepBytesOf(bottomBytes + growth)
+      if (fileBytes + coming > amplificationMax * (mergedBytes + flushBytes * (1 - newestShare))) found.push(log)
     }
     return found
+  }
+
+  /** One step's output, of nearly two pieces at most, lies beside what it replaces. */
+  #stepBytesOf(bottomBytes: number): number {
+    return 2 * pieceBytesOf(bottomBytes, this.#options.pieceBytesMin)
   }
 
   /** Ids of store logs that have enough in runs for a file of their own, or too many runs; ascending. From directories alone. */
@@ -478,13 +507,15 @@ export class RunCompaction {
     const isKnown = this.#isInUse(log)
     const oldest = above.findLast(run => run.recordCount > 0)
     const bottom = pieces.some(piece => piece.recordCount > 0) ? pieces : oldest === undefined ? [] : [oldest]
-    return above.map(run => {
+    return above.map((run, i) => {
       const { level, bytes, recordCount: records, firstOffset, endOffset } = run
       const facts = { level, bytes, records, firstOffset, endOffset }
-      if (!isKnown || records === 0) return { ...facts, deletes: 0, coveredBytes: 0, expired: 0 }
+      if (!isKnown || records === 0) return { ...facts, deletes: 0, coveredBytes: 0, expired: 0, overwrites: 1 }
       const index = indexOf(run)
       const coveredBytes = bottom.includes(run) ? 0 : coveredBytesOf(index, bottom)
-      return { ...facts, deletes: index.facts().deletes, coveredBytes, expired: this.#expiredOf(log, run, index) }
+      const older = above.slice(i + 1).filter(({ recordCount }) => recordCount > 0)
+      const overwrites = overwrittenShare(run, index, pieces, older.map(indexOf))
+      return { ...facts, deletes: index.facts().deletes, coveredBytes, expired: this.#expiredOf(log, run, index), overwrites }
     })
   }
 

@@ -9,7 +9,8 @@
  * Pure over directories and indexes. Owned by run compaction: while there is debt, a flush waits for steps (`Consolidator.untilRoom`), and writers go at
  * the pace of flushes (`commit-log/pacer.ts`).
  */
-import { createKeyHash, hashKey } from '../batch/store-keys.ts'
+import { compareKeys, createKeyHash, hashKey } from '../batch/store-keys.ts'
+import type { LogicalLog } from '../log/logical-log.ts'
 import type { PartRef } from '../log/parts.ts'
 import { meets } from '../segment/key-range.ts'
 import type { RunIndex } from '../segment/part-index.ts'
@@ -64,7 +65,8 @@ function mergedShare(run: PartRef, index: RunIndex, regions: readonly Region[]):
   return all === 0 ? 0 : merged / all
 }
 
-function overwrittenShare(run: PartRef, index: RunIndex, pieces: readonly PartRef[], older: readonly RunIndex[]): number {
+/** Which share of a run above the bottom writes over the pieces and the older runs above, or deletes; by a sample, which is taken once. */
+export function overwrittenShare(run: PartRef, index: RunIndex, pieces: readonly PartRef[], older: readonly RunIndex[]): number {
   const known = shares.get(index)
   if (known !== undefined) return known
   const { blockCount, bytes } = index
@@ -75,11 +77,12 @@ function overwrittenShare(run: PartRef, index: RunIndex, pieces: readonly PartRe
   let found = 0
   for (let block = 0; block < blockCount; block += step) {
     const start = index.keyStart(block)
-    hashKey(bytes, start, index.keyBytes(block), hash)
-    // A piece of other keys hardly ever says yes. One that has the run already says nothing.
-    if (merged.some(mayContain)) continue
+    const size = index.keyBytes(block)
+    hashKey(bytes, start, size, hash)
+    // A piece that has the run already says nothing.
+    if (merged.some(piece => mayHold(piece, bytes, start, size))) continue
     count++
-    if (older.some(mayContain) || before.some(mayContain)) found++
+    if (older.some(mayContain) || before.some(piece => mayHold(piece, bytes, start, size))) found++
   }
   const overwritten = count === 0 ? 1 : found / count
   const deleted = Math.min(1, index.facts().deletes / run.recordCount)
@@ -88,6 +91,29 @@ function overwrittenShare(run: PartRef, index: RunIndex, pieces: readonly PartRe
   return share
 }
 
+/** Which share of what is not flushed yet writes over what is, by a sample; undefined when too little is there to tell. */
+export function tailShare(log: LogicalLog, runs: readonly PartRef[]): number | undefined {
+  const indexes = runs.filter(({ recordCount }) => recordCount > 0).map(indexOf)
+  let count = 0
+  let found = 0
+  log.listener?.sampleKeys(sampleMax, (bytes, start, size) => {
+    hashKey(bytes, start, size, hash)
+    count++
+    if (indexes.some(index => mayHold(index, bytes, start, size))) found++
+  })
+  return count * 4 < sampleMax ? undefined : found / count
+}
+
 function mayContain({ filter }: RunIndex): boolean {
   return filter?.mayContain(hash) === true
+}
+
+/** Whether the key may be in the run; `hash` is the key's. There may be a hundred pieces, whose filters are wrong once in a hundred times. */
+function mayHold(index: RunIndex, bytes: Uint8Array, start: number, size: number): boolean {
+  const { smallestKey, largestKey } = index
+  return (
+    compareKeys(bytes, start, size, smallestKey, 0, smallestKey.length) >= 0 &&
+    compareKeys(bytes, start, size, largestKey, 0, largestKey.length) <= 0 &&
+    mayContain(index)
+  )
 }

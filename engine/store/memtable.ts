@@ -49,6 +49,7 @@ export class Memtable implements MemtableEntries {
   readonly arenaNumber: number
   readonly bytes: Uint8Array
   readonly #readOnly: boolean
+  readonly #expected: number
   #count: number
   #firstSequence: number
   #lastSequence: number
@@ -64,13 +65,17 @@ export class Memtable implements MemtableEntries {
   readonly #hash: KeyHash = createKeyHash()
   readonly #probe: StoreRecordCursor = new StoreRecordCursor()
 
-  /** An empty memtable for the records of arena `arenaNumber`, whose shared memory is `bytes`. `moment`: see `open`. */
-  constructor(arenaNumber: number, bytes: Uint8Array, moment?: MemtableDescription) {
+  /**
+   * An empty memtable for the records of arena `arenaNumber`, whose shared memory is `bytes`. `expected`: how many records may come; the index is made for so many
+   * at once, because moving a hundred thousand slots takes milliseconds, in which nothing else goes on. `moment`: see `open`.
+   */
+  constructor(arenaNumber: number, bytes: Uint8Array, expected: number = 0, moment?: MemtableDescription) {
     assert(bytes.length <= positionLimit, 'positions of an arena are below 2^30', bytes.length)
     assert(moment === undefined || moment.arenaNumber === arenaNumber, 'the moment is of this arena', arenaNumber, moment?.arenaNumber)
     this.arenaNumber = arenaNumber
     this.bytes = bytes
     this.#readOnly = moment !== undefined
+    this.#expected = expected
     this.#count = moment?.count ?? 0
     this.#firstSequence = moment?.firstSequence ?? -1
     this.#lastSequence = moment?.lastSequence ?? -1
@@ -84,7 +89,7 @@ export class Memtable implements MemtableEntries {
 
   /** The moment that was described, read-only. `bytes` is the arena's memory as this thread has it. */
   static open(description: MemtableDescription, bytes: Uint8Array): Memtable {
-    return new Memtable(description.arenaNumber, bytes, description)
+    return new Memtable(description.arenaNumber, bytes, 0, description)
   }
 
   /** Records, range deletes included. */
@@ -182,6 +187,16 @@ export class Memtable implements MemtableEntries {
     return this.#order.cursor(this, former)
   }
 
+  /** Hands the keys of up to `count` records to `visit`, evenly spread over those that came; of range deletes, where they begin. */
+  sampleKeys(count: number, visit: (bytes: Uint8Array, start: number, size: number) => void): void {
+    const record = this.#probe
+    const step = Math.max(1, Math.ceil(this.#count / count))
+    for (let entry = 0; entry < this.#count; entry += step) {
+      record.readAt(this.bytes, this.#entries[entry * 2]!, this.#limit)
+      visit(this.bytes, record.keyStart, record.keyBytes)
+    }
+  }
+
   /** This moment, for a lease. What is added later is not seen by those who open it. */
   describe(): MemtableDescription {
     this.#isDescribed = true
@@ -240,7 +255,7 @@ export class Memtable implements MemtableEntries {
   /** Five entries for eight slots at most. Slots are moved in their order, which fills the new ones from two places onwards. */
   #grow(): void {
     const old = this.#slots
-    const count = old.length === 0 ? slotsFirst : (old.length / 2) * (old.length / 2 < slotsLarge ? 4 : 2)
+    const count = old.length === 0 ? slotsFor(this.#expected) : (old.length / 2) * (old.length / 2 < slotsLarge ? 4 : 2)
     const slots = takeSharedNumbers(count * 2)
     const entries = takeSharedNumbers((count / 8) * 5 * 2)
     const mask = count - 1
@@ -271,4 +286,11 @@ export class Memtable implements MemtableEntries {
     giveSharedNumbers(this.#slots)
     giveSharedNumbers(this.#entries)
   }
+}
+
+/** How many slots a memtable of so many records grows to. */
+function slotsFor(records: number): number {
+  let count = slotsFirst
+  while ((count / 8) * 5 < records) count *= 2
+  return count
 }

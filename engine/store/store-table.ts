@@ -23,6 +23,9 @@ import { Run, type SortedRun } from './run.ts'
 import { newestFirst } from './run-level.ts'
 import type { CursorTable, IdleCursors } from './store-cursor.ts'
 
+/** Memtables are not made for smaller records than that before they come. */
+const recordBytesMin = 64
+
 export class StoreTable implements TailListener, CursorTable {
   readonly log: LogicalLog
   /** Grows when memtables or runs go: a cursor that was made before must find its place anew. */
@@ -154,6 +157,13 @@ export class StoreTable implements TailListener, CursorTable {
     if (this.log.dropped) for (const run of this.#known.values()) run.forget()
   }
 
+  /** Of the fullest memtable among the last two. */
+  sampleKeys(count: number, visit: (bytes: Uint8Array, start: number, size: number) => void): void {
+    let fullest: Memtable | undefined
+    for (const memtable of this.#memtables?.slice(-2) ?? []) if (memtable.count >= (fullest?.count ?? 1)) fullest = memtable
+    fullest?.sampleKeys(count, visit)
+  }
+
   #count(memtables: readonly Memtable[]): void {
     const bytes = memtables.reduce((sum, { indexBytes }) => sum + indexBytes, 0)
     this.#cache.countBeside(bytes - this.#countedBytes)
@@ -212,7 +222,9 @@ function addLookups(sum: { lookups: number; filtered: number; found: number }, {
 function memtableOf(memtables: Memtable[], arena: Arena): Memtable {
   const newest = memtables.at(-1)
   if (newest !== undefined && newest.bytes === arena.bytes) return newest
-  const memtable = new Memtable(arena.number, arena.bytes)
+  // As dense as the one before.
+  const expected = newest === undefined ? 0 : newest.count * (arena.bytes.length / newest.bytes.length)
+  const memtable = new Memtable(arena.number, arena.bytes, Math.min(expected, arena.bytes.length / recordBytesMin))
   memtables.push(memtable)
   return memtable
 }

@@ -49,6 +49,8 @@ export interface StoresHost extends StoreHost {
   log(logName: string): LogicalLog
   /** Parts became invisible: the consolidator should look. */
   wakeUpkeep(): void
+  /** Somebody reads and writes the store of this log from now on. */
+  storeOpened(log: LogicalLog): void
 }
 
 /** A log of a store or of an index as a lease takes it: its memtables are those of this turn, whether or not anybody has opened it. */
@@ -266,6 +268,7 @@ export class Stores {
     const core = new StoreCore(this.#host, log, new StoreTable(log, this.cache), codecs, stored.ttlMs, this.histories)
     this.#indexes.open(core)
     this.#cores.set(definition.id, core)
+    this.#host.storeOpened(log)
     return core
   }
 }

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { StallClock } from '../../../engine/commit-log/stall-clock.ts'
+import { LEVEL_BOTTOM } from '../../../engine/segment/format.ts'
 import { newEnvironment, openSim } from '../../probes/support.ts'
 
 test('compactions, amplification, cache and filters, of the database and of a store', async () => {
@@ -22,7 +23,13 @@ test('compactions, amplification, cache and filters, of the database and of a st
       await db.seal()
     }
     const before = store.stats()
-    expect(before.levels).toEqual([{ level: 0, runs: 4, bytes: before.bytes, records: 200 }])
+    // The first flush made the bottom.
+    expect(before.levels.map(({ level, records }) => [level, records])).toEqual([
+      [0, 150],
+      [LEVEL_BOTTOM, 50],
+    ])
+    expect(before.levels[0]?.runs).toBe(3)
+    expect(before.levels.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(before.bytes)
     expect(before).toMatchObject({ readAmplification: 4, written: { compactedIn: 0, compactedOut: 0 } })
     expect(before.spaceAmplification).toBeCloseTo(4, 1)
     expect(before.written.flushed).toBe(before.bytes)

@@ -103,7 +103,7 @@ describe.each([1, 2])('seed %i', seed => {
         return { db, store: db.store<string, string>('s', { keys: 'string', value: 'string' }) }
       }
       let world: World = { ...(await open()), model: new Map(), held: [] }
-      for (let round = 0; round < 40; round++) {
+      for (let round = 0; round < 60; round++) {
         // Now and then only a part of the keys, so that pieces are merged at different times.
         await write(world, random, 20 + random.below(80), random.chance(0.3) ? 40 : keyCount)
         await world.db.seal()

@@ -4,8 +4,11 @@
  */
 import { expect, test } from 'vitest'
 import type { Database } from '../../../../engine/database.ts'
+import type { SimEnvironment } from '../../../../engine/env/index.ts'
+import { regionsOf } from '../../../../engine/maintenance/bottom-level.ts'
 import { LEVEL_BOTTOM, PART_RUN } from '../../../../engine/segment/format.ts'
 import type { Store } from '../../../../engine/store/store.ts'
+import { verify } from '../../../../engine/tools/verify.ts'
 import { folder, newEnvironment, openSim } from '../../../probes/support.ts'
 import { internals } from '../../../support/internals.ts'
 
@@ -125,5 +128,86 @@ test('a store that is written over is flushed in quarters of its size', async ()
     await new Promise<void>(resolve => environment.timers.after(1000, resolve))
     expect(db.stats().flush.flushes - before).toBeGreaterThanOrEqual(4)
     await db.close()
+  })
+})
+
+/** Bytes of all segments, live or not deleted yet. */
+function segmentBytes(environment: SimEnvironment): number {
+  const names = environment.files.listSync(folder).filter(name => name.endsWith('.seg'))
+  return names.reduce((sum, name) => sum + (environment.files.statSync(`${folder}/${name}`)?.size ?? 0), 0)
+}
+
+test('the first run of a store is its bottom, in pieces of all its keys, without what was deleted; the next one lies above it', async () => {
+  const environment = newEnvironment(11)
+  await environment.drive(async () => {
+    const db = await openSim(environment, options)
+    const store = db.store<string, string>('s', { keys: 'string', value: 'string' })
+    await write(store, 'v'.repeat(100), 200)
+    await store.del(keyOf(7))
+    await store.delRange({ gte: keyOf(50), lt: keyOf(60) })
+    await store.put(keyOf(55), 'again')
+    await db.seal()
+    const parts = internals(db.log('store/s')).parts.filter(part => part.type === PART_RUN)
+    expect(parts.length).toBeGreaterThan(4)
+    expect(parts.every(({ level }) => level === LEVEL_BOTTOM)).toBe(true)
+    expect(new Set(parts.map(({ segmentId }) => segmentId)).size).toBe(parts.length)
+    expect(parts.reduce((sum, { recordCount }) => sum + recordCount, 0)).toBe(200 - 1 - 9)
+    const regions = regionsOf(parts) ?? []
+    expect(regions.every(({ piece }) => piece !== undefined)).toBe(true)
+    expect([...store.keys()].length).toBe(200 - 1 - 9)
+    expect(store.get(keyOf(55))).toBe('again')
+    await write(store, 'w'.repeat(100), 200)
+    await db.seal()
+    expect(runsOf(db).filter(({ level }) => level === 0).length).toBe(1)
+    expect([...store.values()]).toEqual(new Array(200).fill('w'.repeat(100)))
+    await db.close()
+    expect((await verify(folder, { environment })).findings).toEqual([])
+  })
+})
+
+test('a store with a history, one with a feed, and one too small for a file begin with a run above the bottom', async () => {
+  const environment = newEnvironment(12)
+  await environment.drive(async () => {
+    const db = await openSim(environment, options)
+    const common = { keys: 'string', value: 'string' } as const
+    const stores = [
+      db.store<string, string>('history', { ...common, history: { retentionMs: 1e9 } }),
+      db.store<string, string>('feed', { ...common, changes: true }),
+      db.store<string, string>('small', common),
+    ]
+    for (const store of stores) await write(store, 'v', store === stores[2] ? 3 : 100)
+    await db.seal()
+    for (const name of ['history', 'feed', 'small']) {
+      const levels = internals(db.log(`store/${name}`)).parts.flatMap(part => (part.type === PART_RUN ? [part.level] : []))
+      expect(levels, name).toEqual([0])
+    }
+    await db.close()
+  })
+})
+
+test('a store that is written over and closed at once holds twice what is live and a flush at most, and no spare files', async () => {
+  const environment = newEnvironment(13)
+  await environment.drive(async () => {
+    const size = 32 * 1024
+    const opened = { ...options, commitLogFileBytes: size, commitLogFileBytesFirst: size, autoConsolidate: true, closeTailBytesMax: 0 }
+    const db = await openSim(environment, opened)
+    const store = db.store<string, string>('s', { keys: 'string', value: 'string' })
+    const putAll = async (): Promise<void> => {
+      for (let n = 0; n < 1000; n += 20)
+        await store.batch(Array.from({ length: 20 }, (_, i) => ({ type: 'put', key: keyOf(n + i), value: 'v'.repeat(200) })))
+    }
+    await putAll()
+    await db.seal()
+    await store.compact()
+    const live = segmentBytes(environment)
+    let peak = 0
+    const unhook = environment.disk.onOperation(() => {
+      peak = Math.max(peak, segmentBytes(environment))
+    })
+    for (let round = 0; round < 3; round++) await putAll()
+    await db.close()
+    unhook()
+    expect(peak).toBeLessThan(2 * live + size)
+    expect(environment.files.listSync(folder).filter(name => name.startsWith('spare-'))).toEqual([])
   })
 })

@@ -1,6 +1,7 @@
 /** Goal: the picker merges what its rules say, only runs adjacent in age, and comes to rest with few runs whatever arrives. */
 import { describe, expect, test } from 'vitest'
 import {
+  cutBytesOf,
   levelBottom,
   pickRuns,
   pieceBytesOf,
@@ -21,7 +22,16 @@ function runs(...shapes: readonly (readonly [level: number, bytes: number] | Sha
   return shapes.map((shape, i) => {
     const given: Shape = 'level' in shape ? shape : { level: shape[0], bytes: shape[1] }
     const firstOffset = (shapes.length - i) * 10
-    return { records: given.bytes, deletes: 0, coveredBytes: 0, expired: 0, firstOffset, endOffset: firstOffset + 10, ...given }
+    return {
+      records: given.bytes,
+      deletes: 0,
+      coveredBytes: 0,
+      expired: 0,
+      overwrites: 1,
+      firstOffset,
+      endOffset: firstOffset + 10,
+      ...given,
+    }
   })
 }
 
@@ -193,9 +203,26 @@ describe('regions of the bottom', () => {
     expect(pickRuns(many, [region(300, 20)], options)?.reason).toBe('bottom')
   })
 
-  test('pieces are a sixteenth of the bottom, within limits', () => {
-    const sizes = [0, 100, 1000, 4000, 20_000, 1_000_000].map(bytes => pieceBytesOf(bytes, 80))
-    expect(sizes).toEqual([80, 80, 80, 250, 640, 3906.25])
+  test('pieces are a sixteenth of the bottom, within limits; those of a small one a sixth', () => {
+    const sizes = [0, 100, 240, 1000, 4000, 20_000, 1_000_000].map(bytes => pieceBytesOf(bytes, 80))
+    expect(sizes).toEqual([20, 20, 40, 80, 250, 640, 3906.25])
+  })
+
+  test('what is cut is cut evenly, and only where two pieces come of it', () => {
+    const cut = (bytes: number): number | undefined => cutBytesOf(bytes, bytes, 10, 80)
+    expect([5, 30, 31, 240, 1000].map(cut)).toEqual([undefined, undefined, 16, 40, 77])
+    expect(cutBytesOf(100, 4000, 10, 80)).toBeUndefined()
+  })
+
+  test('new keys wait until there are three runs of them; where keys are written over, half of the bottom is enough', () => {
+    const above = (count: number, overwrites: number): RunFacts[] =>
+      runs(...Array.from({ length: count }, (): Shape => ({ level: 0, bytes: 60, overwrites })))
+    const regions = [region(50, 10), region(50, 10)]
+    for (const count of [1, 2]) expect(pickRuns(above(count, 0.1), regions, options)).toBeUndefined()
+    expect(pickRuns(above(3, 0.1), regions, options)).toMatchObject({ regions: { first: 0, end: 1 }, reason: 'bottom' })
+    for (const count of [1, 2]) expect(pickRuns(above(count, 0.9), regions, options)).toMatchObject({ regions: { first: 0 } })
+    // Where space is short nothing waits.
+    expect(pickRuns(above(1, 0.1), regions, options, true)).toMatchObject({ regions: { first: 0 } })
   })
 })
 
@@ -251,7 +278,7 @@ describe('in the long run', () => {
       for (let i = 0; i < 3000; i++) {
         const bytes = 20 + random.below(200)
         flushed += bytes
-        const facts = { level: 0, bytes, records: bytes, deletes: 0, coveredBytes: 0, expired: 0 }
+        const facts = { level: 0, bytes, records: bytes, deletes: 0, coveredBytes: 0, expired: 0, overwrites: 1 }
         world.above.unshift({ ...facts, firstOffset: offset, endOffset: ++offset })
         written += settle(world, live, peak)
         expect(world.above.length).toBeLessThanOrEqual(runPickDefaults.runsAim)

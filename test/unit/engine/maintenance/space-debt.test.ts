@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import type { Database } from '../../../../engine/database.ts'
 import type { PartRef } from '../../../../engine/log/parts.ts'
 import { regionsOf } from '../../../../engine/maintenance/bottom-level.ts'
-import { spaceOf } from '../../../../engine/maintenance/space-debt.ts'
+import { spaceOf, tailShare } from '../../../../engine/maintenance/space-debt.ts'
 import { LEVEL_BOTTOM, PART_RUN } from '../../../../engine/segment/format.ts'
 import { newEnvironment, openSim } from '../../../probes/support.ts'
 import { internals } from '../../../support/internals.ts'
@@ -89,5 +89,24 @@ test('what was merged into the regions counts as garbage though it was new', asy
     )
     const newBytes = runs.filter(run => run.level !== LEVEL_BOTTOM).reduce((sum, run) => sum + run.bytes, 0)
     expect(all.bytes - all.mergedBytes).toBe(newBytes)
+  })
+})
+
+test('what the next flush writes over is known before it comes, and not of a few records', async () => {
+  await withStore(async db => {
+    const log = internals(db.log('store/s'))
+    const share = (): number | undefined =>
+      tailShare(
+        log,
+        log.parts.filter(part => part.type === PART_RUN),
+      )
+    const store = db.store<string, string>('s', { keys: 'string', value: 'string' })
+    expect(share()).toBeUndefined()
+    for (let n = 0; n < 10; n++) await store.put(keyOf(n), 'w')
+    expect(share()).toBeUndefined()
+    for (let n = 10; n < 300; n++) await store.put(keyOf(n), 'w')
+    expect(share()).toBe(1)
+    for (let n = 0; n < 2700; n++) store.put(`${keyOf(n % keys)}${n} new`, 'w').catch(() => undefined)
+    expect(share()).toBeLessThan(0.25)
   })
 })

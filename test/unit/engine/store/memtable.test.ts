@@ -95,7 +95,7 @@ interface Moment {
 /** Cursors, described moments and points are checked again and again while `steps` times up to `addMax` records are added. */
 function runModel(random: Random, steps: number, addMax: number, rangeDeletePercent: number): void {
   const arena = new ArenaOfRecords(steps * addMax * 60 + 1000)
-  const table = new Memtable(5, arena.bytes)
+  const table = new Memtable(5, arena.bytes, random.pick([0, 0, 3, 700]))
   const shapes = keyShapes(random)
   const only = random.pick(shapes)
   const newKey = random.below(3) === 0 ? only : (): Uint8Array => random.pick(shapes)()
