@@ -17,8 +17,9 @@ export interface CsvOptions {
   /** Names of the columns; the files then have no line for them. Default: the first line of each file. */
   readonly columns?: readonly string[]
   /**
-   * Types of columns by name. Others are found from the first 1,000 lines of the first file: 'number' or 'boolean' where all values are such, else 'string'. A value that is none
-   * of its type is a bad record; an empty one without quotes is null in all.
+   * Types of columns by name. Others are found from the first 1,000 lines of the first file: 'number' or 'boolean' where all values are such, 'bigint' where all are whole numbers, and
+   * some beyond what a double holds exactly, else 'string'. A value that is none of its type is a bad record; an empty one is null in all, but in quotes an empty 'string'. A whole number that a
+   * double does not hold, in a column that was found to be of numbers, is a bigint.
    */
   readonly types?: Readonly<Record<string, CsvType>>
   /** A line with too few or too many values, or a value that is none of its type: 'fail' (default), which names file and line, or 'skip'. */
@@ -32,6 +33,8 @@ export interface CsvFormat {
   readonly delimiter: number
   readonly names: readonly string[]
   readonly types: readonly CsvType[]
+  /** Of each column, whether its type was found and not given. */
+  readonly isFound: readonly boolean[]
   /** Whether the first line of a file is no row. */
   readonly hasHeader: boolean
   readonly badRecords: BadRecords
@@ -42,6 +45,12 @@ const sniffedLines = 1000
 const types: ReadonlySet<string> = new Set(['string', 'number', 'boolean', 'bigint', 'date'])
 /** Decimals as JSON has them: with a leading zero a text is rather a number of something. */
 const decimal = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
+const whole = /^-?(0|[1-9]\d*)$/
+
+/** Whether a text is a whole number that a double does not hold, so that it would become another. */
+export function isBeyondDoubles(text: string): boolean {
+  return text.length > 15 && whole.test(text) && BigInt(Number(text)) !== BigInt(text)
+}
 
 export function csvFormatOf(options: CsvOptions, found: readonly FoundFile[], files: Files): CsvFormat {
   const { delimiter = ',', columns, badRecords = 'fail', lineEndsInValues = false } = options
@@ -69,6 +78,7 @@ export function csvFormatOf(options: CsvOptions, found: readonly FoundFile[], fi
     delimiter: delimiter.charCodeAt(0),
     names,
     types: names.map((name, i) => options.types?.[name] ?? typeOf(lines.map(line => line[i] ?? ''))),
+    isFound: names.map(name => options.types?.[name] === undefined),
     hasHeader: columns === undefined,
     badRecords,
     lineEndsInValues,
@@ -78,7 +88,8 @@ export function csvFormatOf(options: CsvOptions, found: readonly FoundFile[], fi
 function typeOf(values: readonly string[]): CsvType {
   const present = values.filter(value => value !== '')
   if (present.length === 0) return 'string'
-  if (present.every(value => decimal.test(value))) return 'number'
+  if (present.every(value => decimal.test(value)))
+    return present.every(value => whole.test(value)) && present.some(isBeyondDoubles) ? 'bigint' : 'number'
   return present.every(value => value === 'true' || value === 'false') ? 'boolean' : 'string'
 }
 
@@ -96,7 +107,7 @@ function firstLines(files: Files, path: string, delimiter: string, quotes: boole
 }
 
 /** Values of a line of text; for the few lines that are looked at. */
-function valuesOf(line: string, delimiter: string): string[] {
+export function valuesOf(line: string, delimiter: string): string[] {
   const values: string[] = []
   let at = 0
   for (;;) {

@@ -4,7 +4,7 @@ import type { Needs, SplitReader } from '../source/source.ts'
 import { CHUNK_ROWS, Chunk, type ChunkData } from '../vector/chunk.ts'
 import { AnyVector, nullVector, type Vector } from '../vector/vector.ts'
 import { VectorBuilder } from '../vector/vector-builder.ts'
-import type { CsvFormat, CsvType } from './csv-format.ts'
+import { type CsvFormat, type CsvType, isBeyondDoubles, valuesOf } from './csv-format.ts'
 import { LineReader, lineNumberAt } from './line-reader.ts'
 
 const QUOTE = 0x22
@@ -44,6 +44,7 @@ export class CsvReader implements SplitReader {
       const { base, ends } = this.#lines
       this.bytesRead = Math.max(this.bytesRead, base + (ends[size - 1] as number) - this.#range.start)
       const from = this.#isFirst && this.#format.hasHeader ? 1 : 0
+      if (from === 1) this.#checkHeader()
       this.#isFirst = false
       const chunk = this.#chunk(from, size)
       if (chunk.count > 0) return chunk
@@ -52,6 +53,15 @@ export class CsvReader implements SplitReader {
 
   close(): void {
     this.#lines.close()
+  }
+
+  /** A file whose columns are others than those of the first, or stand in another order, would give wrong values. */
+  #checkHeader(): void {
+    const { bytes, starts, ends } = this.#lines
+    const { names, delimiter } = this.#format
+    const found = valuesOf(readText(bytes, starts[0] as number, ends[0] as number), String.fromCharCode(delimiter))
+    if (found.length === names.length && found.every((name, i) => name === names[i])) return
+    throw this.#bad(`the columns are ${found.join(', ')}, and not ${names.join(', ')}, as in the first file`, starts[0] as number)
   }
 
   #chunk(from: number, size: number): Chunk {
@@ -166,6 +176,7 @@ class CsvRows implements ChunkData {
   read(name: string, rows: Int32Array, count: number): number[] {
     const { names } = this.#format
     const column = names.indexOf(name)
+    const isFound = this.#format.isFound[column] as boolean
     const type = this.typeOf(name)
     const bad: number[] = []
     const builder = new VectorBuilder()
@@ -177,7 +188,7 @@ class CsvRows implements ChunkData {
         continue
       }
       k++
-      if (!this.#add(builder, row * names.length + column, type)) bad.push(row)
+      if (!this.#add(builder, row * names.length + column, type, isFound)) bad.push(row)
     }
     this.#vectors.set(name, builder.finish())
     return bad
@@ -194,11 +205,11 @@ class CsvRows implements ChunkData {
     return value
   }
 
-  #add(builder: VectorBuilder, at: number, type: CsvType): boolean {
+  #add(builder: VectorBuilder, at: number, type: CsvType, isFound: boolean): boolean {
     const start = this.#starts[at] as number
     const end = this.#ends[at] as number
     const form = this.#forms[at] as number
-    if (start === end && form === PLAIN) {
+    if (start === end && (form === PLAIN || type !== 'string')) {
       builder.null()
       return true
     }
@@ -208,7 +219,7 @@ class CsvRows implements ChunkData {
     }
     if (type === 'number' && this.#addDigits(builder, start, end)) return true
     const text = readText(this.#bytes, start, end).replaceAll('""', '"')
-    const value = typedValue(text, type)
+    const value = type === 'number' && isFound && isBeyondDoubles(text) ? BigInt(text) : typedValue(text, type)
     builder.any(value)
     return value !== null
   }

@@ -76,7 +76,7 @@ async function openRange({ path, start, end }: RowRange, needs: Needs, files: Fi
       const [rowStart, rowEnd] = [at, Math.min(end, at + rowsMax)]
       at = rowEnd
       if (columns.length === 0) return new Chunk(new ColumnRows(rowEnd - rowStart, [], []))
-      const rows = await reading(path, () => parquetReadObjects({ file, metadata, columns, rowStart, rowEnd }))
+      const rows = await reading(path, () => parquetReadObjects({ file, metadata, columns, rowStart, rowEnd, utf8: false }))
       reader.bytesRead += rows.length * columns.length * 8
       const vectors = columns.map(name => vectorOf(rows.map(row => (row as Readonly<Record<string, unknown>>)[name])))
       return new Chunk(new ColumnRows(rows.length, columns, vectors))

@@ -45,10 +45,13 @@ export function csvText(columns: readonly string[] | undefined): (rows: readonly
       columns: names,
       header: isFirst,
       record_delimiter: 'unix',
-      cast: { boolean: String, date: isoText, bigint: String },
+      // An empty text has quotes, which null has not.
+      cast: { boolean: String, date: isoText, bigint: String, string: (text: string) => (text === '' ? emptyText : text) },
     })
   }
 }
+
+const emptyText = { value: '', quoted_empty: true }
 
 function isoText(date: Date): string {
   return Number.isNaN(date.getTime()) ? '' : date.toISOString()
@@ -83,8 +86,9 @@ function typedColumn(data: readonly unknown[]): Omit<ColumnData, 'name'> {
   const all = (test: (value: unknown) => boolean): boolean => present.every(test)
   if (all(value => typeof value === 'boolean')) return { data, type: 'BOOLEAN' }
   if (all(value => typeof value === 'number')) return { data, type: 'DOUBLE' }
-  if (all(value => typeof value === 'bigint')) return { data, type: 'INT64' }
+  if (all(value => typeof value === 'bigint' && BigInt.asIntN(64, value) === value)) return { data, type: 'INT64' }
   if (all(value => value instanceof Date)) return { data, type: 'TIMESTAMP' }
   if (all(value => typeof value === 'string')) return { data, type: 'STRING' }
+  if (all(value => value instanceof Uint8Array)) return { data, type: 'BYTE_ARRAY' }
   return { data: data.map(value => (value === null ? null : (JSON.stringify(value, writable) ?? null))), type: 'STRING' }
 }

@@ -5,7 +5,20 @@ import { join } from 'node:path'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { LineReader, lineNumberAt } from '../../../../compute/file/line-reader.ts'
-import { col, count, flow, max, readCsv, readJsonl, readParquet, readText, row, sum } from '../../../../compute/index.ts'
+import {
+  col,
+  count,
+  flow,
+  max,
+  readCsv,
+  readJsonl,
+  readParquet,
+  readText,
+  row,
+  sum,
+  writeCsv,
+  writeParquet,
+} from '../../../../compute/index.ts'
 import { nodeFiles } from '../../../../engine/index.ts'
 
 let folder: string
@@ -143,6 +156,57 @@ describe('CSV', () => {
     await expect(flow('f', readCsv(path('c.csv'))).toArray()).rejects.toThrow(/c\.csv, line 2: a quote is not closed/)
   })
 
+  it('keeps whole numbers that no double holds, whether the first lines show them or a later one', async () => {
+    await writeFile(path('ids.csv'), 'id,v\n9007199254740993,1\n9007199254740992,2\n"9007199254740993",3\n12,4\n')
+    const ids = flow('f', readCsv<{ id: bigint; v: number }>(path('ids.csv')))
+    expect((await ids.toArray()).map(({ id }) => id)).toEqual([9007199254740993n, 9007199254740992n, 9007199254740993n, 12n])
+    expect(await ids.keyBy('id').count().toArray()).toHaveLength(3)
+    const late = `id\n${'1.5\n'.repeat(1000)}1844674407370955161\n-9007199254740993\n9007199254740992\n`
+    await writeFile(path('late.csv'), late)
+    expect((await flow('f', readCsv<{ id: number | bigint }>(path('late.csv'))).toArray()).slice(1000).map(({ id }) => id)).toEqual([
+      1844674407370955161n,
+      -9007199254740993n,
+      9007199254740992,
+    ])
+    // Who asks for numbers gets numbers.
+    const numbers = await flow('f', readCsv<{ id: number }>(path('late.csv'), { types: { id: 'number' } })).toArray()
+    expect(numbers.at(-2)).toEqual({ id: -9007199254740992 })
+  })
+
+  it('takes an empty value in quotes for null where it cannot be a text', async () => {
+    await writeFile(path('quoted.csv'), '"n","b","t","d"\n"1","true","x","2026-01-01"\n"","","",""\n')
+    expect(await flow('f', readCsv(path('quoted.csv'), { types: { d: 'date' } })).toArray()).toEqual([
+      { n: 1, b: true, t: 'x', d: new Date('2026-01-01') },
+      { n: null, b: null, t: '', d: null },
+    ])
+  })
+
+  it('refuses files whose columns are not those of the first, by name', async () => {
+    await writeFile(path('h1.csv'), 'a,b\n1,2\n')
+    await writeFile(path('h2.csv'), 'b,a\r\n1,2\r\n')
+    await writeFile(path('h3.csv'), '')
+    await expect(flow('f', readCsv([path('h1.csv'), path('h2.csv')])).toArray()).rejects.toMatchObject({
+      code: 'CORRUPT',
+      message: expect.stringContaining('h2.csv, line 1: the columns are b, a, and not a, b, as in the first file'),
+    })
+    await writeFile(path('h4.csv'), '\ufeff"a",b\n3,4')
+    expect(await flow('f', readCsv([path('h1.csv'), path('h3.csv'), path('h4.csv')])).toArray()).toEqual([
+      { a: 1, b: 2 },
+      { a: 3, b: 4 },
+    ])
+  })
+
+  it('comes back as it was written: empty texts, nulls, quotes, line ends, large numbers', async () => {
+    const rows = [
+      { t: '', n: null, i: 2n ** 53n + 1n, d: new Date(5) },
+      { t: null, n: -0.5, i: null, d: null },
+      { t: ' a,"b"\r\n', n: 1e300, i: -5n, d: new Date(1e12) },
+    ]
+    await flow('f', rows).to(writeCsv(path('written.csv')))
+    const back = readCsv(path('written.csv'), { lineEndsInValues: true, types: { d: 'date' } })
+    expect(await flow('f', back).toArray()).toEqual(rows)
+  })
+
   it('names file, line and column of what is wrong', async () => {
     await writeFile(path('d.csv'), `a,b\n${'1,2\n'.repeat(1500)}1,x\n1\n1,2,3\n`)
     const rows = flow('f', readCsv(path('d.csv')))
@@ -161,6 +225,24 @@ describe('CSV', () => {
 })
 
 describe('Parquet', () => {
+  it('gives bytes as bytes and texts as texts', async () => {
+    const rows = [
+      { t: 'é', b: new Uint8Array([0xff, 0, 0xfe]), i: 2n ** 63n - 1n, huge: 10n ** 24n },
+      { t: '', b: new Uint8Array(), i: -(2n ** 63n), huge: 1n },
+    ]
+    await flow('f', rows).to(writeParquet(path('bytes.parquet')))
+    const read = await flow('f', readParquet<{ t: string; b: Uint8Array; i: bigint; huge: string }>(path('bytes.parquet'))).toArray()
+    expect(read.map(({ t, b }) => [t, b instanceof Uint8Array, [...b]])).toEqual([
+      ['é', true, [0xff, 0, 0xfe]],
+      ['', true, []],
+    ])
+    // What is larger than 64 bits is there as text.
+    expect(read.map(({ i, huge }) => [i, String(huge).replaceAll('"', '')])).toEqual([
+      [2n ** 63n - 1n, '1000000000000000000000000'],
+      [-(2n ** 63n), '1'],
+    ])
+  })
+
   it('gives the columns that are read, row group by row group', async () => {
     const ids = Array.from({ length: 5000 }, (_, i) => i)
     const buffer = parquetWriteBuffer({
