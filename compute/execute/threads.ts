@@ -14,6 +14,11 @@ import { TaskFailure } from './task-failure.ts'
 import { CELL_KIB, CELL_STOP, type FromThread, type ToThread, unpackFailure } from './thread-messages.ts'
 
 const idleMs = 10_000
+/**
+ * The collector looks at the young generation when it is full of objects. Of the arrays that rows go through it has only the heads there, and what they hold would pile up for long, until all of the
+ * heap must be looked through.
+ */
+const maxYoungGenerationSizeMb = 6
 
 interface Running {
   readonly task: Task
@@ -30,7 +35,7 @@ class Thread {
   readonly #waiting: (() => void)[] = []
 
   constructor(url: URL, onEnd: (thread: Thread) => void) {
-    this.worker = new Worker(url, { name: 'varve job', execArgv: [] })
+    this.worker = new Worker(url, { name: 'varve job', execArgv: [], resourceLimits: { maxYoungGenerationSizeMb } })
     let failure: unknown
     this.worker.on('error', error => (failure = error))
     this.worker.on('messageerror', error => (failure = error))

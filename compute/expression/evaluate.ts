@@ -15,6 +15,8 @@ type Comparison = 'eq' | 'ne' | 'gt' | 'gte' | 'lt' | 'lte'
 const comparisons: ReadonlySet<string> = new Set(['eq', 'ne', 'gt', 'gte', 'lt', 'lte'])
 const mirrored: Readonly<Record<Comparison, Comparison>> = { eq: 'eq', ne: 'ne', gt: 'lt', gte: 'lte', lt: 'gt', lte: 'gte' }
 
+const sliceMax = 2 ** 30
+
 /** The chunk with only those of its rows for which `predicate` is true. */
 export function selectRows(chunk: Chunk, predicate: ExpressionNode): Chunk {
   if (predicate.kind === 'call' && predicate.name === 'and') {
@@ -54,13 +56,18 @@ function sliceOf(vectors: readonly Vector[], operands: readonly ExpressionNode[]
   const [vector, from, to] = [vectors[0] as Vector, operands[1], operands[2]]
   const isInPlace = vector.kind === 'encoded' && vector.codec.name === 'bytes' && from?.kind === 'literal' && to?.kind === 'literal'
   if (!isInPlace) return rowByRow('slice', vectors, chunk)
-  const [first, last] = [from.value as number, to.value as number]
+  // Whole numbers, which no buffer reaches beyond.
+  const [first, last] = [Math.min(from.value as number, sliceMax) | 0, Math.min(to.value as number, sliceMax) | 0]
   const { size } = chunk.data
   const [starts, ends] = [new Int32Array(size), new Int32Array(size)]
+  const { starts: rowStarts, ends: rowEnds } = vector
   for (let row = 0; row < size; row++) {
-    const [start, end] = [vector.starts[row] as number, vector.ends[row] as number]
-    starts[row] = start < 0 ? -1 : Math.min(start + first, end)
-    ends[row] = Math.max(starts[row] as number, Math.min(start + last, end))
+    const start = rowStarts[row] as number
+    const end = rowEnds[row] as number
+    const begin = start < 0 ? -1 : start + first < end ? start + first : end
+    const stop = start + last < end ? start + last : end
+    starts[row] = begin
+    ends[row] = begin < stop ? stop : begin
   }
   return new EncodedVector(vector.bytes, starts, ends, vector.codec)
 }

@@ -217,6 +217,9 @@ class LeftRows extends Stage {
   #spill: KeySpill | undefined
   #spilling: Receiver | undefined
   #groups = new Int32Array(CHUNK_ROWS)
+  /** Of the chunk that was passed last, the right rows by left row, and the left rows. */
+  #rights = new Int32Array(CHUNK_ROWS)
+  #kept = new Int32Array(CHUNK_ROWS)
   /** By group of the right rows, 1: some left row was of it. Only for joins that ask. */
   #met: Uint8Array | undefined
 
@@ -344,8 +347,12 @@ class LeftRows extends Stage {
     if (how === 'right' || how === 'full') this.#met ??= new Uint8Array(table.size)
     const met = this.#met
     const groups = this.#groups
-    const rights = new Int32Array(data.size).fill(-1)
-    const kept = new Int32Array(count)
+    if (this.#rights.length < data.size) {
+      this.#rights = new Int32Array(data.size)
+      this.#kept = new Int32Array(data.size)
+    }
+    const rights = this.#rights.fill(-1, 0, data.size)
+    const kept = this.#kept
     let found = 0
     for (let k = 0; k < count; k++) {
       const group = groups[k] as number

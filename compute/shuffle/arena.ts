@@ -56,6 +56,21 @@ export class Arena {
     if (this.#ends !== undefined) this.#ends[i] = at + size
   }
 
+  /** For so many bytes more. */
+  reserve(bytes: number): void {
+    if (this.bytes + bytes > this.all.length) this.#grow(this.bytes + bytes)
+  }
+
+  /** What was written to `all` behind the last range, up to `end`, is one. */
+  take(end: number): void {
+    const size = end - this.bytes
+    const i = this.count++
+    this.starts[i + 1] = this.bytes = end
+    this.starts[i] = end - size
+    if (size > this.largest) this.largest = size
+    if (this.#ends !== undefined) this.#ends[i] = end
+  }
+
   pushNull(): void {
     const ends = this.#withEnds()
     const i = this.count++

@@ -3,7 +3,7 @@ import { damagedBytes, type File, type Files, xxh64Low32 } from '../../engine/in
 import { hashVector } from '../group/hash.ts'
 import { ColumnRows } from '../rows/chunk-data.ts'
 import type { SplitReader } from '../source/source.ts'
-import { decodeBlock } from '../vector/block.ts'
+import { decodeBlock, WideNumbers } from '../vector/block.ts'
 import { allRows, Chunk } from '../vector/chunk.ts'
 import type { Vector } from '../vector/vector.ts'
 import { BUCKETS, type BucketOutput, bucketOf, type ExchangeOutput } from './exchange.ts'
@@ -30,6 +30,7 @@ export class ExchangeReader implements SplitReader {
   bytesRead = 0
   readonly #options: ExchangeReaderOptions
   readonly #chunks: Generator<Chunk, undefined>
+  readonly #wide = new WideNumbers()
   #file: File | undefined
 
   constructor(options: ExchangeReaderOptions) {
@@ -80,7 +81,7 @@ export class ExchangeReader implements SplitReader {
 
   #chunk(block: Uint8Array, { bucket }: BucketOutput): Chunk {
     const { columns, keyWidth, buckets, level = 0 } = this.#options
-    const { count, vectors } = decodeBlock(block)
+    const { count, vectors } = decodeBlock(block, this.#wide)
     const data = new ColumnRows(count, columns, vectors)
     const isAll = buckets.from === 0 && buckets.to === BUCKETS
     if (bucket >= 0 || keyWidth === 0 || isAll) return new Chunk(data)

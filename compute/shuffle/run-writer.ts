@@ -12,7 +12,7 @@
 import { type File, type Files, type ValueCodec, valueCodecOf, xxh64Low32 } from '../../engine/index.ts'
 import type { Receiver } from '../operator/receiver.ts'
 import type { SortCriterion } from '../plan/node.ts'
-import { compareSortKeys, SortKeyEncoder } from '../sort/sort-key.ts'
+import { compareSortKeys, rangeKeyBytesMax, rangesOf, SortKeyEncoder, writeRangeKey } from '../sort/sort-key.ts'
 import { sortOrder } from '../sort/sort-order.ts'
 import { encodeBlock } from '../vector/block.ts'
 import { allRows, Chunk } from '../vector/chunk.ts'
@@ -104,18 +104,34 @@ export class RunWriter implements Receiver {
     const keys = this.#keys
     const divides = together < by.length
     keys.room(count)
-    for (let k = 0; k < count; k++) {
-      const row = rows[k] as number
-      if (divides) {
-        const cut = this.#encoder.encode(vectors.slice(0, together), by, row)
-        if (keys.count >= this.#cuts.length) this.#cuts = grown(this.#cuts, keys.count + 1)
-        this.#cuts[keys.count] = cut
+    const ranges = by.length === 1 && !divides ? rangesOf(vectors[0] as Vector) : undefined
+    if (ranges !== undefined) this.#pushRangeKeys(ranges, by[0] as RunOrder['by'][number], rows, count)
+    else
+      for (let k = 0; k < count; k++) {
+        const row = rows[k] as number
+        if (divides) {
+          const cut = this.#encoder.encode(vectors.slice(0, together), by, row)
+          if (keys.count >= this.#cuts.length) this.#cuts = grown(this.#cuts, keys.count + 1)
+          this.#cuts[keys.count] = cut
+        }
+        const size = this.#encoder.encode(vectors, by, row)
+        keys.push(this.#encoder.bytes, size)
       }
-      const size = this.#encoder.encode(vectors, by, row)
-      keys.push(this.#encoder.bytes, size)
-    }
     const isSurplus = first !== undefined && keys.count >= Math.max(surplusFactor * first, surplusRowsMin)
     if (isSurplus || keys.bytes + this.#rows.bytes > Math.min(memoryBytesMax, arenaBytesMax)) this.#endRun()
+  }
+
+  #pushRangeKeys(vector: TextVector | EncodedVector, criterion: RunOrder['by'][number], rows: Int32Array, count: number): void {
+    const { starts, ends } = vector
+    let bytesMax = 0
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      bytesMax += (starts[row] as number) < 0 ? 1 : rangeKeyBytesMax((ends[row] as number) - (starts[row] as number))
+    }
+    const keys = this.#keys
+    keys.reserve(bytesMax)
+    const { all } = keys
+    for (let k = 0; k < count; k++) keys.take(writeRangeKey(vector, criterion, rows[k] as number, all, keys.bytes))
   }
 
   /** Rows that come before those that are there and are enough. */

@@ -12,7 +12,7 @@
  */
 import type { SortCriterion } from '../plan/node.ts'
 import { compareText } from '../vector/value-order.ts'
-import type { Vector } from '../vector/vector.ts'
+import type { EncodedVector, TextVector, Vector } from '../vector/vector.ts'
 
 const NULL_FIRST = 0x01
 const NULL_LAST = 0xff
@@ -117,16 +117,7 @@ export class SortKeyEncoder {
 
   #escaped(source: Uint8Array, start: number, end: number): void {
     this.#room(2 * (end - start) + 2)
-    const { bytes } = this
-    let at = this.#at
-    for (let i = start; i < end; i++) {
-      const byte = source[i] as number
-      bytes[at++] = byte
-      if (byte === 0) bytes[at++] = 1
-    }
-    bytes[at++] = 0
-    bytes[at++] = 0
-    this.#at = at
+    this.#at = writeEscaped(source, start, end, this.bytes, this.#at, 0)
   }
 
   #value(value: unknown, depth: number): void {
@@ -182,6 +173,47 @@ export class SortKeyEncoder {
       this.#byte(0)
     }
   }
+}
+
+/** Writes the bytes escaped at `at`, complemented with a `flip` of FF; returns the position behind them. */
+function writeEscaped(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number, flip: number): number {
+  let to = at
+  for (let i = start; i < end; i++) {
+    const byte = source[i] as number
+    target[to++] = byte ^ flip
+    if (byte === 0) target[to++] = 1 ^ flip
+  }
+  target[to++] = flip
+  target[to++] = flip
+  return to
+}
+
+/** The vector if its rows' keys can be written by `writeRangeKey`. */
+export function rangesOf(vector: Vector): TextVector | EncodedVector | undefined {
+  return vector.kind === 'text' || (vector.kind === 'encoded' && vector.codec.name === 'bytes') ? vector : undefined
+}
+
+/** Bytes that the key of a range of `size` bytes has at most. */
+export function rangeKeyBytesMax(size: number): number {
+  return 2 * size + 3
+}
+
+/** As `encode` with this criterion alone, of texts or bytes, straight to where the key shall lie; returns the position behind it. */
+export function writeRangeKey(
+  vector: TextVector | EncodedVector,
+  { descending, nullsFirst }: Pick<SortCriterion, 'descending' | 'nullsFirst'>,
+  row: number,
+  target: Uint8Array,
+  at: number,
+): number {
+  const start = vector.starts[row] as number
+  if (start < 0) {
+    target[at] = nullsFirst ? NULL_FIRST : NULL_LAST
+    return at + 1
+  }
+  const flip = descending ? 0xff : 0
+  target[at] = (vector.kind === 'text' ? TAG_STRING : TAG_BYTES) ^ flip
+  return writeEscaped(vector.bytes, start, vector.ends[row] as number, target, at + 1, flip)
 }
 
 const float = new Float64Array(1)

@@ -242,14 +242,31 @@ export interface DecodedBlock {
   readonly vectors: readonly Vector[]
 }
 
-function doublesOf(narrow: Wholes | Float32Array, least: number): Float64Array {
-  const values = new Float64Array(narrow.length)
-  for (let i = 0; i < values.length; i++) values[i] = least + (narrow[i] as number)
+/** Memory of numbers that are wider than they lie in blocks, used again from block to block: column by column, what was read before is no longer valid. */
+export class WideNumbers {
+  readonly #columns: Float64Array[] = []
+
+  column(number: number, count: number): Float64Array {
+    let column = this.#columns[number]
+    if (column === undefined || column.length < count) this.#columns[number] = column = new Float64Array(count)
+    return column
+  }
+}
+
+function widen(narrow: Wholes, least: number, values: Float64Array): Float64Array {
+  const { length } = narrow
+  for (let i = 0; i < length; i++) values[i] = least + (narrow[i] as number)
   return values
 }
 
-/** The vectors of a block; they keep its memory. It begins at a multiple of eight of its buffer. */
-export function decodeBlock(block: Uint8Array): DecodedBlock {
+function widenSingle(narrow: Float32Array, values: Float64Array): Float64Array {
+  const { length } = narrow
+  for (let i = 0; i < length; i++) values[i] = narrow[i] as number
+  return values
+}
+
+/** The vectors of a block; they keep its memory, and that of `wide` if it is given. It begins at a multiple of eight of its buffer. */
+export function decodeBlock(block: Uint8Array, wide: WideNumbers = new WideNumbers()): DecodedBlock {
   assert(block.byteOffset % 8 === 0, 'a block is aligned', block.byteOffset)
   const { buffer, byteOffset } = block
   const [count = 0, columns = 0, size = 0] = new Uint32Array(buffer, byteOffset, HEADER_BYTES / 4)
@@ -276,13 +293,13 @@ export function decodeBlock(block: Uint8Array): DecodedBlock {
         bytes = 8 + width * count + (extra & 1) * count
         const least = new Float64Array(buffer, place, 1)[0] as number
         const nulls = (extra & 1) === 0 ? undefined : new Uint8Array(buffer, place + 8 + width * count, count)
-        vectors.push(new NumberVector(doublesOf(wholesAt(buffer, place + 8, count, width), least), nulls))
+        vectors.push(new NumberVector(widen(wholesAt(buffer, place + 8, count, width), least, wide.column(i, count)), nulls))
         break
       }
       case KIND_SINGLE: {
         bytes = 4 * count + extra * count
         const nulls = extra === 0 ? undefined : new Uint8Array(buffer, place + 4 * count, count)
-        vectors.push(new NumberVector(Float64Array.from(new Float32Array(buffer, place, count)), nulls))
+        vectors.push(new NumberVector(widenSingle(new Float32Array(buffer, place, count), wide.column(i, count)), nulls))
         break
       }
       case KIND_BOOLEAN:

@@ -9,7 +9,7 @@ import type { Vector } from './vector.ts'
 
 /** Takes the wanted fields out of rows. */
 export interface FieldReader {
-  /** A vector of each field, in the order of the paths. CORRUPT. */
+  /** A vector of each field, in the order of the paths; valid until the next call. CORRUPT. */
   read(range: EncodedRange): readonly Vector[]
 }
 

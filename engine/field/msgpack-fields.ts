@@ -79,6 +79,19 @@ function wordsOf(keys: readonly Uint8Array[]): Pick<Shape, 'words' | 'masks' | '
   }
 }
 
+/** Memory of a field's vectors, used again from chunk to chunk. */
+class Memory {
+  values: Float64Array = new Float64Array(0)
+  starts: Int32Array = new Int32Array(0)
+  ends: Int32Array = new Int32Array(0)
+  #nulls: Uint8Array = new Uint8Array(0)
+
+  noNulls(size: number): Uint8Array {
+    if (this.#nulls.length < size) this.#nulls = new Uint8Array(size)
+    return this.#nulls.fill(0, 0, size)
+  }
+}
+
 export class MsgpackFields {
   readonly #root: FieldNode
   readonly #leaves: number
@@ -96,6 +109,8 @@ export class MsgpackFields {
   #view: DataView = new DataView(new ArrayBuffer(0))
   /** Rows of the chunk. */
   #size = 0
+  /** What vectors of the last chunk lie in, by field. */
+  readonly #memory: Memory[] = []
   /** Where values lie, by field, then by row; -1: the row does not have it. */
   #places: Int32Array = new Int32Array(0)
   #row = 0
@@ -113,7 +128,7 @@ export class MsgpackFields {
     this.#sizes = this.#hasRecords ? sizesWithRecords : sizesOfTags
   }
 
-  /** A vector of each field, in the order of the leaves. */
+  /** A vector of each field, in the order of the leaves; valid until the next call. */
   read(range: EncodedRange): Vector[] {
     const { size, bytes } = range
     this.#bytes = bytes
@@ -376,16 +391,18 @@ export class MsgpackFields {
     if (first === size) return nullVector(size)
     const tag = this.#bytes[places[first] as number] as number
     const isText = (tag >= 0xa0 && tag <= 0xbf) || (tag >= 0xd9 && tag <= 0xdb)
-    return (isText ? this.#texts(places, ends) : this.#numbers(places, ends)) ?? this.#any(places, ends)
+    const memory = (this.#memory[leaf] ??= new Memory())
+    return (isText ? this.#texts(places, ends, memory) : this.#numbers(places, ends, memory)) ?? this.#any(places, ends)
   }
 
   /** Undefined when there is something that is neither a number nor null. */
-  #numbers(places: Int32Array, ends: Int32Array): NumberVector | undefined {
+  #numbers(places: Int32Array, ends: Int32Array, memory: Memory): NumberVector | undefined {
     const bytes = this.#bytes
     const view = this.#view
     const smallEnd = this.#hasRecords ? 0x40 : 0x80
     const size = places.length
-    const values = new Float64Array(size)
+    if (memory.values.length < size) memory.values = new Float64Array(size)
+    const { values } = memory
     let nulls: Uint8Array | undefined
     for (let row = 0; row < size; row++) {
       const at = places[row] as number
@@ -395,8 +412,9 @@ export class MsgpackFields {
         continue
       }
       if (tag === 0xc0) {
-        nulls ??= new Uint8Array(size)
+        nulls ??= memory.noNulls(size)
         nulls[row] = 1
+        values[row] = 0
         continue
       }
       const bytesOf = tag >= 0xe0 ? 1 : tag >= 0xcb && tag <= 0xd2 && tag !== 0xcf ? (sizesOfTags[tag] as number) : 0
@@ -415,11 +433,14 @@ export class MsgpackFields {
   }
 
   /** Undefined when there is something that is neither text nor null. */
-  #texts(places: Int32Array, rowEnds: Int32Array): TextVector | undefined {
+  #texts(places: Int32Array, rowEnds: Int32Array, memory: Memory): TextVector | undefined {
     const bytes = this.#bytes
     const size = places.length
-    const starts = new Int32Array(size)
-    const ends = new Int32Array(size)
+    if (memory.starts.length < size) {
+      memory.starts = new Int32Array(size)
+      memory.ends = new Int32Array(size)
+    }
+    const { starts, ends } = memory
     for (let row = 0; row < size; row++) {
       const at = places[row] as number
       const tag = at < 0 ? 0xc0 : (bytes[at] as number)

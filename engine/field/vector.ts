@@ -8,8 +8,8 @@
  *   encoded  whole rows as their store or topic has them, and the codec that decodes them
  *   any      JavaScript values: bigints, dates, bytes, lists, objects, and fields whose type changes from row to row
  *
- * `null` and a missing field are one thing here, null. Vectors are filled once by whoever makes them (`VectorBuilder`, the evaluator of expressions) and never changed
- * after. Rows that a chunk does not select may hold anything.
+ * `null` and a missing field are one thing here, null. Vectors are filled once by whoever makes them (`VectorBuilder`, the evaluator of expressions) and do not change while
+ * the chunk they came with is valid. Rows that a chunk does not select may hold anything.
  */
 import { readText } from '../codec/text.ts'
 import type { RowCodec } from './row-codec.ts'

@@ -1,10 +1,13 @@
 /** Goal: sorted rows are in the order of their values, whether they fit into memory or not; aggregates that do not fit give what those that do give. */
 import { expect, test } from 'vitest'
 import { col, count, flow, row, sum } from '../../../../compute/index.ts'
-import { compareSortKeys, SortKeyEncoder } from '../../../../compute/sort/sort-key.ts'
+import { compareSortKeys, rangeKeyBytesMax, rangesOf, SortKeyEncoder, writeRangeKey } from '../../../../compute/sort/sort-key.ts'
 import { sortOrder } from '../../../../compute/sort/sort-order.ts'
+import { codecOf } from '../../../../compute/vector/row-codec.ts'
 import { compareValues } from '../../../../compute/vector/value-order.ts'
+import { EncodedVector } from '../../../../compute/vector/vector.ts'
 import { vectorOf } from '../../../../compute/vector/vector-builder.ts'
+import { textVector } from '../../../support/random-chunks.ts'
 import { randomValue } from '../../../support/random-values.ts'
 import { ownTemporaryFolder } from '../../../support/temporary-folder.ts'
 import { makeRandom, seeded } from '../../engine/codec/random.ts'
@@ -53,6 +56,34 @@ test('keys are in the order of the values, both ways', () =>
       }
     }
     expect(values.length).toBeGreaterThan(100)
+  }))
+
+test('keys of texts and of bytes that are written where they shall lie are the same', () =>
+  seeded(random => {
+    const texts = ['', 'a', 'a\u0000', '\u0000\u0000b', 'é'.repeat(40), null]
+    const bytes = texts.map(text => (text === null ? null : random.bytes(random.below(30)).map(byte => random.pick([0, 0xff, byte]))))
+    const codec = codecOf('["bytes",[]]')
+    const all = Buffer.concat(bytes.map(value => value ?? new Uint8Array(0)))
+    const ends = Int32Array.from(bytes, (_, i) => bytes.slice(0, i + 1).reduce((sum, value) => sum + (value?.length ?? 0), 0))
+    const starts = ends.map((end, i) => (bytes[i] === null ? -1 : end - (bytes[i] as Uint8Array).length))
+    for (const vector of [vectorOf([1]), textVector(texts), new EncodedVector(all, starts, ends, codec)]) {
+      const ranges = rangesOf(vector)
+      expect(ranges === undefined).toBe(vector.kind === 'number')
+      if (ranges === undefined) continue
+      for (const descending of [false, true]) {
+        for (const nullsFirst of [false, true]) {
+          for (const row of texts.keys()) {
+            const encoder = new SortKeyEncoder()
+            const size = encoder.encode([vector], [{ descending, nullsFirst }], row)
+            const target = new Uint8Array(5 + rangeKeyBytesMax(200))
+            const end = writeRangeKey(ranges, { descending, nullsFirst }, row, target, 5)
+            expect(target.slice(5, end)).toEqual(encoder.bytes.slice(0, size))
+            const length = Math.max(0, (ranges.ends[row] as number) - (ranges.starts[row] as number))
+            expect(end - 5).toBeLessThanOrEqual(rangeKeyBytesMax(length))
+          }
+        }
+      }
+    }
   }))
 
 test('orders of packed keys are those of a stable sort', () => {
