@@ -3,6 +3,7 @@ import { valueAtPath } from '../../engine/index.ts'
 import type { ChunkData } from '../vector/chunk.ts'
 import { AnyVector, nullVector, type Vector } from '../vector/vector.ts'
 import { VectorBuilder } from '../vector/vector-builder.ts'
+import { fieldOfValue } from './value-field.ts'
 
 const noBytes = new Uint8Array(0)
 
@@ -40,7 +41,7 @@ export class ValueRows implements ChunkData {
     if (path === '') for (let i = 0; i < values.length; i++) builder.any(values[i])
     else {
       const names = path.split('.')
-      for (let i = 0; i < values.length; i++) builder.any(valueAtPath(values[i], names))
+      for (let i = 0; i < values.length; i++) builder.any(fieldOfValue(values[i], path, names))
     }
     return builder.finish()
   }
@@ -90,7 +91,11 @@ export class ColumnRows implements ChunkData {
     const inside = this.#whole === undefined ? rest : names
     const builder = new VectorBuilder()
     builder.begin(this.size, noBytes)
-    for (let row = 0; row < this.size; row++) builder.any(valueAtPath(outer.get(row), inside))
+    const isWhole = this.#whole !== undefined
+    for (let row = 0; row < this.size; row++) {
+      const value = outer.get(row)
+      builder.any(isWhole ? fieldOfValue(value, path, inside) : valueAtPath(value, inside))
+    }
     return builder.finish()
   }
 }

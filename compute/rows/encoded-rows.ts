@@ -9,6 +9,7 @@ import type { ChunkData } from '../vector/chunk.ts'
 import type { RowCodec } from '../vector/row-codec.ts'
 import { EncodedVector, nullVector, TextVector, type Vector } from '../vector/vector.ts'
 import { ValueRows } from './chunk-data.ts'
+import { hasField } from './value-field.ts'
 
 export class EncodedReader {
   readonly codec: RowCodec
@@ -54,7 +55,7 @@ export class EncodedRows implements ChunkData {
   readonly #reader: EncodedReader
   readonly #meta: ((path: string) => Vector) | undefined
   readonly #vectors = new Map<string, Vector>()
-  /** Rows of a codec whose fields are not read from bytes. */
+  /** Rows of a codec whose fields are not read from bytes, and where such a path is a name. */
   #decoded: ValueRows | undefined
 
   constructor(reader: EncodedReader, range: EncodedRange, meta: ((path: string) => Vector) | undefined) {
@@ -72,20 +73,43 @@ export class EncodedRows implements ChunkData {
       const { paths } = this.#reader
       if (paths.includes(path)) {
         const vectors = this.#reader.take(this.range)
-        for (let i = 0; i < paths.length; i++) this.#vectors.set(paths[i] as string, vectors[i] as Vector)
+        for (let i = 0; i < paths.length; i++) {
+          const one = paths[i] as string
+          this.#vectors.set(one, this.#orNamed(one, vectors[i] as Vector))
+        }
         return this.#vectors.get(path) as Vector
       }
-      vector = this.#reader.takeOne(this.range, path)
+      vector = this.#orNamed(path, this.#reader.takeOne(this.range, path))
     } else if (path === '' && this.#reader.codec.name === 'string') {
       vector = new TextVector(this.range.bytes, this.range.starts, this.range.ends)
     } else if (path === '') {
       vector = new EncodedVector(this.range.bytes, this.range.starts, this.range.ends, this.#reader.codec)
     } else {
-      this.#decoded ??= new ValueRows(Array.from({ length: this.size }, (_, row) => this.value(row)))
-      vector = this.#decoded.field(path)
+      vector = this.#values().field(path)
     }
     this.#vectors.set(path, vector)
     return vector
+  }
+
+  #values(): ValueRows {
+    this.#decoded ??= new ValueRows(Array.from({ length: this.size }, (_, row) => this.value(row)))
+    return this.#decoded
+  }
+
+  /** The field, or where the first row has one of the path's very name (`value-field.ts`), that. */
+  #orNamed(path: string, vector: Vector): Vector {
+    if (!path.includes('.')) return vector
+    const { starts } = this.range
+    let row = 0
+    while (row < this.size && (starts[row] as number) < 0) row++
+    if (row === this.size || !vector.isNull(row)) return vector
+    try {
+      if (!hasField(this.value(row), path)) return vector
+    } catch {
+      // What is not read is not checked: the row is damaged elsewhere.
+      return vector
+    }
+    return this.#values().field(path)
   }
 
   value(row: number): unknown {

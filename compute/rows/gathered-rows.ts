@@ -1,9 +1,9 @@
 /** Rows picked from several vectors of whole rows, in any order: what sorts and joins give. Nothing is decoded before somebody asks. */
-import { valueAtPath } from '../../engine/index.ts'
 import type { ChunkData } from '../vector/chunk.ts'
 import { AnyVector, EncodedVector, nullVector, type Vector } from '../vector/vector.ts'
 import { VectorBuilder } from '../vector/vector-builder.ts'
 import { EncodedReader } from './encoded-rows.ts'
+import { fieldOfValue } from './value-field.ts'
 
 export class GatheredRows implements ChunkData {
   readonly size: number
@@ -65,12 +65,12 @@ export class GatheredRows implements ChunkData {
     if (whole.kind === 'encoded') {
       const { bytes, starts, ends, codec } = whole
       const reader = new EncodedReader(codec, [path])
-      if (reader.readsFields) return reader.take({ size: this.size, bytes, starts, ends })[0] as Vector
+      if (reader.readsFields) return reader.rows({ size: this.size, bytes, starts, ends }).field(path)
     }
     const builder = new VectorBuilder()
     builder.begin(this.size, new Uint8Array(0))
     const names = path.split('.')
-    for (let row = 0; row < this.size; row++) builder.any(valueAtPath(whole.get(row), names))
+    for (let row = 0; row < this.size; row++) builder.any(fieldOfValue(whole.get(row), path, names))
     return builder.finish()
   }
 }

@@ -2,11 +2,11 @@
  * Rows of a join: the fields of a left and of a right row, either of which may be missing. A field that both have is the left row's unless that is null, then the right row's, so that
  * keys of one name are there on both sides of an outer join; what lies deeper goes with its outermost field.
  */
-import { valueAtPath } from '../../engine/index.ts'
 import type { ChunkData } from '../vector/chunk.ts'
 import { gatherVector } from '../vector/column.ts'
 import { AnyVector, isNothing, type Vector } from '../vector/vector.ts'
 import { vectorOf } from '../vector/vector-builder.ts'
+import { fieldOfValue } from './value-field.ts'
 
 /** The right rows of a join, all of them. */
 export interface KeptRows {
@@ -54,6 +54,13 @@ export class JoinedRows implements ChunkData {
     if (path.startsWith('@')) return left
     const point = path.indexOf('.')
     const outer = point < 0 ? left : this.#ofLeft(path.slice(0, point))
+    // Of a name with points in it there is nothing further out.
+    if (outer !== left && isNothing(outer) && !isNothing(left)) return this.#either(left, left, path)
+    return this.#either(left, outer, path)
+  }
+
+  /** The left field, or where `outer` is null the right one. */
+  #either(left: Vector, outer: Vector, path: string): Vector {
     const nulls = nullsOf(outer, this.size)
     // Most fields are of one side alone.
     if (nulls === 0) return left
@@ -72,7 +79,7 @@ export class JoinedRows implements ChunkData {
     if (known !== undefined) return known
     const names = path.split('.')
     const { values } = this.#right
-    return vectorOf(Array.from(this.#rightRows.subarray(0, this.size), row => (row < 0 ? null : valueAtPath(values[row], names))))
+    return vectorOf(Array.from(this.#rightRows.subarray(0, this.size), row => (row < 0 ? null : fieldOfValue(values[row], path, names))))
   }
 }
 

@@ -3,7 +3,8 @@
  * has one for each value of these fields (`origin=OSL/part-0.jsonl`), as Hive, Spark and DuckDB name them.
  */
 import { dirname, join } from 'node:path'
-import { nodeFiles, nodeRandom, VarveError, valueAtPath } from '../../engine/index.ts'
+import { nodeFiles, nodeRandom, VarveError } from '../../engine/index.ts'
+import { fieldOfValue } from '../rows/value-field.ts'
 import type { Chunk } from '../vector/chunk.ts'
 import { checkFormat, openRowsFile, type RowsFile, type RowsFormat } from './rows-file.ts'
 import type { Sink, SinkPart, SinkParts, SinkWriter } from './sink.ts'
@@ -107,7 +108,9 @@ class FileWriter implements SinkWriter {
     }
     const byFolder = new Map<string, unknown[]>()
     for (const row of chunk.values()) {
-      const folder = this.#partitionBy.map((names, i) => `${this.#names[i]}=${folderName(valueAtPath(row, names))}`).join('/')
+      const folder = this.#partitionBy
+        .map((names, i) => `${this.#names[i]}=${folderName(fieldOfValue(row, this.#names[i] as string, names))}`)
+        .join('/')
       const rows = byFolder.get(folder)
       if (rows === undefined) byFolder.set(folder, [row])
       else rows.push(row)

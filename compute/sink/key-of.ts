@@ -1,5 +1,6 @@
 /** How a sink finds the key of a row: by fields, by a function, or as the flow was grouped. */
-import { type StoreKey, valueAtPath } from '../../engine/index.ts'
+import type { StoreKey } from '../../engine/index.ts'
+import { fieldOfValue } from '../rows/value-field.ts'
 
 /** Field paths (several make a tuple) or a function. */
 export type SinkKey<T> = string | readonly string[] | ((row: T) => StoreKey)
@@ -10,12 +11,7 @@ export function keyFunction<T>(given: SinkKey<T>, option: string): (row: T) => S
   if (!Array.isArray(paths) || paths.length === 0 || paths.some(path => typeof path !== 'string' || path === '')) {
     throw new TypeError(`${option} must be a field path, a list of them or a function, got ${String(given)}`)
   }
-  // A field of the result may have a dot in its name; it comes before what lies deeper.
-  const read = (row: T, path: string): StoreKey => {
-    if (typeof row === 'object' && row !== null && Object.hasOwn(row, path))
-      return (row as Readonly<Record<string, StoreKey>>)[path] as StoreKey
-    return valueAtPath(row, path.split('.')) as StoreKey
-  }
+  const read = (row: T, path: string): StoreKey => fieldOfValue(row, path, path.split('.')) as StoreKey
   if (typeof given === 'string') return row => read(row, given)
   return row => paths.map(path => read(row, path))
 }

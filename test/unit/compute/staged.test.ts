@@ -231,6 +231,15 @@ it('gives the rows of a store in key order, and those of a topic by partition', 
   expect(places).toEqual(await flow('f', topic).select({ p: record.partition, o: record.offset }).toArray({ workers: 0 }))
 })
 
+it('finds fields whose names have points in them behind sorts of several threads', async () => {
+  const named = flow('f', store).select({ id: 'id', 'of.price': 'price' })
+  const sorted = named.sort({ by: 'of.price', descending: true }, 'id').filter(col('of.price').gt(10)).select('of.price', 'id')
+  const expected = await sorted.toArray({ workers: 0 })
+  expect(expected.length).toBeGreaterThan(100)
+  expect(expected[0]?.['of.price']).toBeGreaterThan(10)
+  expect(await sorted.toArray({ workers: 2 })).toEqual(expected)
+})
+
 it('refuses to send functions to other threads', async () => {
   await expect(
     flow('f', store)

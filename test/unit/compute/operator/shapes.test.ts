@@ -158,6 +158,58 @@ describe('cache', () => {
   })
 })
 
+describe('fields whose names have points', () => {
+  const nested = Array.from({ length: 20 }, (_, id) => ({ id, at: id % 7 === 0 ? null : { year: 2000 + (id % 3) } }))
+  const years = flow('n', nested).keyBy('at.year').count()
+  const expected = [
+    { 'at.year': null, count: 3 },
+    { 'at.year': 2000, count: 6 },
+    { 'at.year': 2001, count: 6 },
+    { 'at.year': 2002, count: 5 },
+  ]
+
+  it('are found behind whatever keeps rows, by their names', async () => {
+    const sorted = years.sort({ by: 'at.year', nulls: 'first' })
+    expect(await sorted.toArray()).toEqual(expected)
+    expect(await sorted.filter(col('at.year').gt(2000)).select('at.year', 'count').toArray()).toEqual(expected.slice(2))
+    expect(
+      await sorted
+        .map(row => row)
+        .sort('count', 'at.year')
+        .select({ y: 'at.year' })
+        .toArray(),
+    ).toEqual([{ y: null }, { y: 2002 }, { y: 2000 }, { y: 2001 }])
+    expect(
+      await years
+        .map(row => row)
+        .keyBy('at.year')
+        .aggregate({ n: sum('count') })
+        .sort('at.year')
+        .limit(1)
+        .toArray(),
+    ).toEqual([{ 'at.year': 2000, n: 6 }])
+    const joined = years.join(flow('n', nested).select('id', 'at.year'), { on: 'at.year' }).sort('id').limit(2)
+    expect(await joined.select('id', 'at.year', 'count').toArray()).toEqual([
+      { id: 1, 'at.year': 2001, count: 6 },
+      { id: 2, 'at.year': 2002, count: 5 },
+    ])
+    expect(
+      await years
+        .join(
+          years.map(row => row),
+          { on: 'at.year' },
+          (a, b) => [a?.['at.year'], b?.['at.year']],
+        )
+        .count(),
+    ).toBe(3)
+    // What lies deeper is found as ever.
+    expect(await flow('n', nested).sort({ by: 'id', descending: true }).select('at.year').limit(2).toArray()).toEqual([
+      { 'at.year': 2001 },
+      { 'at.year': 2000 },
+    ])
+  })
+})
+
 describe('plans', () => {
   const left = flow('mine', sales)
     .repartition('city')
