@@ -8,6 +8,7 @@ import { Chunk } from '../vector/chunk.ts'
 import { compareNumbers } from '../vector/value-order.ts'
 import { AnyVector, BOOLEAN_NULL, BooleanVector, EncodedVector, NumberVector, type TextVector, type Vector } from '../vector/vector.ts'
 import { vectorOf } from '../vector/vector-builder.ts'
+import { datePart } from './date-parts.ts'
 import type { ExpressionNode, FunctionName, Literal } from './node.ts'
 import { scalars, takesNull } from './scalars.ts'
 
@@ -106,7 +107,7 @@ const unary: Partial<Record<FunctionName, (a: number) => number>> = {
   sqrt: Math.sqrt,
 }
 
-/** Arithmetic of number vectors; undefined for anything else. */
+/** Arithmetic of number vectors, and parts of dates; undefined for anything else. */
 function numericOf(name: FunctionName, [a, b]: readonly Vector[], chunk: Chunk): Vector | undefined {
   if (a?.kind !== 'number') return undefined
   const { rows, count } = chunk
@@ -121,7 +122,8 @@ function numericOf(name: FunctionName, [a, b]: readonly Vector[], chunk: Chunk):
     return new NumberVector(results, a.nulls)
   }
   const of2 = binary[name]
-  if (of2 === undefined || b?.kind !== 'number') return undefined
+  if (of2 === undefined) return datePart(name, a, rows, count, size)
+  if (b?.kind !== 'number') return undefined
   const results = new Float64Array(size)
   for (let k = 0; k < count; k++) {
     const row = rows[k] as number

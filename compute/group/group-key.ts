@@ -144,7 +144,7 @@ function writeObject(value: object | null, at: number, depth: number): number {
 }
 
 /** Position after the value that `decodeGroupKey` read last. */
-export let groupKeyEnd: number = 0
+let groupKeyEnd = 0
 
 /** The value at `at`; of a bigint that a double holds the number. */
 export function decodeGroupKey(source: Uint8Array, at: number): unknown {

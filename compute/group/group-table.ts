@@ -1,75 +1,48 @@
 /**
- * Numbers the groups that rows fall into: an open-addressing hash table from the key of a row (one or several fields) to a group number, 0, 1, 2, … in order of appearance.
- * Aggregates, joins and `distinct` keep their state by that number in arrays.
+ * Numbers the groups that rows fall into, 0, 1, 2, … in order of appearance, by the key of a row, one or several fields. Aggregates, joins and `distinct` keep their state by that number in arrays.
  *
- * Keys are kept in the narrowest form: numbers as doubles, text as UTF-8 in an arena, everything else in the bytes of `group-key.ts`. The table begins with the form of its first
- * chunk and turns to the last when other keys come; hashes do not change by that. Null is a group like others.
+ * 1. The values of each field are numbered by a table of its own (`value-table.ts`). Of a key with one field that number is the group's.
+ * 2. The numbers of several fields are a tuple; an open-addressing hash table goes from tuples to groups. Fields that have few values, as most in keys of several have, are told apart in a table that fits
+ *    the processor's cache, and a text that has a code is not looked at.
  *
- * Invariants: at most half of the slots are used; `hashes[g]`, and the key of `g`, never change.
+ * Invariants: at most half of the slots are used; a group's tuple never changes.
  */
-import { assert, readText } from '../../engine/index.ts'
-import { type Dictionary, DictionaryVector, NumberVector, TextVector, type Vector } from '../vector/vector.ts'
-import { vectorOf } from '../vector/vector-builder.ts'
-import { decodeGroupKey, encodeGroupKey, encodeGroupKeyOf, groupKeyBytes, groupKeyEnd } from './group-key.ts'
-import { HASH_NULL, hashText, hashVector, wordAt } from './hash.ts'
-import { stringTexts } from './string-texts.ts'
-
-type Form = 'none' | 'number' | 'text' | 'bytes'
+import { assert } from '../../engine/index.ts'
+import type { Vector } from '../vector/vector.ts'
+import { ValueTable } from './value-table.ts'
 
 const slotsFirst = 1024
-/** Integers of a group in the heads of texts. */
-const HEAD_INTS = 4
-/** Texts of larger dictionaries are looked up row by row: most of them come only a few times. */
-const dictionaryMax = 4096
-const arenaBytesMax = 2 ** 31 - 1
-/** How many times as large as their number the range of whole keys may be that are found by index. */
-const rangeOfKey = 4
 
 export class GroupTable {
   /** Fields of a key. */
   readonly width: number
-  /** Groups so far. */
-  size = 0
-  /** Of each group, its hash. */
-  hashes: Int32Array = new Int32Array(slotsFirst)
-  #form: Form = 'none'
+  readonly #fields: readonly ValueTable[]
+  /** Groups so far, of keys with several fields. */
+  #tupleCount = 0
+  /** Of each group, the numbers of its fields' values. */
+  #tuples: Int32Array = new Int32Array(0)
   /** Group + 1 of a slot; 0: free. Length is a power of two. */
-  #slots: Int32Array = new Int32Array(slotsFirst)
-  #numbers: Float64Array = new Float64Array(0)
-  #arena: Uint8Array = new Uint8Array(0)
-  #arenaUsed = 0
-  /** Where the key of a group begins in the arena; of a text that is null -1. */
-  #starts: Int32Array = new Int32Array(0)
-  #ends: Int32Array = new Int32Array(0)
-  /** Of texts, by group what tells most of them apart in one line of the processor's cache: hash, size, and the first eight bytes as two words. */
-  #heads: Int32Array = new Int32Array(0)
-  /** Group of null in the form of numbers; -1: none. */
-  #nullGroup = -1
-  /** Of a sealed table of whole numbers of a small range, their groups from the smallest on; -1: none. */
-  #groupOfWhole: Int32Array | undefined
-  #smallest = 0
-  #rowHashes: Int32Array = new Int32Array(0)
-  /** The dictionary of the texts that came last, and the groups of its codes; -1: not known yet. */
-  #dictionary: Dictionary | undefined
-  #codeGroups: Int32Array = new Int32Array(0)
+  #slots: Int32Array = new Int32Array(0)
+  /** As `#tuples`, of the rows at hand. */
+  #rowTuples: Int32Array = new Int32Array(0)
 
   constructor(width: number) {
     assert(width > 0, 'a key has fields', width)
     this.width = width
+    this.#fields = Array.from({ length: width }, () => new ValueTable())
+    if (width > 1) this.#slots = new Int32Array(slotsFirst)
+  }
+
+  /** Groups so far. */
+  get size(): number {
+    return this.width === 1 ? (this.#fields[0] as ValueTable).size : this.#tupleCount
   }
 
   /** Bytes that the table holds. */
   get bytes(): number {
-    return (
-      this.#slots.byteLength +
-      this.hashes.byteLength +
-      this.#numbers.byteLength +
-      (this.#groupOfWhole?.byteLength ?? 0) +
-      this.#arena.byteLength +
-      this.#heads.byteLength +
-      this.#starts.byteLength +
-      this.#ends.byteLength
-    )
+    let bytes = this.#slots.byteLength + this.#tuples.byteLength
+    for (const field of this.#fields) bytes += field.bytes
+    return bytes
   }
 
   /** `groups[k]` becomes the group of row `rows[k]`, new ones included. */
@@ -79,340 +52,105 @@ export class GroupTable {
 
   /** As `assign` for keys that are there; -1 for others. */
   find(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array): void {
-    const [first] = vectors
-    if (this.size === 0) groups.fill(-1, 0, count)
-    else if (this.#groupOfWhole !== undefined && first?.kind === 'number') this.#findWhole(this.#groupOfWhole, first, rows, count, groups)
-    else this.#look(vectors, rows, count, groups, false)
+    this.#look(vectors, rows, count, groups, false)
   }
 
-  /** Says that no key will be added any more. Where all are whole numbers (null is none), and their range is not much larger than they are many, `find` then takes their groups from an array. */
+  /** Says that no key will be added any more; keys of one field may then be found faster. */
   seal(): void {
-    if (this.#form !== 'number' || this.size === 0 || this.#nullGroup >= 0) return
-    let [smallest, largest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
-    for (let group = 0; group < this.size; group++) {
-      const number = this.#numbers[group] as number
-      if ((number | 0) !== number) return
-      smallest = Math.min(smallest, number)
-      largest = Math.max(largest, number)
-    }
-    const range = largest - smallest + 1
-    if (!(range <= rangeOfKey * this.size + slotsFirst)) return
-    const groupOfWhole = new Int32Array(range).fill(-1)
-    for (let group = 0; group < this.size; group++) groupOfWhole[(this.#numbers[group] as number) - smallest] = group
-    this.#smallest = smallest
-    this.#groupOfWhole = groupOfWhole
+    if (this.width === 1) (this.#fields[0] as ValueTable).seal()
   }
 
-  #findWhole(groupOfWhole: Int32Array, { values, nulls }: NumberVector, rows: Int32Array, count: number, groups: Int32Array): void {
-    const smallest = this.#smallest
-    const { length } = groupOfWhole
-    for (let k = 0; k < count; k++) {
-      const row = rows[k] as number
-      const value = values[row] as number
-      const whole = value | 0
-      const at = whole - smallest
-      groups[k] = whole === value && at >= 0 && at < length ? (groupOfWhole[at] as number) : -1
-    }
-    if (nulls === undefined) return
-    for (let k = 0; k < count; k++) if (nulls[rows[k] as number] === 1) groups[k] = -1
+  /** The key fields of groups `[from, to)`, each a vector of `to - from` rows. Texts refer to the table's memory. */
+  keys(from: number = 0, to: number = this.size): Vector[] {
+    const { width } = this
+    if (width === 1) return [(this.#fields[0] as ValueTable).values(from, to)]
+    const numbers = new Int32Array(to - from)
+    return this.#fields.map((field, i) => {
+      for (let group = from; group < to; group++) numbers[group - from] = this.#tuples[width * group + i] as number
+      return field.valuesOf(numbers)
+    })
   }
 
   #look(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
-    assert(vectors.length === this.width, 'a key has its fields', vectors.length, this.width)
-    assert(this.#groupOfWhole === undefined || !adds, 'keys are added before a table is sealed', this.size)
-    const [only] = vectors
-    const isByCode = vectors.length === 1 && only instanceof DictionaryVector && only.dictionary.size <= dictionaryMax
-    if (isByCode && adds) this.#lookCodes(only, rows, count, groups)
-    else this.#lookRows(vectors, rows, count, groups, adds)
+    const { width } = this
+    assert(vectors.length === width, 'a key has its fields', vectors.length, width)
+    if (width > 1 && this.#rowTuples.length < width * count) this.#rowTuples = new Int32Array(width * count)
+    const rowTuples = this.#rowTuples
+    for (let i = 0; i < width; i++) {
+      const [field, vector] = [this.#fields[i] as ValueTable, vectors[i] as Vector]
+      if (adds) field.assign(vector, rows, count, groups)
+      else field.find(vector, rows, count, groups)
+      if (width > 1) for (let k = 0, at = i; k < count; k++, at += width) rowTuples[at] = groups[k] as number
+    }
+    if (width > 1) this.#lookTuples(count, groups, adds)
   }
 
-  /** Groups of texts by their codes: each is looked up once in a dictionary. */
-  #lookCodes(vector: DictionaryVector, rows: Int32Array, count: number, groups: Int32Array): void {
-    const { codes, dictionary } = vector
-    if (this.#dictionary !== dictionary) {
-      this.#dictionary = dictionary
-      this.#codeGroups = new Int32Array(dictionary.size + 1).fill(-1)
-    }
-    const codeGroups = this.#codeGroups
-    let fresh = 0
-    for (let k = 0; k < count; k++) {
-      const group = codeGroups[codes[rows[k] as number] as number] as number
-      groups[k] = group
-      if (group < 0) fresh++
-    }
-    if (fresh === 0) return
-    const one = new Int32Array(1)
-    for (let k = 0; k < count; k++) {
-      if ((groups[k] as number) >= 0) continue
-      const code = codes[rows[k] as number] as number
-      if ((codeGroups[code] as number) < 0) {
-        this.#lookRows([vector], rows.subarray(k, k + 1), 1, one, true)
-        codeGroups[code] = one[0] as number
-      }
-      groups[k] = codeGroups[code] as number
-    }
-  }
-
-  #lookRows(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
-    const [given] = vectors as [Vector]
-    const first = given.kind === 'any' && vectors.length === 1 ? (stringTexts(given, rows, count) ?? given) : given
-    const form = vectors.length === 1 && (first.kind === 'number' || first.kind === 'text') ? first.kind : 'bytes'
-    if (this.#form === 'none' && adds) this.#form = form
-    if (this.#form !== form && adds) this.#toBytes()
-    if (this.#form === 'text' && first.kind === 'text') {
-      this.#lookTexts(first, rows, count, groups, adds)
-      return
-    }
-    if (this.#rowHashes.length < count) this.#rowHashes = new Int32Array(Math.max(count, 4096))
-    for (let i = 0; i < vectors.length; i++) hashVector(vectors[i] as Vector, rows, count, this.#rowHashes, i > 0)
-    if (this.#form === 'number' && first.kind === 'number') this.#lookNumbers(first, rows, count, groups, adds)
-    else {
-      if (this.#form !== 'bytes') this.#toBytes()
-      this.#lookBytes(vectors, rows, count, groups, adds)
-    }
-  }
-
-  #lookNumbers({ values, nulls }: NumberVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
-    const rowHashes = this.#rowHashes
+  #lookTuples(count: number, groups: Int32Array, adds: boolean): void {
+    const { width } = this
+    const rowTuples = this.#rowTuples
     let slots = this.#slots
-    let numbers = this.#numbers
-    let nullGroup = this.#nullGroup
+    let tuples = this.#tuples
     let mask = slots.length - 1
     for (let k = 0; k < count; k++) {
-      const row = rows[k] as number
-      const hash = rowHashes[k] as number
-      if (nulls !== undefined && nulls[row] === 1) {
-        if (nullGroup < 0 && adds) {
-          nullGroup = this.size
-          this.#nullGroup = nullGroup
-          this.#insert(hash, this.#freeSlot(hash))
-          slots = this.#slots
-          numbers = this.#numbers
-          mask = slots.length - 1
-        }
-        groups[k] = nullGroup
-        continue
-      }
-      const value = values[row] as number
-      let slot = hash & mask
+      const at = width * k
+      let slot = hashOf(rowTuples, at, width) & mask
       let group = -1
       for (;;) {
         const candidate = (slots[slot] as number) - 1
         if (candidate < 0) break
-        const number = numbers[candidate] as number
-        if ((number === value || (Number.isNaN(value) && Number.isNaN(number))) && candidate !== nullGroup) {
-          group = candidate
-          break
-        }
-        slot = (slot + 1) & mask
-      }
-      if (group < 0 && adds) {
-        group = this.size
-        this.#insert(hash, slot)
-        slots = this.#slots
-        numbers = this.#numbers
-        mask = slots.length - 1
-        numbers[group] = value === 0 ? 0 : value
-      }
-      groups[k] = group
-    }
-  }
-
-  #lookTexts({ bytes, starts, ends }: TextVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
-    let heads = this.#heads
-    let slots = this.#slots
-    let mask = slots.length - 1
-    for (let k = 0; k < count; k++) {
-      const row = rows[k] as number
-      const start = starts[row] as number
-      const end = start < 0 ? -1 : (ends[row] as number)
-      // Null lies at -1, and has a size that no text has.
-      const size = start < 0 ? -1 : end - start
-      const first = wordAt(bytes, start, end)
-      const second = wordAt(bytes, start + 4, end)
-      const hash = start < 0 ? HASH_NULL : hashText(bytes, start, end, first, second)
-      let slot = hash & mask
-      let group = -1
-      for (;;) {
-        const candidate = (slots[slot] as number) - 1
-        if (candidate < 0) break
-        const head = HEAD_INTS * candidate
-        if (heads[head] === hash && heads[head + 1] === size && heads[head + 2] === first && heads[head + 3] === second) {
-          if (size <= 8 || this.#hasRest(candidate, bytes, start, size)) {
-            group = candidate
-            break
-          }
-        }
-        slot = (slot + 1) & mask
-      }
-      if (group < 0 && adds) {
-        group = this.size
-        this.#insert(hash, slot)
-        if (start < 0) this.#starts[group] = -1
-        else this.#keep(group, bytes, start, size)
-        heads = this.#heads
-        heads[HEAD_INTS * group] = hash
-        heads[HEAD_INTS * group + 1] = size
-        heads[HEAD_INTS * group + 2] = first
-        heads[HEAD_INTS * group + 3] = second
-        slots = this.#slots
-        mask = slots.length - 1
-      }
-      groups[k] = group
-    }
-  }
-
-  /** Whether the text of a group is this one also from its ninth byte on. */
-  #hasRest(group: number, bytes: Uint8Array, start: number, size: number): boolean {
-    const arena = this.#arena
-    const at = this.#starts[group] as number
-    let i = 8
-    while (i < size && arena[at + i] === bytes[start + i]) i++
-    return i === size
-  }
-
-  #lookBytes(vectors: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
-    const rowHashes = this.#rowHashes
-    for (let k = 0; k < count; k++) {
-      const row = rows[k] as number
-      let size = 0
-      for (let i = 0; i < vectors.length; i++) size = encodeGroupKeyOf(vectors[i] as Vector, row, size)
-      const key = groupKeyBytes()
-      const hash = rowHashes[k] as number
-      const slots = this.#slots
-      const { hashes } = this
-      const arena = this.#arena
-      const mask = slots.length - 1
-      let slot = hash & mask
-      let group = -1
-      for (; (slots[slot] as number) !== 0; slot = (slot + 1) & mask) {
-        const candidate = (slots[slot] as number) - 1
-        const at = this.#starts[candidate] as number
-        if (hashes[candidate] !== hash || (this.#ends[candidate] as number) - at !== size) continue
+        const tuple = width * candidate
         let i = 0
-        while (i < size && arena[at + i] === key[i]) i++
-        if (i === size) {
+        while (i < width && tuples[tuple + i] === rowTuples[at + i]) i++
+        if (i === width) {
           group = candidate
           break
         }
+        slot = (slot + 1) & mask
       }
       if (group < 0 && adds) {
-        group = this.size
-        this.#insert(hash, slot)
-        this.#keep(group, key, 0, size)
+        group = this.#insert(slot, at)
+        slots = this.#slots
+        tuples = this.#tuples
+        mask = slots.length - 1
       }
       groups[k] = group
     }
   }
 
-  /** The key fields of groups `[from, to)`, each a vector of `to - from` rows. Of the form of text, vectors refer to the table's memory. */
-  keys(from: number = 0, to: number = this.size): Vector[] {
-    const count = to - from
-    if (this.#form === 'number') {
-      const nullGroup = this.#nullGroup
-      let nulls: Uint8Array | undefined
-      if (nullGroup >= from && nullGroup < to) {
-        nulls = new Uint8Array(count)
-        nulls[nullGroup - from] = 1
-      }
-      return [new NumberVector(this.#numbers.slice(from, to), nulls)]
+  /** The tuple at `at` of the rows at hand becomes a group, with a free slot. */
+  #insert(slot: number, at: number): number {
+    const { width } = this
+    const group = this.#tupleCount++
+    const end = width * (group + 1)
+    if (end > this.#tuples.length) {
+      const grown = new Int32Array(Math.max(1024, 2 * end))
+      grown.set(this.#tuples)
+      this.#tuples = grown
     }
-    if (this.#form === 'text') return [new TextVector(this.#arena, this.#starts.slice(from, to), this.#ends.slice(from, to))]
-    const fields: unknown[][] = Array.from({ length: this.width }, () => new Array<unknown>(count))
-    for (let group = from; group < to; group++) {
-      let at = this.#starts[group] as number
-      for (let i = 0; i < this.width; i++) {
-        ;(fields[i] as unknown[])[group - from] = decodeGroupKey(this.#arena, at)
-        at = groupKeyEnd
-      }
-    }
-    return fields.map(vectorOf)
-  }
-
-  /** The first free slot for a hash. */
-  #freeSlot(hash: number): number {
-    const slots = this.#slots
-    const mask = slots.length - 1
-    let slot = hash & mask
-    while (slots[slot] !== 0) slot = (slot + 1) & mask
-    return slot
-  }
-
-  /** The next group gets a free slot; its key is the caller's to keep. */
-  #insert(hash: number, slot: number): void {
-    const group = this.size++
+    for (let i = 0; i < width; i++) this.#tuples[width * group + i] = this.#rowTuples[at + i] as number
     this.#slots[slot] = group + 1
-    if (group >= this.hashes.length) this.hashes = grownInts(this.hashes, group + 1)
-    this.hashes[group] = hash
-    if (this.#form === 'number') {
-      if (group >= this.#numbers.length) {
-        const grown = new Float64Array(Math.max(1024, 2 * this.#numbers.length))
-        grown.set(this.#numbers)
-        this.#numbers = grown
-      }
-    } else if (group >= this.#starts.length) {
-      this.#starts = grownInts(this.#starts, group + 1)
-      this.#ends = grownInts(this.#ends, group + 1)
-      if (this.#form === 'text') this.#heads = grownInts(this.#heads, HEAD_INTS * this.#starts.length)
-    }
-    if (2 * this.size > this.#slots.length) this.#grow()
-  }
-
-  #keep(group: number, source: Uint8Array, start: number, size: number): void {
-    const at = this.#arenaUsed
-    if (at + size > this.#arena.length) {
-      const length = Math.min(arenaBytesMax, Math.max(64 * 1024, 2 * this.#arena.length, at + size))
-      assert(at + size <= length, 'keys of a group table fit 2 GiB', at, size)
-      const grown = new Uint8Array(length)
-      grown.set(this.#arena.subarray(0, at))
-      this.#arena = grown
-    }
-    const arena = this.#arena
-    if (size <= 16) for (let i = 0; i < size; i++) arena[at + i] = source[start + i] as number
-    else arena.set(source.subarray(start, start + size), at)
-    this.#starts[group] = at
-    this.#ends[group] = at + size
-    this.#arenaUsed = at + size
+    if (2 * this.#tupleCount > this.#slots.length) this.#grow()
+    return group
   }
 
   #grow(): void {
     const slots = new Int32Array(2 * this.#slots.length)
     const mask = slots.length - 1
-    const { hashes } = this
-    for (let group = 0; group < this.size; group++) {
-      let slot = (hashes[group] as number) & mask
+    for (let group = 0; group < this.#tupleCount; group++) {
+      let slot = hashOf(this.#tuples, this.width * group, this.width) & mask
       while (slots[slot] !== 0) slot = (slot + 1) & mask
       slots[slot] = group + 1
     }
     this.#slots = slots
   }
-
-  /** From whatever form to bytes, which hold every key. */
-  #toBytes(): void {
-    const form = this.#form
-    this.#form = 'bytes'
-    if (form === 'bytes' || form === 'none') return
-    const numbers = this.#numbers
-    const [arena, starts, ends] = [this.#arena, this.#starts, this.#ends]
-    this.#arena = new Uint8Array(0)
-    this.#arenaUsed = 0
-    this.#starts = new Int32Array(this.hashes.length)
-    this.#ends = new Int32Array(this.hashes.length)
-    for (let group = 0; group < this.size; group++) {
-      let value: unknown
-      if (form === 'number') value = group === this.#nullGroup ? null : numbers[group]
-      else value = (starts[group] as number) < 0 ? null : readText(arena, starts[group] as number, ends[group] as number)
-      const size = encodeGroupKey(value, 0)
-      this.#keep(group, groupKeyBytes(), 0, size)
-    }
-    this.#numbers = new Float64Array(0)
-    this.#heads = new Int32Array(0)
-    this.#nullGroup = -1
-  }
 }
 
-function grownInts(ints: Int32Array, need: number): Int32Array<ArrayBuffer> {
-  const grown = new Int32Array(Math.max(1024, 2 * ints.length, need))
-  grown.set(ints)
-  return grown
+/** Of a tuple; a field that has no such value makes one that no group has. */
+function hashOf(tuples: Int32Array, at: number, width: number): number {
+  let h = 0
+  for (let i = 0; i < width; i++) {
+    h = Math.imul((h ^ (tuples[at + i] as number)) + 0x7f4a7c15, 0x9e3779b1)
+    h ^= h >>> 15
+  }
+  return h
 }

@@ -4,6 +4,7 @@
  */
 import { BOOLEAN_NULL, type Vector } from '../vector/vector.ts'
 import { encodeGroupKey, groupKeyBytes, isDouble } from './group-key.ts'
+import { stringTexts } from './string-texts.ts'
 
 /** Hash of null. */
 export const HASH_NULL = 0x2545f491
@@ -29,17 +30,54 @@ export function hashNumber(value: number): number {
   return mixedHash((words[0] as number) ^ Math.imul(words[1] as number, 0x9e3779b1))
 }
 
-/** Four bytes from `at` on as a whole number, the first lowest; what lies at or behind `end` is 0. */
-export function wordAt(bytes: Uint8Array, at: number, end: number): number {
-  const left = end - at
-  if (left >= 4) {
-    return (bytes[at] as number) | ((bytes[at + 1] as number) << 8) | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)
-  }
-  if (left <= 0) return 0
-  let word = bytes[at] as number
-  if (left > 1) word |= (bytes[at + 1] as number) << 8
-  if (left > 2) word |= (bytes[at + 2] as number) << 16
+/** By size up to eight bytes: what of the first and of the second four bytes belongs to a text. */
+export const firstMasks: Int32Array = Int32Array.from({ length: 9 }, (_, size) => (size >= 4 ? -1 : (1 << (8 * size)) - 1))
+export const secondMasks: Int32Array = Int32Array.from({ length: 9 }, (_, size) =>
+  size >= 8 ? -1 : size <= 4 ? 0 : (1 << (8 * (size - 4))) - 1,
+)
+
+/** How hashes, and who tells texts apart, read bytes: four at a time. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+/** The first four bytes of `[start, end)` as a whole number, the first lowest; what lies at or behind `end` is 0. */
+export function firstWord(view: DataView, start: number, end: number): number {
+  if (start + 4 > view.byteLength) return lastBytes(view, start, end)
+  return view.getInt32(start, true) & (firstMasks[upToEight(end - start)] as number)
+}
+
+/** As `firstWord`, of the next four bytes. */
+export function secondWord(view: DataView, start: number, end: number): number {
+  if (start + 8 > view.byteLength) return lastBytes(view, start + 4, end)
+  return view.getInt32(start + 4, true) & (secondMasks[upToEight(end - start)] as number)
+}
+
+/** The lesser of it and 8, without a branch, which sizes of words would often mislead. */
+export function upToEight(size: number): number {
+  const isLess = (size - 8) >> 31
+  return (size & isLess) | (8 & ~isLess)
+}
+
+/** Where the memory ends before four bytes. */
+function lastBytes(view: DataView, at: number, end: number): number {
+  let word = 0
+  for (let i = 0; i < 4 && at + i < end; i++) word |= view.getUint8(at + i) << (8 * i)
   return word
+}
+
+/** Of the bytes in `[start, end)`, whose first two words are given. */
+export function hashText(view: DataView, start: number, end: number, first: number, second: number): number {
+  const size = end - start
+  const h = (Math.imul(first ^ 0x811c9dc5, 0x9e3779b1) + Math.imul(second, 0x85ebca77) + size) | 0
+  return mixedHash(size <= 8 ? h : withRest(h, view, start + 8, end - 4))
+}
+
+/** With the words from `from` on, of which the last, at `last`, may overlap the one before it. */
+function withRest(hash: number, view: DataView, from: number, last: number): number {
+  let h = hash
+  for (let at = from; at < last; at += 4) h = withWord(h, view.getInt32(at, true))
+  return withWord(h, view.getInt32(last, true))
 }
 
 function withWord(hash: number, word: number): number {
@@ -48,16 +86,11 @@ function withWord(hash: number, word: number): number {
 }
 
 export function hashBytes(bytes: Uint8Array, start: number, end: number): number {
-  return hashText(bytes, start, end, wordAt(bytes, start, end), wordAt(bytes, start + 4, end))
+  return hashRange(viewOf(bytes), start, end)
 }
 
-/** As `hashBytes`, for who has the first two words of the bytes. */
-export function hashText(bytes: Uint8Array, start: number, end: number, first: number, second: number): number {
-  let h = 0x811c9dc5 ^ (end - start)
-  if (end > start) h = withWord(h, first)
-  if (end > start + 4) h = withWord(h, second)
-  for (let at = start + 8; at < end; at += 4) h = withWord(h, wordAt(bytes, at, end))
-  return mixedHash(h)
+function hashRange(view: DataView, start: number, end: number): number {
+  return hashText(view, start, end, firstWord(view, start, end), secondWord(view, start, end))
 }
 
 /** The hash of one value that is not null. */
@@ -77,34 +110,38 @@ function hashValue(value: unknown): number {
 const hashOrNull = (value: unknown): number => (value === null ? HASH_NULL : hashValue(value))
 
 /** `hashes[k]` is that of row `rows[k]` of the vector; with `combine`, of what was there and it: so a key of several fields gets one hash. */
-export function hashVector(vector: Vector, rows: Int32Array, count: number, hashes: Int32Array, combine: boolean): void {
+export function hashVector(given: Vector, rows: Int32Array, count: number, hashes: Int32Array, combine: boolean): void {
+  const vector = given.kind === 'any' ? (stringTexts(given, rows, count) ?? given) : given
   // One number or text is the usual key: loops of their own ask nothing of each row.
   if (vector.kind === 'number' && vector.nulls === undefined && !combine) {
     const { values } = vector
     for (let k = 0; k < count; k++) hashes[k] = hashNumber(values[rows[k] as number] as number)
-  } else if (vector.kind === 'text' && !combine) {
-    const { bytes, starts, ends } = vector
+  } else if (vector.kind === 'text') {
+    const { starts, ends } = vector
+    const view = viewOf(vector.bytes)
     for (let k = 0; k < count; k++) {
       const row = rows[k] as number
       const start = starts[row] as number
-      hashes[k] = start < 0 ? HASH_NULL : hashBytes(bytes, start, ends[row] as number)
+      const h = start < 0 ? HASH_NULL : hashRange(view, start, ends[row] as number)
+      hashes[k] = combine ? combined(hashes[k] as number, h) : h
     }
   } else {
     for (let k = 0; k < count; k++) {
       const h = hashAt(vector, rows[k] as number)
-      hashes[k] = combine ? mixedHash(Math.imul(hashes[k] as number, 31) + h) : h
+      hashes[k] = combine ? combined(hashes[k] as number, h) : h
     }
   }
+}
+
+/** The hash of a key so far and of its next field as one. */
+export function combined(hash: number, ofField: number): number {
+  return mixedHash(Math.imul(hash, 31) + ofField)
 }
 
 function hashAt(vector: Vector, row: number): number {
   switch (vector.kind) {
     case 'number':
       return vector.nulls !== undefined && vector.nulls[row] === 1 ? HASH_NULL : hashNumber(vector.values[row] as number)
-    case 'text': {
-      const start = vector.starts[row] as number
-      return start < 0 ? HASH_NULL : hashBytes(vector.bytes, start, vector.ends[row] as number)
-    }
     case 'boolean': {
       const value = vector.values[row]
       return value === BOOLEAN_NULL ? HASH_NULL : value === 1 ? HASH_TRUE : HASH_FALSE

@@ -152,8 +152,11 @@ export class VectorBuilder {
   }
 }
 
-/** A vector of these values, null and undefined for nothing. */
+/** A vector of these values, null and undefined for nothing. The array is the vector's from now on. */
 export function vectorOf(values: readonly unknown[]): Vector {
+  // Texts, and whatever is no number and no truth value, stay as they are.
+  const first = values.find(value => value !== null && value !== undefined)
+  if (first !== undefined && typeof first !== 'number' && typeof first !== 'boolean') return new AnyVector(values)
   const builder = new VectorBuilder()
   builder.begin(values.length, new Uint8Array(0))
   for (const value of values) builder.any(value)

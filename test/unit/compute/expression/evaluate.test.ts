@@ -4,6 +4,7 @@ import { evaluate, selectRows } from '../../../../compute/expression/evaluate.ts
 import type { ExpressionNode, FunctionName, Literal } from '../../../../compute/expression/node.ts'
 import { scalars, takesNull } from '../../../../compute/expression/scalars.ts'
 import type { Chunk } from '../../../../compute/vector/chunk.ts'
+import { NumberVector } from '../../../../compute/vector/vector.ts'
 import { randomChunk, randomVector, vectorKinds } from '../../../support/random-chunks.ts'
 import { randomScalar } from '../../../support/random-values.ts'
 import { type Random, seeded } from '../../engine/codec/random.ts'
@@ -131,6 +132,34 @@ test('comparisons of number and text fields with constants keep the right rows',
       const { rows, count } = selectRows(chunk, node)
       const expected = Array.from(chunk.rows.subarray(0, chunk.count)).filter(row => definedValue(node, chunk, row) === true)
       expect(Array.from(rows.subarray(0, count)), `${name} ${String(constant)}`).toEqual(expected)
+    }
+  })
+})
+
+test('parts of times as numbers are those of dates, from the first time that a date has to the last', async () => {
+  await seeded(random => {
+    const day = 86_400_000
+    const last = 1e8 * day
+    const times = [0, -0, -1, 1, -0.5, 0.5, last, -last, last + 1, -last - 1, 1e300, Number.NaN, Number.POSITIVE_INFINITY]
+    // Ends of years and of February, of all kinds of years.
+    for (const year of [-271_820, -400, -1, 0, 4, 100, 400, 1600, 1900, 1970, 2000, 2023, 2024, 2100, 275_759]) {
+      const first = new Date(0).setUTCFullYear(year, 0, 1)
+      const march = new Date(0).setUTCFullYear(year, 2, 1)
+      times.push(first, first - 1, march, march - 1, march - day - 1)
+    }
+    for (let i = 0; i < 3000; i++) times.push((random.below(2 ** 30) / 2 ** 29 - 1) * random.pick([last, 1e13, 1e11]))
+    const nulls = Uint8Array.from(times, () => (random.below(5) === 0 ? 1 : 0))
+    for (const vector of [new NumberVector(Float64Array.from(times)), new NumberVector(Float64Array.from(times), nulls)]) {
+      const chunk = randomChunk(random, { at: vector }, times.length)
+      for (const name of ['year', 'month', 'day', 'weekday', 'hour', 'minute'] as const) {
+        const node: ExpressionNode = { kind: 'call', name, arguments: [{ kind: 'field', path: 'at' }] }
+        const part = evaluate(node, chunk)
+        expect(part.kind).toBe('number')
+        for (const row of chunk.rows.subarray(0, chunk.count)) {
+          const expected = definedValue(node, chunk, row)
+          if (part.get(row) !== expected) expect(part.get(row), `${name} of ${times[row]}`).toBe(expected)
+        }
+      }
     }
   })
 })

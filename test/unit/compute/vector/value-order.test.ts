@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { decodeGroupKey, encodeGroupKey, groupKeyBytes } from '../../../../compute/group/group-key.ts'
 import { hashVector } from '../../../../compute/group/hash.ts'
 import { compareText, compareValues } from '../../../../compute/vector/value-order.ts'
-import { AnyVector, BooleanVector, NumberVector, type Vector } from '../../../../compute/vector/vector.ts'
+import { AnyVector, BooleanVector, NumberVector, TextVector, type Vector } from '../../../../compute/vector/vector.ts'
 import { textVector } from '../../../support/random-chunks.ts'
 import { randomText, randomValue } from '../../../support/random-values.ts'
 import { hex, type Random, seeded } from '../../engine/codec/random.ts'
@@ -85,6 +85,22 @@ test('equal values have one hash, whatever vector they are in', async () => {
       for (const vector of vectors) expect(hashOf(vector), vector.kind).toBe(hash)
     }
     expect(hashOf(new AnyVector([2n ** 1100n]))).toBe(hashOf(new AnyVector([2n ** 1100n])))
+  })
+})
+
+test('the hash of a text is the same wherever it lies, also where its memory ends', async () => {
+  await seeded(random => {
+    for (let size = 0; size < 40; size++) {
+      const text = Uint8Array.from({ length: size }, () => random.below(256))
+      const hashes = new Set<number>()
+      for (const before of [0, 1, 2, 3, 7]) {
+        for (const after of [0, 1, 2, 3, 4, 7, 8]) {
+          const bytes = Uint8Array.from([...new Array(before).fill(0xff), ...text, ...new Array(after).fill(0xff)])
+          hashes.add(hashOf(new TextVector(bytes, Int32Array.of(before), Int32Array.of(before + size))))
+        }
+      }
+      expect(hashes.size, `${size} bytes`).toBe(1)
+    }
   })
 })
 

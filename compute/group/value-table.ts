@@ -1,0 +1,433 @@
+/**
+ * Numbers the different values of a field, 0, 1, 2, … in order of appearance: an open-addressing hash table. A group table has one for each field of its keys.
+ *
+ * Values are kept in the narrowest form: numbers as doubles, text as UTF-8 in an arena, everything else in the bytes of `group-key.ts`. The table begins with the form of its first
+ * chunk and turns to the last when others come; hashes do not change by that. Null is a value like others.
+ *
+ * Invariants: at most half of the slots are used; the hash, and the value, of a number never change.
+ */
+import { assert, readText } from '../../engine/index.ts'
+import { gatherVector } from '../vector/column.ts'
+import { type Dictionary, DictionaryVector, NumberVector, TextVector, type Vector } from '../vector/vector.ts'
+import { vectorOf } from '../vector/vector-builder.ts'
+import { decodeGroupKey, encodeGroupKey, encodeGroupKeyOf, groupKeyBytes } from './group-key.ts'
+import { firstMasks, firstWord, HASH_NULL, hashText, hashVector, secondMasks, secondWord, upToEight, viewOf } from './hash.ts'
+import { stringTexts } from './string-texts.ts'
+
+type Form = 'none' | 'number' | 'text' | 'bytes'
+
+const slotsFirst = 1024
+/** Integers of a group in the heads of texts: size, the first eight bytes as two words, and where it lies in the arena. */
+const HEAD_INTS = 4
+/** Texts of larger dictionaries are looked up row by row: most of them come only a few times. */
+const dictionaryMax = 4096
+const arenaBytesMax = 2 ** 31 - 1
+/** How many times as large as their number the range of whole numbers may be that are found by index. */
+const rangeOfWhole = 4
+
+export class ValueTable {
+  /** Values so far. */
+  size = 0
+  /** Of each value. */
+  #hashes: Int32Array = new Int32Array(slotsFirst)
+  #form: Form = 'none'
+  /** Group + 1 of a slot, 0: free; but for numbers, which are as quick to compare, with the hash beside it, so that other values are hardly ever looked at. There is a power of two of them. */
+  #slots: Int32Array = new Int32Array(2 * slotsFirst)
+  #numbers: Float64Array = new Float64Array(0)
+  #arena: Uint8Array = new Uint8Array(0)
+  #arenaView: DataView = viewOf(this.#arena)
+  #arenaUsed = 0
+  /** Where the key of a group begins in the arena; of a text that is null -1. */
+  #starts: Int32Array = new Int32Array(0)
+  #ends: Int32Array = new Int32Array(0)
+  /** Of texts, by group what tells most of them apart in one line of the processor's cache; see `HEAD_INTS`. */
+  #heads: Int32Array = new Int32Array(0)
+  /** Group of null in the form of numbers; -1: none. */
+  #nullGroup = -1
+  /** Of a sealed table of whole numbers of a small range, their groups from the smallest on; -1: none. */
+  #groupOfWhole: Int32Array | undefined
+  #smallest = 0
+  #rowHashes: Int32Array = new Int32Array(0)
+  /** The dictionary of the texts that came last, and the groups of its codes; -1: not known yet. */
+  #dictionary: Dictionary | undefined
+  #codeGroups: Int32Array = new Int32Array(0)
+
+  /** Bytes that the table holds. */
+  get bytes(): number {
+    return (
+      this.#slots.byteLength +
+      this.#hashes.byteLength +
+      this.#numbers.byteLength +
+      (this.#groupOfWhole?.byteLength ?? 0) +
+      this.#arena.byteLength +
+      this.#heads.byteLength +
+      this.#starts.byteLength +
+      this.#ends.byteLength
+    )
+  }
+
+  /** `groups[k]` becomes the group of the value of row `rows[k]`, new ones included. */
+  assign(vector: Vector, rows: Int32Array, count: number, groups: Int32Array): void {
+    assert(this.#groupOfWhole === undefined, 'values are added before a table is sealed', this.size)
+    if (vector instanceof DictionaryVector && vector.dictionary.size <= dictionaryMax) this.#lookCodes(vector, rows, count, groups)
+    else this.#lookRows(vector, rows, count, groups, true)
+  }
+
+  /** As `assign` for values that are there; -1 for others. */
+  find(vector: Vector, rows: Int32Array, count: number, groups: Int32Array): void {
+    if (this.size === 0) groups.fill(-1, 0, count)
+    else if (this.#groupOfWhole !== undefined && vector.kind === 'number') this.#findWhole(this.#groupOfWhole, vector, rows, count, groups)
+    else this.#lookRows(vector, rows, count, groups, false)
+  }
+
+  /** Says that no value will be added any more. Where all are whole numbers (null is none), and their range is not much larger than they are many, `find` then takes their groups from an array. */
+  seal(): void {
+    if (this.#form !== 'number' || this.size === 0 || this.#nullGroup >= 0) return
+    let [smallest, largest] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
+    for (let group = 0; group < this.size; group++) {
+      const number = this.#numbers[group] as number
+      if ((number | 0) !== number) return
+      smallest = Math.min(smallest, number)
+      largest = Math.max(largest, number)
+    }
+    const range = largest - smallest + 1
+    if (!(range <= rangeOfWhole * this.size + slotsFirst)) return
+    const groupOfWhole = new Int32Array(range).fill(-1)
+    for (let group = 0; group < this.size; group++) groupOfWhole[(this.#numbers[group] as number) - smallest] = group
+    this.#smallest = smallest
+    this.#groupOfWhole = groupOfWhole
+  }
+
+  #findWhole(groupOfWhole: Int32Array, { values, nulls }: NumberVector, rows: Int32Array, count: number, groups: Int32Array): void {
+    const smallest = this.#smallest
+    const { length } = groupOfWhole
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      const value = values[row] as number
+      const whole = value | 0
+      const at = whole - smallest
+      groups[k] = whole === value && at >= 0 && at < length ? (groupOfWhole[at] as number) : -1
+    }
+    if (nulls === undefined) return
+    for (let k = 0; k < count; k++) if (nulls[rows[k] as number] === 1) groups[k] = -1
+  }
+
+  /** Groups of texts by their codes: each is looked up once in a dictionary. */
+  #lookCodes(vector: DictionaryVector, rows: Int32Array, count: number, groups: Int32Array): void {
+    const { codes, dictionary } = vector
+    if (this.#dictionary !== dictionary) {
+      this.#dictionary = dictionary
+      this.#codeGroups = new Int32Array(dictionary.size + 1).fill(-1)
+    }
+    const codeGroups = this.#codeGroups
+    let fresh = 0
+    for (let k = 0; k < count; k++) {
+      const group = codeGroups[codes[rows[k] as number] as number] as number
+      groups[k] = group
+      if (group < 0) fresh++
+    }
+    if (fresh === 0) return
+    const one = new Int32Array(1)
+    for (let k = 0; k < count; k++) {
+      if ((groups[k] as number) >= 0) continue
+      const code = codes[rows[k] as number] as number
+      if ((codeGroups[code] as number) < 0) {
+        this.#lookRows(vector, rows.subarray(k, k + 1), 1, one, true)
+        codeGroups[code] = one[0] as number
+      }
+      groups[k] = codeGroups[code] as number
+    }
+  }
+
+  #lookRows(given: Vector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
+    const vector = given.kind === 'any' ? (stringTexts(given, rows, count) ?? given) : given
+    const form = vector.kind === 'number' || vector.kind === 'text' ? vector.kind : 'bytes'
+    if (this.#form === 'none' && adds) this.#form = form
+    if (this.#form !== form && adds) this.#toBytes()
+    if (this.#form === 'text' && vector.kind === 'text') {
+      this.#lookTexts(vector, rows, count, groups, adds)
+      return
+    }
+    if (this.#rowHashes.length < count) this.#rowHashes = new Int32Array(Math.max(count, 4096))
+    hashVector(vector, rows, count, this.#rowHashes, false)
+    if (this.#form === 'number' && vector.kind === 'number') this.#lookNumbers(vector, rows, count, groups, adds)
+    else {
+      if (this.#form !== 'bytes') this.#toBytes()
+      this.#lookBytes(vector, rows, count, groups, adds)
+    }
+  }
+
+  #lookNumbers({ values, nulls }: NumberVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
+    const rowHashes = this.#rowHashes
+    let slots = this.#slots
+    let numbers = this.#numbers
+    let nullGroup = this.#nullGroup
+    let mask = slots.length - 1
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      const hash = rowHashes[k] as number
+      if (nulls !== undefined && nulls[row] === 1) {
+        if (nullGroup < 0 && adds) {
+          nullGroup = this.size
+          this.#nullGroup = nullGroup
+          this.#insert(hash, this.#freeSlot(hash))
+          slots = this.#slots
+          numbers = this.#numbers
+          mask = slots.length - 1
+        }
+        groups[k] = nullGroup
+        continue
+      }
+      const value = values[row] as number
+      let slot = hash & mask
+      let group = -1
+      for (;;) {
+        const candidate = (slots[slot] as number) - 1
+        if (candidate < 0) break
+        const number = numbers[candidate] as number
+        if ((number === value || (Number.isNaN(value) && Number.isNaN(number))) && candidate !== nullGroup) {
+          group = candidate
+          break
+        }
+        slot = (slot + 1) & mask
+      }
+      if (group < 0 && adds) {
+        group = this.size
+        this.#insert(hash, slot)
+        slots = this.#slots
+        numbers = this.#numbers
+        mask = slots.length - 1
+        numbers[group] = value === 0 ? 0 : value
+      }
+      groups[k] = group
+    }
+  }
+
+  #lookTexts({ bytes, starts, ends }: TextVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
+    let heads = this.#heads
+    let slots = this.#slots
+    let mask = slots.length - 1
+    const view = viewOf(bytes)
+    const eighthLast = bytes.length - 8
+    // Of another module: once here is not each time there.
+    const [masksOfFirst, masksOfSecond] = [firstMasks, secondMasks]
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      const start = starts[row] as number
+      // Null has a size that no text has.
+      let size = -1
+      let first = 0
+      let second = 0
+      let hash = HASH_NULL
+      if (start >= 0) {
+        const end = ends[row] as number
+        size = end - start
+        if (start <= eighthLast) {
+          const masks = upToEight(size)
+          first = view.getInt32(start, true) & (masksOfFirst[masks] as number)
+          second = view.getInt32(start + 4, true) & (masksOfSecond[masks] as number)
+        } else {
+          first = firstWord(view, start, end)
+          second = secondWord(view, start, end)
+        }
+        hash = hashText(view, start, end, first, second)
+      }
+      let slot = (hash << 1) & mask
+      let group = -1
+      for (;;) {
+        const candidate = (slots[slot] as number) - 1
+        if (candidate < 0) break
+        if (slots[slot + 1] === hash) {
+          const head = HEAD_INTS * candidate
+          if (heads[head + 1] === first && heads[head + 2] === second && heads[head] === size) {
+            if (size <= 8 || this.#hasRest(heads[head + 3] as number, view, start, size)) {
+              group = candidate
+              break
+            }
+          }
+        }
+        slot = (slot + 2) & mask
+      }
+      if (group < 0 && adds) {
+        group = this.size
+        this.#insert(hash, slot)
+        if (start < 0) this.#starts[group] = -1
+        else this.#keep(group, bytes, start, size)
+        heads = this.#heads
+        heads[HEAD_INTS * group] = size
+        heads[HEAD_INTS * group + 1] = first
+        heads[HEAD_INTS * group + 2] = second
+        heads[HEAD_INTS * group + 3] = this.#starts[group] as number
+        slots = this.#slots
+        mask = slots.length - 1
+      }
+      groups[k] = group
+    }
+  }
+
+  /** Whether the text at `at` of the arena is this one also from its ninth byte on. */
+  #hasRest(at: number, view: DataView, start: number, size: number): boolean {
+    const arena = this.#arenaView
+    let i = 8
+    while (i < size - 4 && arena.getInt32(at + i, true) === view.getInt32(start + i, true)) i += 4
+    return i >= size - 4 && arena.getInt32(at + size - 4, true) === view.getInt32(start + size - 4, true)
+  }
+
+  #lookBytes(vector: Vector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
+    const rowHashes = this.#rowHashes
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      const size = encodeGroupKeyOf(vector, row, 0)
+      const key = groupKeyBytes()
+      const hash = rowHashes[k] as number
+      const slots = this.#slots
+      const arena = this.#arena
+      const mask = slots.length - 1
+      let slot = (hash << 1) & mask
+      let group = -1
+      for (; (slots[slot] as number) !== 0; slot = (slot + 2) & mask) {
+        if (slots[slot + 1] !== hash) continue
+        const candidate = (slots[slot] as number) - 1
+        const at = this.#starts[candidate] as number
+        if ((this.#ends[candidate] as number) - at !== size) continue
+        let i = 0
+        while (i < size && arena[at + i] === key[i]) i++
+        if (i === size) {
+          group = candidate
+          break
+        }
+      }
+      if (group < 0 && adds) {
+        group = this.size
+        this.#insert(hash, slot)
+        this.#keep(group, key, 0, size)
+      }
+      groups[k] = group
+    }
+  }
+
+  /** The values `[from, to)`. Texts refer to the table's memory. */
+  values(from: number, to: number): Vector {
+    const numbers = new Int32Array(to - from)
+    for (let i = from; i < to; i++) numbers[i - from] = i
+    return this.valuesOf(numbers)
+  }
+
+  /** The values of these numbers. Texts refer to the table's memory. */
+  valuesOf(numbers: Int32Array): Vector {
+    if (this.#form === 'number') {
+      const doubles = new Float64Array(numbers.length)
+      let nulls: Uint8Array | undefined
+      for (let i = 0; i < numbers.length; i++) {
+        if (numbers[i] === this.#nullGroup) {
+          nulls ??= new Uint8Array(numbers.length)
+          nulls[i] = 1
+        } else doubles[i] = this.#numbers[numbers[i] as number] as number
+      }
+      return new NumberVector(doubles, nulls)
+    }
+    if (this.#form === 'text') return gatherVector(new TextVector(this.#arena, this.#starts, this.#ends), numbers, numbers.length)
+    const values = new Array<unknown>(numbers.length)
+    for (let i = 0; i < numbers.length; i++) values[i] = decodeGroupKey(this.#arena, this.#starts[numbers[i] as number] as number)
+    return vectorOf(values)
+  }
+
+  /** The first free slot for a hash, where slots have no hashes. */
+  #freeSlot(hash: number): number {
+    const slots = this.#slots
+    const mask = slots.length - 1
+    let slot = hash & mask
+    while (slots[slot] !== 0) slot = (slot + 1) & mask
+    return slot
+  }
+
+  /** The next group gets a free slot; its key is the caller's to keep. */
+  #insert(hash: number, slot: number): void {
+    const group = this.size++
+    this.#slots[slot] = group + 1
+    if (this.#form !== 'number') this.#slots[slot + 1] = hash
+    if (group >= this.#hashes.length) this.#hashes = grownInts(this.#hashes, group + 1)
+    this.#hashes[group] = hash
+    if (this.#form === 'number') {
+      if (group >= this.#numbers.length) {
+        const grown = new Float64Array(Math.max(1024, 2 * this.#numbers.length))
+        grown.set(this.#numbers)
+        this.#numbers = grown
+      }
+    } else if (group >= this.#starts.length) {
+      this.#starts = grownInts(this.#starts, group + 1)
+      this.#ends = grownInts(this.#ends, group + 1)
+      if (this.#form === 'text') this.#heads = grownInts(this.#heads, HEAD_INTS * this.#starts.length)
+    }
+    if (2 * this.size * this.#slotInts > this.#slots.length) this.#fillSlots(2 * this.#slots.length)
+  }
+
+  #keep(group: number, source: Uint8Array, start: number, size: number): void {
+    const at = this.#arenaUsed
+    if (at + size > this.#arena.length) {
+      const length = Math.min(arenaBytesMax, Math.max(64 * 1024, 2 * this.#arena.length, at + size))
+      assert(at + size <= length, 'keys of a group table fit 2 GiB', at, size)
+      const grown = new Uint8Array(length)
+      grown.set(this.#arena.subarray(0, at))
+      this.#arena = grown
+      this.#arenaView = viewOf(grown)
+    }
+    const arena = this.#arena
+    if (size <= 16) for (let i = 0; i < size; i++) arena[at + i] = source[start + i] as number
+    else arena.set(source.subarray(start, start + size), at)
+    this.#starts[group] = at
+    this.#ends[group] = at + size
+    this.#arenaUsed = at + size
+  }
+
+  /** Integers of a slot. */
+  get #slotInts(): number {
+    return this.#form === 'number' ? 1 : 2
+  }
+
+  /** All groups into new slots, integers in all. */
+  #fillSlots(length: number): void {
+    const slots = new Int32Array(length)
+    const mask = length - 1
+    const ints = this.#slotInts
+    const hashes = this.#hashes
+    for (let group = 0; group < this.size; group++) {
+      const hash = hashes[group] as number
+      let slot = (ints === 2 ? hash << 1 : hash) & mask
+      while (slots[slot] !== 0) slot = (slot + ints) & mask
+      slots[slot] = group + 1
+      if (ints === 2) slots[slot + 1] = hash
+    }
+    this.#slots = slots
+  }
+
+  /** From whatever form to bytes, which hold every key. */
+  #toBytes(): void {
+    const form = this.#form
+    this.#form = 'bytes'
+    if (form === 'bytes' || form === 'none') return
+    if (form === 'number') this.#fillSlots(2 * this.#slots.length)
+    const numbers = this.#numbers
+    const [arena, starts, ends] = [this.#arena, this.#starts, this.#ends]
+    this.#arena = new Uint8Array(0)
+    this.#arenaUsed = 0
+    this.#starts = new Int32Array(this.#hashes.length)
+    this.#ends = new Int32Array(this.#hashes.length)
+    for (let group = 0; group < this.size; group++) {
+      let value: unknown
+      if (form === 'number') value = group === this.#nullGroup ? null : numbers[group]
+      else value = (starts[group] as number) < 0 ? null : readText(arena, starts[group] as number, ends[group] as number)
+      const size = encodeGroupKey(value, 0)
+      this.#keep(group, groupKeyBytes(), 0, size)
+    }
+    this.#numbers = new Float64Array(0)
+    this.#heads = new Int32Array(0)
+    this.#nullGroup = -1
+  }
+}
+
+function grownInts(ints: Int32Array, need: number): Int32Array<ArrayBuffer> {
+  const grown = new Int32Array(Math.max(1024, 2 * ints.length, need))
+  grown.set(ints)
+  return grown
+}
