@@ -3,12 +3,21 @@ import { evaluate } from '../expression/evaluate.ts'
 import type { ExpressionNode } from '../expression/node.ts'
 import { Chunk, type ChunkData } from '../vector/chunk.ts'
 import { nullVector, TextVector, type Vector } from '../vector/vector.ts'
-import { type Receiver, Stage } from './receiver.ts'
+import { type Receiver, Stage, sendAll } from './receiver.ts'
+
+/** Words in a chunk: their places, and the groups that they get next, stay in the processor's cache. */
+const wordsMax = 8192
+/** In each byte: the space and one more, which no white space reaches; the highest bit. */
+const EACH_0X21 = 0x21212121
+const EACH_HIGH_BIT = 0x80808080 | 0
 
 export class SplitWords extends Stage {
   readonly #text: ExpressionNode
-  #starts = new Int32Array(64 * 1024)
-  #ends = new Int32Array(64 * 1024)
+  readonly #starts = new Int32Array(wordsMax)
+  readonly #ends = new Int32Array(wordsMax)
+  /** Number among the selected rows of the one at hand, and the position in it; -1: it has not begun. */
+  #k = 0
+  #at = -1
 
   constructor(text: ExpressionNode, next: Receiver) {
     super(next)
@@ -16,36 +25,67 @@ export class SplitWords extends Stage {
   }
 
   receive(chunk: Chunk): void | Promise<void> {
+    return sendAll(this.#chunks(chunk), this.next)
+  }
+
+  *#chunks(chunk: Chunk): Generator<Chunk> {
     const { rows, count } = chunk
-    const vector = asText(evaluate(this.#text, chunk), rows, count)
-    const { bytes } = vector
+    const texts = asText(evaluate(this.#text, chunk), rows, count)
+    this.#k = 0
+    this.#at = -1
+    while (this.#k < count) {
+      const found = this.#find(texts, rows, count)
+      if (found > 0) yield new Chunk(new WordRows(texts.bytes, this.#starts, this.#ends, found))
+    }
+  }
+
+  /** Places of words from where it stood on, as many as there is room for; how many they are. */
+  #find(texts: TextVector, rows: Int32Array, count: number): number {
+    const { bytes } = texts
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const fourthLast = bytes.length - 4
+    const [starts, ends] = [this.#starts, this.#ends]
     let found = 0
-    for (let k = 0; k < count; k++) {
+    let k = this.#k
+    let at = this.#at
+    for (; k < count; k++, at = -1) {
       const row = rows[k] as number
-      const start = vector.starts[row] as number
-      if (start < 0) continue
-      const end = vector.ends[row] as number
-      if (found + ((end - start) >> 1) + 1 > this.#starts.length) this.#grow(found + ((end - start) >> 1) + 1)
-      const [starts, ends] = [this.#starts, this.#ends]
-      let at = start
-      for (;;) {
-        while (at < end && isSpace(bytes[at] as number)) at++
-        if (at === end) break
-        starts[found] = at
-        while (at < end && !isSpace(bytes[at] as number)) at++
+      if (at < 0) at = texts.starts[row] as number
+      if (at < 0) continue
+      const end = texts.ends[row] as number
+      while (at < end) {
+        if (isSpace(bytes[at] as number)) {
+          at++
+          continue
+        }
+        if (found === wordsMax) {
+          this.#k = k
+          this.#at = at
+          return found
+        }
+        starts[found] = at++
+        while (at < end) {
+          if (at > fourthLast) {
+            if (isSpace(bytes[at] as number)) break
+            at++
+            continue
+          }
+          // Four bytes at a time: the lowest high bit that is left is of the first byte up to the space (Mycroft's test for a byte less than another).
+          const four = view.getInt32(at, true)
+          const low = (four - EACH_0X21) & ~four & EACH_HIGH_BIT
+          if (low === 0) at += 4
+          else {
+            at += (31 - Math.clz32(low & -low)) >>> 3
+            if (at >= end || isSpace(bytes[at] as number)) break
+            at++
+          }
+        }
+        if (at > end) at = end
         ends[found++] = at
       }
     }
-    return found === 0 ? undefined : this.next.receive(new Chunk(new WordRows(bytes, this.#starts, this.#ends, found)))
-  }
-
-  #grow(need: number): void {
-    const size = Math.max(2 * this.#starts.length, need)
-    const [starts, ends] = [new Int32Array(size), new Int32Array(size)]
-    starts.set(this.#starts)
-    ends.set(this.#ends)
-    this.#starts = starts
-    this.#ends = ends
+    this.#k = k
+    return found
   }
 }
 

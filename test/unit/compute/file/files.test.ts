@@ -59,6 +59,13 @@ describe('lines', () => {
     }
   })
 
+  it('may have any length', async () => {
+    const lines = Array.from({ length: 1200 }, (_, size) => '\v\t!é'.repeat(size).slice(0, size))
+    const text = lines.join('\n')
+    await writeFile(path('any.txt'), text)
+    expect(linesOf(path('any.txt'), [0, 4567, Buffer.byteLength(text)], 100)).toEqual(lines)
+  })
+
   it('may be longer than what is read at a time', async () => {
     const long = ['x'.repeat(3 << 20), 'short', 'y'.repeat(1 << 20), 'z'.repeat((1 << 20) - 1)]
     await writeFile(path('long.txt'), long.join('\n'))
