@@ -168,8 +168,13 @@ export class KeyRows extends Stage {
 
   receive(chunk: Chunk): void | Promise<void> {
     const { data, rows, count } = chunk
-    const keys = new Array<unknown>(data.size).fill(null)
-    for (let k = 0; k < count; k++) keys[rows[k] as number] = this.#key(data.value(rows[k] as number))
+    const key = this.#key
+    const keys = new Array<unknown>(data.size)
+    if (count < data.size) keys.fill(null)
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      keys[row] = key(data.value(row))
+    }
     return this.next.receive(new Chunk(new KeyedRows(data, vectorOf(keys)), rows, count))
   }
 }
