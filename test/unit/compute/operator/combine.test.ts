@@ -17,7 +17,7 @@ function combined(rows: readonly (readonly [key: unknown, value: string])[], chu
   let calls = 0
   const context = { memoryBytesMax, count: () => undefined } as unknown as OperatorContext
   const functions = {
-    map: (row: unknown, emit: (key: unknown, value: unknown) => void) => emit(...(row as [unknown, string])),
+    map: (emit: (key: unknown, value: unknown) => void) => (row: unknown) => emit(...(row as [unknown, string])),
     group: undefined,
     partition: undefined,
     badRecordsMax: 0,
