@@ -32,7 +32,7 @@ export class ValueTable {
   #hashes: Int32Array = new Int32Array(slotsFirst)
   #form: Form = 'none'
   /** Group + 1 of a slot, 0: free; but for numbers, which are as quick to compare, with the hash beside it, so that other values are hardly ever looked at. There is a power of two of them. */
-  #slots: Int32Array = new Int32Array(2 * slotsFirst)
+  #slots: Int32Array = new Int32Array(slotsFirst)
   #numbers: Float64Array = new Float64Array(0)
   #arena: Uint8Array = new Uint8Array(0)
   #arenaView: DataView = viewOf(this.#arena)
