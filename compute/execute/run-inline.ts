@@ -10,7 +10,7 @@ import { isPromise, type Receiver } from '../operator/receiver.ts'
 import { buildPlan, type PlanInput } from '../plan/build.ts'
 import { buildTogether, type PlanEnd } from '../plan/build-together.ts'
 import type { PlanNode } from '../plan/node.ts'
-import { pushDown } from '../plan/push-down.ts'
+import { pushDown, pushDownTogether } from '../plan/push-down.ts'
 import { type OperatorStats, stageStats } from '../plan/run-stats.ts'
 import type { SplitReader } from '../source/source.ts'
 
@@ -57,7 +57,9 @@ export async function runInlineTogether(
   memoryBytesMax: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  await runInputs(context => buildTogether(plans, context), place, memoryBytesMax, signal)
+  const pushed = pushDownTogether(plans.map(({ plan }) => plan))
+  const ends = plans.map(({ end }, i): PlanEnd => ({ plan: pushed[i] as PlanNode, end }))
+  await runInputs(context => buildTogether(ends, context), place, memoryBytesMax, signal)
 }
 
 async function runInputs(

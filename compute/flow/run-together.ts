@@ -15,8 +15,9 @@ export type TogetherRows<Flows extends Readonly<Record<string, AnyFlow>>> = {
 export type TogetherOptions = Pick<RunOptions, 'signal' | 'memoryBytesMax'>
 
 /**
- * Runs flows in the calling thread; resolves with the rows of each. Steps that they share, which were built once, as those before a `branch`, are done once; but the right side of
- * a join is read for each join.
+ * Runs flows in the calling thread; resolves with the rows of each. Steps that they share, which were built once, as those before a `branch`, are done once, also what the reader of a topic or
+ * store leaves out for a filter before all of them; but the right side of a join is read for each join. Worker threads run one flow at a time: where there are processors to spare, and
+ * reading is not what takes the time, flows that run one after the other by `workers` may be faster.
  */
 export async function runTogether<const Flows extends Readonly<Record<string, AnyFlow>>>(
   flows: Flows,

@@ -8,61 +8,104 @@
  *
  * Limits of what is sorted: the sort then keeps no more rows than are wanted. The limit stays, and takes out its part.
  *
- * Depends on nothing but the plan, so that each thread of a job finds the same.
+ * Of what several take the rows of nothing is left out. Depends on nothing but the plan, so that each thread of a job finds the same.
  */
 import type { ExpressionNode, Literal } from '../expression/node.ts'
 import { allTimes, type KeyBound, type SourceRange, type TimeRange } from '../source/source-range.ts'
 import { META } from '../vector/chunk.ts'
-import type { PlanNode } from './node.ts'
+import { inputsOf, type PlanNode } from './node.ts'
 
 export function pushDown(plan: PlanNode): PlanNode {
-  switch (plan.op) {
-    case 'source':
-    case 'input':
-      return plan
-    case 'union':
-      return { ...plan, inputs: plan.inputs.map(pushDown) }
-    case 'join':
-    case 'cogroup':
-      return { ...plan, left: pushDown(plan.left), right: pushDown(plan.right) }
-    case 'filter':
-      return pushFilters(plan)
-    case 'limit':
-      return { ...plan, input: pushDown(firstOf(plan.input, plan.count + plan.offset)) }
-    default:
-      return { ...plan, input: pushDown(plan.input) }
-  }
+  return new PushDown([]).of(plan)
+}
+
+/** Of plans that run as one: what several of them share stays one node, and gives no less than each of them wants. */
+export function pushDownTogether(plans: readonly PlanNode[]): PlanNode[] {
+  const together = new PushDown(plans)
+  return plans.map(plan => together.of(plan))
 }
 
 /** A sort that is to give more rows than this gives all: so many are one task's work. */
 const firstMax = 1 << 16
 
-/** The plan for somebody who takes its first `count` rows: a sort that it has them from, by way of what changes no row's place. */
-function firstOf(plan: PlanNode, count: number): PlanNode {
-  switch (plan.op) {
-    case 'sort':
-      return count === 0 || count > firstMax || plan.divideBy !== undefined
-        ? plan
-        : { ...plan, first: Math.min(count, plan.first ?? count) }
-    case 'limit':
-      return { ...plan, input: firstOf(plan.input, Math.min(count, plan.count) + plan.offset) }
-    case 'map':
-    case 'mapAsync':
-    case 'select':
-    case 'withColumns':
-      return { ...plan, input: firstOf(plan.input, count) }
-    default:
-      return plan
+class PushDown {
+  /** How many take a node's rows, of plans that share nodes. */
+  readonly #takers = new Map<PlanNode, number>()
+  readonly #pushed = new Map<PlanNode, PlanNode>()
+
+  constructor(plans: readonly PlanNode[]) {
+    for (const plan of plans) this.#count(plan)
+  }
+
+  of(plan: PlanNode): PlanNode {
+    let pushed = this.#pushed.get(plan)
+    if (pushed === undefined) this.#pushed.set(plan, (pushed = this.#push(plan)))
+    return pushed
+  }
+
+  #count(node: PlanNode): void {
+    const takers = this.#takers.get(node) ?? 0
+    this.#takers.set(node, takers + 1)
+    if (takers === 0) for (const input of inputsOf(node)) this.#count(input)
+  }
+
+  /** Whether nobody else takes the node's rows, who would miss what is left out. */
+  #isOwn(node: PlanNode): boolean {
+    return (this.#takers.get(node) ?? 1) === 1
+  }
+
+  #push(plan: PlanNode): PlanNode {
+    switch (plan.op) {
+      case 'source':
+      case 'input':
+        return plan
+      case 'union':
+        return { ...plan, inputs: plan.inputs.map(input => this.of(input)) }
+      case 'join':
+      case 'cogroup':
+        return { ...plan, left: this.of(plan.left), right: this.of(plan.right) }
+      case 'filter':
+        return this.#pushFilters(plan)
+      case 'limit':
+        return { ...plan, input: this.of(this.#firstOf(plan.input, plan.count + plan.offset)) }
+      default:
+        return { ...plan, input: this.of(plan.input) }
+    }
+  }
+
+  /** The plan for somebody who takes its first `count` rows: a sort that it has them from, by way of what changes no row's place. */
+  #firstOf(plan: PlanNode, count: number): PlanNode {
+    if (!this.#isOwn(plan)) return plan
+    switch (plan.op) {
+      case 'sort':
+        return count === 0 || count > firstMax || plan.divideBy !== undefined
+          ? plan
+          : { ...plan, first: Math.min(count, plan.first ?? count) }
+      case 'limit':
+        return { ...plan, input: this.#firstOf(plan.input, Math.min(count, plan.count) + plan.offset) }
+      case 'map':
+      case 'mapAsync':
+      case 'select':
+      case 'withColumns':
+        return { ...plan, input: this.#firstOf(plan.input, count) }
+      default:
+        return plan
+    }
+  }
+
+  #pushFilters(plan: Extract<PlanNode, { op: 'filter' }>): PlanNode {
+    const conditions: ExpressionNode[] = conjuncts(plan.predicate)
+    let node = plan.input
+    for (; node.op === 'filter' && this.#isOwn(node); node = node.input) conditions.unshift(...conjuncts(node.predicate))
+    if (node.op !== 'source' || !this.#isOwn(node) || (node.source.kind !== 'topic' && node.source.kind !== 'store')) {
+      return { ...plan, input: this.of(plan.input) }
+    }
+    return filteredSource(node, conditions)
   }
 }
 
-function pushFilters(plan: Extract<PlanNode, { op: 'filter' }>): PlanNode {
-  const conditions: ExpressionNode[] = []
-  let node: PlanNode = plan
-  for (; node.op === 'filter'; node = node.input) conditions.unshift(...conjuncts(node.predicate))
-  if (node.op !== 'source' || (node.source.kind !== 'topic' && node.source.kind !== 'store')) {
-    return { ...plan, input: pushDown(plan.input) }
-  }
+/** A source with the conditions that it takes, and behind it a filter with the others. */
+function filteredSource(node: Extract<PlanNode, { op: 'source' }>, conditions: readonly ExpressionNode[]): PlanNode {
   let { time, keys = [] } = node.range ?? {}
   const left: ExpressionNode[] = []
   for (const condition of conditions) {

@@ -6,8 +6,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { ExpressionNode } from '../../../../compute/expression/node.ts'
 import { avg, col, count, type Flow, flow, lit, record } from '../../../../compute/index.ts'
-import { pushDown } from '../../../../compute/plan/push-down.ts'
+import { namedSource } from '../../../../compute/job/job.ts'
+import type { PlanNode } from '../../../../compute/plan/node.ts'
+import { pushDown, pushDownTogether } from '../../../../compute/plan/push-down.ts'
 import type { Needs } from '../../../../compute/source/source.ts'
 import type { SourceRange } from '../../../../compute/source/source-range.ts'
 import { storeSource } from '../../../../compute/source/store-source.ts'
@@ -88,6 +91,37 @@ const ranges: readonly (readonly [name: string, from: number, to: number])[] = [
   ['nothing', base + 1e9, base + 2e9],
   ['a range that ends before it begins', base + 2000, base + 1000],
 ]
+
+it('leave out for flows that run together what all of them leave out, and nothing that one of them wants', () => {
+  const memory = namedSource('topic', 'events')
+  const source: PlanNode = { op: 'source', source: memory }
+  const from = (ms: number): ExpressionNode => ({
+    kind: 'call',
+    name: 'gte',
+    arguments: [
+      { kind: 'field', path: '@time' },
+      { kind: 'literal', value: ms },
+    ],
+  })
+  const recent: PlanNode = { op: 'filter', input: source, predicate: from(1000) }
+  const byTime: PlanNode = { op: 'sort', input: recent, by: [] }
+  const limited: PlanNode = { op: 'limit', input: byTime, count: 3, offset: 0 }
+  const [a, b] = pushDownTogether([
+    { op: 'limit', input: { op: 'sort', input: recent, by: [] }, count: 5, offset: 1 },
+    { op: 'cache', input: recent, cell: { rows: undefined } },
+  ])
+  // One source, narrowed once, for both.
+  const sorted = a?.op === 'limit' ? a.input : undefined
+  expect(sorted).toMatchObject({ op: 'sort', first: 6, input: { op: 'source', range: { time: { from: 1000 } } } })
+  expect(b?.op === 'cache' && sorted?.op === 'sort' && b.input === sorted.input).toBe(true)
+  const [whole, part] = pushDownTogether([{ op: 'sample', input: source, fraction: 1, seed: 1 }, recent])
+  expect(whole).toMatchObject({ op: 'sample', input: { op: 'source' } })
+  expect(part).toEqual(recent)
+  expect(part?.op === 'filter' && part.input === source).toBe(true)
+  // A sort that somebody else wants whole is one.
+  expect(pushDownTogether([limited, byTime])[0]).toMatchObject({ op: 'limit', input: { op: 'sort' } })
+  expect(JSON.stringify(pushDownTogether([limited, byTime])[0])).not.toContain('first')
+})
 
 describe('times of a topic', () => {
   for (const [name, from, to] of ranges) {
