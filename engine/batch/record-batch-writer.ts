@@ -156,6 +156,11 @@ export class RecordBatchWriter {
     return this.#at - this.#start
   }
 
+  /** Bytes of the memory that batches are encoded in ahead. */
+  get stageSize(): number {
+    return this.#stage.length
+  }
+
   /**
    * Completes the header as `end` does and copies the batch, which was begun by `beginAhead` and has a record, to `target[position]`; returns the position after it. The writer keeps
    * the batch: it may be placed again, or go on. Bytes move in private memory, which is fast, to the alignment of the target, so that the copy is.

@@ -36,6 +36,11 @@ export class TopicBatch {
     return this.#writer.size
   }
 
+  /** Bytes of memory that it holds, filled or not. */
+  get capacity(): number {
+    return this.#writer.stageSize
+  }
+
   /** Adds a record. Text is stored as UTF-8; the first timestamp is the batch's base. */
   add(key: RecordBytes, value: RecordBytes, timestamp: number, headers?: readonly RecordHeaderInput[]): void {
     const added = this.#writer.add(key, value, timestamp, headers)

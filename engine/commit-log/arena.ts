@@ -60,14 +60,20 @@ export class Arena {
   /** Leases that read from here. Advanced by the lease table. Not recycled while > 0. */
   leases = 0
 
-  constructor(number: number, bytes: Uint8Array, baseLsn: number, staged: boolean) {
+  /** `index`: memory of an arena that is gone, see `addIndexRow`; what stands in it does not matter. */
+  constructor(number: number, bytes: Uint8Array, baseLsn: number, staged: boolean, index: Float64Array = newIndex(indexRowsFirst)) {
     assert(bytes.buffer instanceof SharedArrayBuffer, 'arena is shared memory', bytes.byteLength)
     this.number = number
     this.bytes = bytes
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.baseLsn = baseLsn
     this.staged = staged
-    this.index = newIndex(indexRowsFirst)
+    this.index = index
+  }
+
+  /** Bytes of memory, the index among them. */
+  get memoryBytes(): number {
+    return this.bytes.byteLength + this.index.byteLength
   }
 
   get capacity(): number {

@@ -60,7 +60,7 @@ function usedBytes(tail: TailFile): number {
 const flightsMax = 2
 /** A frame overlaps another only when it is large (or an eighth of the largest): small ones gain more by gathering. */
 const overlapBytes = 256 * 1024
-const spareBuffersMax = 6
+const spareArenasMax = 6
 
 interface Flight {
   readonly frame: PendingFrame
@@ -83,7 +83,8 @@ export class CommitLog {
   #tailBytes = 0
   #nextArenaNumber: number
   #nextStagedNumber: number
-  #spareBuffers: SharedArrayBuffer[] = []
+  /** Flushed ones whose memory is used again, bytes and index. */
+  readonly #spareArenas: Arena[] = []
 
   #open: PendingFrame | undefined
   #queue: PendingFrame[] = []
@@ -402,7 +403,7 @@ export class CommitLog {
     this.#stagedUsed -= stagedUsed(tail)
     const next = this.#tails[0]
     this.#pacer.drained(usedBytes(tail), next?.sealed === true ? usedBytes(next) : 0)
-    if (tail.arena.leases === 0) this.#keepBuffer(tail.arena.bytes.buffer as SharedArrayBuffer)
+    if (tail.arena.leases === 0) this.#keepMemory(tail.arena)
     this.relieve()
     const file = tail.file ?? (await tail.ready)
     const cleaning = [
@@ -414,11 +415,11 @@ export class CommitLog {
   }
 
   /** Memory that was touched once costs no page faults again. What is kept lies below where acknowledgements are held, so that it adds nothing to a busy writer's. */
-  #keepBuffer(buffer: SharedArrayBuffer): void {
-    const kept = this.#spareBuffers.reduce((sum, spare) => sum + spare.byteLength, 0)
+  #keepMemory(arena: Arena): void {
+    const kept = this.#spareArenas.reduce((sum, spare) => sum + spare.memoryBytes, 0)
     // Smaller ones are of when the files were small: nobody asks for them any more.
-    const fits = this.#pool.wants(buffer.byteLength) && this.#tailBytes + kept + buffer.byteLength <= this.#options.tailBytesMax / 2
-    if (fits && this.#spareBuffers.length < spareBuffersMax) this.#spareBuffers.push(buffer)
+    const fits = this.#pool.wants(arena.capacity) && this.#tailBytes + kept + arena.memoryBytes <= this.#options.tailBytesMax / 2
+    if (fits && this.#spareArenas.length < spareArenasMax) this.#spareArenas.push(arena)
   }
 
   /** Writes what waits, then a closing frame, and closes the files. After poison it only closes the files. */
@@ -513,9 +514,10 @@ export class CommitLog {
   }
 
   #addTail(size: number): TailFile {
-    const spare = this.#spareBuffers.findIndex(buffer => buffer.byteLength === size)
-    const buffer = spare >= 0 ? (this.#spareBuffers.splice(spare, 1)[0] as SharedArrayBuffer) : new SharedArrayBuffer(size)
-    const arena = new Arena(this.#nextArenaNumber++, new Uint8Array(buffer), this.#endLsn, false)
+    const found = this.#spareArenas.findIndex(({ capacity }) => capacity === size)
+    const spare = found >= 0 ? this.#spareArenas.splice(found, 1)[0] : undefined
+    const bytes = spare?.bytes ?? new Uint8Array(new SharedArrayBuffer(size))
+    const arena = new Arena(this.#nextArenaNumber++, bytes, this.#endLsn, false, spare?.index)
     const tail: TailFile = {
       arena,
       ready: this.#pool.take(size),

@@ -114,7 +114,7 @@ export class Accumulator {
   /** Resolves when it is the turn of a commit of so many records, which is durable, to be told. */
   told(records: number): Promise<void> {
     return new Promise(resolve => {
-      this.acknowledgements.tell(1, records * COST_IN_BATCH, () => resolve())
+      this.acknowledgements.tell([1], records * COST_IN_BATCH, () => resolve())
     })
   }
 
@@ -193,15 +193,15 @@ export class Accumulator {
         commit.appendRecords(log, batch, compression === undefined ? undefined : { compression })
     })
     const settle = (): void => {
-      for (const [index, { partition, waiters }] of batches.entries()) {
+      const counts = batches.map(({ waiters }) => waiters.length)
+      this.acknowledgements.tell(counts, COST_ALONE, (index, from, to) => {
+        const { partition, waiters } = batches[index] as Gathered
         const offset = committed.appends[index]?.baseOffset as number
-        this.acknowledgements.tell(waiters.length, COST_ALONE, (from, to) => {
-          for (let i = from; i < to; i++) {
-            const { timestamp, resolve } = waiters[i] as Waiter
-            resolve({ partition, offset: offset + i, timestamp, duplicate: false })
-          }
-        })
-      }
+        for (let i = from; i < to; i++) {
+          const { timestamp, resolve } = waiters[i] as Waiter
+          resolve({ partition, offset: offset + i, timestamp, duplicate: false })
+        }
+      })
     }
     const refuse = (error: unknown): void => {
       for (const { waiters } of batches) for (const waiter of waiters) waiter.reject(error)

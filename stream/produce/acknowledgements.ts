@@ -3,7 +3,7 @@
  * ten thousand records, and whoever waited for one usually sends the next at once. What is left over waits for the next turn, in order.
  *
  * One for the whole database, since its senders share a thread. How long a sender goes on is not known before it does, so work is counted in records. Invariant:
- * acknowledgements are told in the order of `tell`.
+ * acknowledgements are told in the order of `tell`, and those of a batch in the order of its records.
  */
 import type { StreamHost } from '../host.ts'
 
@@ -16,12 +16,19 @@ export const COST_IN_BATCH = 1
 /** Of a record that has a promise of its own. */
 export const COST_ALONE = 6
 
+/** Records of a batch that are told at a time: their senders have sent to other partitions in between, and wait for these too before they go on. */
+export const TOLD_AT_ONCE = 64
+
 interface Told {
-  readonly count: number
+  /** Records of each batch. */
+  readonly counts: readonly number[]
+  readonly countMax: number
   readonly cost: number
-  /** Settles those of `[from, to)`. */
-  readonly settle: (from: number, to: number) => void
-  done: number
+  /** Settles those of `[from, to)` of a batch. */
+  readonly settle: (batch: number, from: number, to: number) => void
+  /** The next piece: of which batch, and its first record. */
+  batch: number
+  from: number
 }
 
 export class Acknowledgements {
@@ -39,9 +46,12 @@ export class Acknowledgements {
     this.#place = place
   }
 
-  /** Calls `settle` for pieces of `[0, count)` in order, now as far as this turn goes; `cost` is that of each. */
-  tell(count: number, cost: number, settle: (from: number, to: number) => void): void {
-    this.#queue.push({ count, cost, settle, done: 0 })
+  /**
+   * Calls `settle` for pieces of the records of some batches, from each batch in order and from all in turn, now as far as this turn goes; `cost` is that of each
+   * record.
+   */
+  tell(counts: readonly number[], cost: number, settle: (batch: number, from: number, to: number) => void): void {
+    this.#queue.push({ counts, countMax: Math.max(...counts), cost, settle, batch: 0, from: 0 })
     if (this.#isWaiting) return
     const now = this.#place.clock.monotonic()
     if (now - this.#begunMs >= turnMs) {
@@ -53,19 +63,20 @@ export class Acknowledgements {
 
   #go(): void {
     for (let told = this.#queue[0]; told !== undefined; told = this.#queue[0]) {
+      const { counts, cost, batch, from } = told
+      const to = Math.min(counts[batch] as number, from + TOLD_AT_ONCE)
+      const costs = Math.max(0, to - from) * cost
       // What costs more than a turn may has one for itself.
-      const room = this.#used === 0 ? Math.max(1, Math.floor(costMax / told.cost)) : Math.floor((costMax - this.#used) / told.cost)
-      if (room <= 0) {
+      if (this.#used > 0 && this.#used + costs > costMax) {
         this.#isWaiting = true
         this.#place.timers.soon(this.#nextTurn)
         return
       }
-      const from = told.done
-      const to = Math.min(told.count, from + room)
-      told.done = to
-      this.#used += (to - from) * told.cost
-      if (to === told.count) this.#queue.shift()
-      told.settle(from, to)
+      this.#used += costs
+      told.batch = batch + 1 === counts.length ? 0 : batch + 1
+      if (told.batch === 0) told.from += TOLD_AT_ONCE
+      if (told.from >= told.countMax) this.#queue.shift()
+      if (to > from) told.settle(batch, from, to)
     }
   }
 

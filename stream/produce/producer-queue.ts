@@ -12,17 +12,7 @@ import type { PreparedRecord, TopicCore } from '../topic/topic-core.ts'
 import { type Acknowledgements, COST_ALONE } from './acknowledgements.ts'
 import { giveBack, takeBatch } from './batch-pool.ts'
 import type { Sent } from './outgoing.ts'
-
-type Resolve = (sent: Sent) => void
-type Reject = (error: unknown) => void
-
-/** Ends of the promise that was made last. An executor for all: what each send leaves until the disk has it is what the garbage collector copies. */
-let resolveLast: Resolve
-let rejectLast: Reject
-function takeEnds(resolve: Resolve, reject: Reject): void {
-  resolveLast = resolve
-  rejectLast = reject
-}
+import { Receipts } from './receipts.ts'
 
 /** Records of one partition, to be appended as one batch: encoded as they come, so that what waits costs no objects. */
 export interface QueuedBatch {
@@ -34,16 +24,14 @@ export interface QueuedBatch {
   readonly timestamps: number[]
   /** Of each record; none but of named producers. */
   readonly sequences: number[]
-  /** Ends of the promises of its records. */
-  readonly resolves: Resolve[]
-  readonly rejects: Reject[]
+  readonly receipts: Receipts
   bytes: number
 }
 
 /** A batch without records. */
 export function newBatch(core: TopicCore, partition: number, sequences: number[] = []): QueuedBatch {
   const log = core.partition(partition)
-  return { core, log, partition, batch: takeBatch(), timestamps: [], sequences, resolves: [], rejects: [], bytes: 0 }
+  return { core, log, partition, batch: takeBatch(), timestamps: [], sequences, receipts: new Receipts(), bytes: 0 }
 }
 
 /** Encodes a record into the batch. */
@@ -137,9 +125,7 @@ export class ProducerQueue {
     addRecord(batch, prepared)
     if (sequence !== undefined) batch.sequences.push(sequence)
     this.#bytes += bytes
-    const promise = new Promise<Sent>(takeEnds)
-    batch.resolves.push(resolveLast)
-    batch.rejects.push(rejectLast)
+    const promise = batch.receipts.next()
     if (batch.bytes >= batchBytes) this.append()
     else this.#schedule()
     return promise
@@ -226,13 +212,12 @@ export class ProducerQueue {
   }
 
   #tell(batches: readonly QueuedBatch[], sentOf: WrittenBatches['sentOf']): void {
-    for (const [index, batch] of batches.entries()) {
-      const { resolves } = batch
-      this.#acknowledgements.tell(resolves.length, COST_ALONE, (from, to) => {
-        for (let i = from; i < to; i++) (resolves[i] as Resolve)(sentOf(index, i))
-        if (to === resolves.length) this.#settled(batch)
-      })
-    }
+    const counts = batches.map(({ receipts }) => receipts.count)
+    this.#acknowledgements.tell(counts, COST_ALONE, (index, from, to) => {
+      const batch = batches[index] as QueuedBatch
+      batch.receipts.resolve(from, to, record => sentOf(index, record))
+      if (to === batch.receipts.count) this.#settled(batch)
+    })
   }
 
   /** They were not appended. */
@@ -246,7 +231,7 @@ export class ProducerQueue {
 
   #reject(batches: readonly QueuedBatch[], error: unknown): void {
     for (const batch of batches) {
-      for (const reject of batch.rejects) reject(error)
+      batch.receipts.reject(error)
       this.#settled(batch)
     }
   }

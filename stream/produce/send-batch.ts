@@ -29,9 +29,11 @@ export async function sendBatch<V, K>(
     if (expected !== undefined) await expected.index.built
     const committed = await accumulator.inTurn(() => {
       expected?.check()
-      return host.commit(commit => gathered.append(commit))
+      const made = host.commit(commit => gathered.append(commit))
+      // At once: the next call of this turn fills the same memory.
+      gathered.release()
+      return made
     })
-    gathered.release()
     await committed.acknowledged
     await accumulator.told(items.length)
     // Made only now: what lives as long as a write to the disk costs the garbage collector more than what is looked at once.

@@ -32,7 +32,7 @@ test('few are told at once; of many the rest comes with the next turns, in order
   const acknowledgements = new Acknowledgements(place)
   const told: string[] = []
   const tell = (name: string, count: number, cost: number): void =>
-    acknowledgements.tell(count, cost, (from, to) => {
+    acknowledgements.tell([count], cost, (_, from, to) => {
       for (let i = from; i < to; i++) told.push(`${name}${i}`)
     })
   tell('a', 3, COST_ALONE)
@@ -51,12 +51,29 @@ test('few are told at once; of many the rest comes with the next turns, in order
   expect(place.turns).toBeGreaterThan(5)
 })
 
+test('batches of one commit are told in turn, so that nobody who sent to all of them waits for the whole of one', () => {
+  place = newPlace()
+  const acknowledgements = new Acknowledgements(place)
+  const counts = [300, 1, 1000, 64]
+  const told = counts.map(() => 0)
+  let ahead = 0
+  acknowledgements.tell(counts, COST_ALONE, (batch, from, to) => {
+    expect(from).toBe(told[batch])
+    told[batch] = to
+    const open = told.filter((done, index) => done < (counts[index] as number))
+    if (open.length > 1) ahead = Math.max(ahead, Math.max(...open) - Math.min(...open))
+  })
+  place.run()
+  expect(told).toEqual(counts)
+  expect(ahead).toBeLessThanOrEqual(64)
+})
+
 test('a turn that has been over for long does not count any more', () => {
   place = newPlace()
   const acknowledgements = new Acknowledgements(place)
   let told = 0
   for (let i = 0; i < 100; i++) {
-    acknowledgements.tell(1, 3000, () => void told++)
+    acknowledgements.tell([1], 3000, () => void told++)
     place.now += 10
   }
   expect([told, place.turns]).toEqual([100, 0])
