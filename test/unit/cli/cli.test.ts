@@ -39,7 +39,7 @@ describe('exit codes and output', () => {
     flip(segment, 1500)
     const found = varve(folder, 'verify', 'data')
     expect(found.status).toBe(exitCodes.findings)
-    expect(found.stdout).toMatch(/error {4}segment-0000000003\.seg at byte \d+: /)
+    expect(found.stdout).toMatch(/error {4}segment-0000000005\.seg at byte \d+: /)
     const dry = varve(folder, 'repair', '--dry-run', '--json', 'data')
     expect(dry.status).toBe(exitCodes.losses)
     expect(JSON.parse(dry.stdout)).toMatchObject({ dryRun: true, changed: true })

@@ -94,6 +94,9 @@ test('nothing about the topic is left, and a new one of the name inherits nothin
     expect(again).toMatchObject({ resumed: false, read: 3 })
   }))
 
+/** Runs that end at the first operation. */
+const firstRuns = 8
+
 test('a crash in the middle of a deletion leaves all or nothing', async () => {
   const ids = new Map<number, string>()
   const build = async (seed: number): Promise<SimDisk> => {
@@ -108,8 +111,9 @@ test('a crash in the middle of a deletion leaves all or nothing', async () => {
   }
   const disk = await build(2)
   const outcomes = { whole: 0, gone: 0 }
-  for (let point = 0; ; point++) {
-    let environment = newEnvironment(2, disk.fork(point))
+  // What was not synced when the machine stops is there or not, by the seed: the first write alone may be either.
+  for (let run = 0, point = 0; ; run++) {
+    let environment = newEnvironment(2, disk.fork(run))
     let operations = 0
     let unhook = (): void => undefined
     await runUntilCrash(environment, Number.POSITIVE_INFINITY, async () => {
@@ -121,7 +125,7 @@ test('a crash in the middle of a deletion leaves all or nothing', async () => {
       environment.disk.crash()
     })
     unhook()
-    environment = newEnvironment(point, environment.disk)
+    environment = newEnvironment(run, environment.disk)
     await environment.drive(async () => {
       const db = await openTopics(environment)
       const isWhole = db.topicNames().includes('old')
@@ -137,6 +141,7 @@ test('a crash in the middle of a deletion leaves all or nothing', async () => {
       await db.close()
     })
     if (operations <= point) break
+    if (point > 0 || run === firstRuns) point++
   }
   expect(outcomes.whole).toBeGreaterThan(0)
   expect(outcomes.gone).toBeGreaterThan(2)
