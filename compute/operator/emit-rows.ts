@@ -2,7 +2,7 @@
 import { GroupTable } from '../group/group-table.ts'
 import { ColumnRows } from '../rows/chunk-data.ts'
 import { CHUNK_ROWS, Chunk } from '../vector/chunk.ts'
-import { AnyVector, type Vector } from '../vector/vector.ts'
+import { AnyVector } from '../vector/vector.ts'
 import { vectorOf } from '../vector/vector-builder.ts'
 import type { OperatorContext } from './context.ts'
 import { type Receiver, Stage, sendAll } from './receiver.ts'
@@ -76,22 +76,20 @@ export class EmitRows extends Stage {
     const [keys, values] = [this.#keys, this.#values]
     this.#keys = []
     this.#values = []
-    return pairs(vectorOf(keys), values, this.#functions)
+    return pairs(keys, values, this.#functions)
   }
 }
 
 /** Names of the columns of pairs. */
 export const PAIR_COLUMNS = ['key', 'value', 'group', 'partition'] as const
 
-function pairs(keys: Vector, values: unknown[], { group, partition }: Pick<EmitFunctions, 'group' | 'partition'>): Chunk {
-  const size = values.length
-  const groups = group === undefined ? keys : vectorOf(Array.from({ length: size }, (_, i) => group(keys.get(i))))
-  const partitions = partition === undefined ? groups : vectorOf(Array.from({ length: size }, (_, i) => partition(groups.get(i))))
-  return new Chunk(new ColumnRows(size, PAIR_COLUMNS, [keys, vectorOf(values), groups, partitions]))
+function pairs(keys: unknown[], values: unknown[], { group, partition }: Pick<EmitFunctions, 'group' | 'partition'>): Chunk {
+  const groups = group === undefined ? keys : keys.map(group)
+  const ofKeys = vectorOf(keys)
+  const ofGroups = group === undefined ? ofKeys : vectorOf(groups)
+  const partitions = partition === undefined ? ofGroups : vectorOf(groups.map(partition))
+  return new Chunk(new ColumnRows(keys.length, PAIR_COLUMNS, [ofKeys, vectorOf(values), ofGroups, partitions]))
 }
-
-/** Pairs are gathered before they are combined: the more there are, the more values of a key one call gets. */
-const gatheredPairs = 16 * 1024
 
 export class CombineRows implements Receiver {
   readonly #combine: (key: unknown, values: unknown[]) => unknown
@@ -99,16 +97,8 @@ export class CombineRows implements Receiver {
   readonly #context: OperatorContext
   readonly #next: Receiver
   #table = new GroupTable(1)
-  /** By group, what its values so far have become. */
-  #combined: unknown[] = []
-  /** Of the gathered pairs, groups and values. */
-  #groups = new Int32Array(gatheredPairs + CHUNK_ROWS)
   #values: unknown[] = []
-  /** Groups that gathered pairs have, in order of appearance, and a key of each. */
-  #present: number[] = []
-  #keys: unknown[] = []
-  /** By group, how many gathered pairs are its. */
-  #counts = new Int32Array(0)
+  #groups = new Int32Array(CHUNK_ROWS)
 
   constructor(
     combine: (key: unknown, values: unknown[]) => unknown,
@@ -127,85 +117,41 @@ export class CombineRows implements Receiver {
   }
 
   receive(chunk: Chunk): void | Promise<void> {
-    this.#gather(chunk)
-    if (this.#values.length < gatheredPairs) return undefined
-    this.#combineGathered()
-    if (this.#table.bytes + valueBytes * this.#combined.length <= this.#context.memoryBytesMax) return undefined
+    const { rows, count } = chunk
+    if (this.#groups.length < count) this.#groups = new Int32Array(count)
+    const groups = this.#groups
+    const keys = chunk.field('key')
+    const values = chunk.field('value')
+    this.#table.assign([keys], rows, count, groups)
+    for (let k = 0; k < count; k++) {
+      const group = groups[k] as number
+      const value = values.get(rows[k] as number)
+      if (group < this.#values.length) {
+        this.#values[group] = this.#combine(keys.get(rows[k] as number), [this.#values[group], value])
+      } else this.#values.push(value)
+    }
+    if (this.#table.bytes + valueBytes * this.#values.length <= this.#context.memoryBytesMax) return undefined
     return this.#give()
   }
 
   finish(): void | Promise<void> {
-    this.#combineGathered()
     const sent = this.#give()
     return sent === undefined ? this.#next.finish() : sent.then(() => this.#next.finish())
   }
 
-  #gather(chunk: Chunk): void {
-    const { rows, count } = chunk
-    const before = this.#values.length
-    if (this.#groups.length < before + count) {
-      const grown = new Int32Array(before + count)
-      grown.set(this.#groups.subarray(0, before))
-      this.#groups = grown
-    }
-    const groups = this.#groups.subarray(before, before + count)
-    const keys = chunk.field('key')
-    const values = chunk.field('value')
-    this.#table.assign([keys], rows, count, groups)
-    if (this.#counts.length < this.#table.size) {
-      const grown = new Int32Array(Math.max(CHUNK_ROWS, 2 * this.#table.size))
-      grown.set(this.#counts)
-      this.#counts = grown
-    }
-    const counts = this.#counts
-    for (let k = 0; k < count; k++) {
-      const row = rows[k] as number
-      const group = groups[k] as number
-      if (counts[group] === 0) {
-        this.#present.push(group)
-        this.#keys.push(keys.get(row))
-      }
-      counts[group] = (counts[group] as number) + 1
-      this.#values.push(values.get(row))
-    }
-  }
-
-  /** What the gathered pairs of a group have goes to what it had before, in order, by one call. */
-  #combineGathered(): void {
-    const [groups, values, counts, combined] = [this.#groups, this.#values, this.#counts, this.#combined]
-    const present = this.#present
-    // Lists by the place of their group among those present, which the counts make room for now.
-    const lists: unknown[][] = new Array<unknown[]>(present.length)
-    for (let i = 0; i < present.length; i++) {
-      const group = present[i] as number
-      // A new group is the next: groups are numbered as they appear.
-      lists[i] = group < combined.length ? [combined[group]] : []
-      if (group >= combined.length) combined.push(undefined)
-      counts[group] = i
-    }
-    for (let k = 0; k < values.length; k++) (lists[counts[groups[k] as number] as number] as unknown[]).push(values[k])
-    for (let i = 0; i < present.length; i++) {
-      const group = present[i] as number
-      const list = lists[i] as unknown[]
-      combined[group] = list.length === 1 ? list[0] : this.#combine(this.#keys[i], list)
-      counts[group] = 0
-    }
-    this.#values = []
-    this.#present = []
-    this.#keys = []
-  }
-
   #give(): void | Promise<void> {
-    const [table, combined] = [this.#table, this.#combined]
+    const [table, values] = [this.#table, this.#values]
     this.#table = new GroupTable(1)
-    this.#combined = []
-    return sendAll(this.#chunks(table, combined), this.#next)
+    this.#values = []
+    return sendAll(this.#chunks(table, values), this.#next)
   }
 
-  *#chunks(table: GroupTable, combined: readonly unknown[]): Generator<Chunk> {
-    for (let from = 0; from < combined.length; from += CHUNK_ROWS) {
-      const to = Math.min(combined.length, from + CHUNK_ROWS)
-      yield pairs(table.keys(from, to)[0] as Vector, combined.slice(from, to), this.#functions)
+  *#chunks(table: GroupTable, values: readonly unknown[]): Generator<Chunk> {
+    for (let from = 0; from < values.length; from += CHUNK_ROWS) {
+      const to = Math.min(values.length, from + CHUNK_ROWS)
+      const [keys] = table.keys(from, to)
+      const list = Array.from({ length: to - from }, (_, i) => keys?.get(i))
+      yield pairs(list, values.slice(from, to), this.#functions)
     }
   }
 }
