@@ -113,7 +113,7 @@ export async function merge(input: MergeInput, place: TaskPlace): Promise<MergeO
   let segments: SegmentSummary[]
   let done = 0
   try {
-    for (const { id, path } of input.sources) readers.set(id, SegmentReader.open(place.files, path))
+    for (const { id, path } of input.sources) readers.set(id, SegmentReader.open(place.files, path, { isBrief: true }))
     for (const groups of planned) {
       outputs.next(replacedBy(groups))
       for (const group of groups) {

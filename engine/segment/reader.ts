@@ -18,6 +18,7 @@ import { decodeFooter, decodeTrailer, directoryBytes, type Footer, type Replaced
 import { FOOTER_RUN_SUMMARIES, PART_RUN, SEGMENT_HEADER_BYTES, TRAILER_BYTES } from './format.ts'
 import { BatchIndex, type BlockIndex, RunIndex } from './part-index.ts'
 import { decodeRunSummaries, type RunSummary, summaryOf } from './run-summary.ts'
+import { giveBytes, takeBytes } from './scratch-memory.ts'
 
 /** What the catalog knows about the file. */
 export interface SegmentExpectation {
@@ -43,6 +44,14 @@ export interface ReadBlocksOptions {
 
 /** The end of the file that is read when it is opened; most footers and directories fit. */
 const tailBytes = 64 * 1024
+/** Of every opening, which keeps copies of what it needs: merges open files by the thousand, and such arrays would lie in pieces between what lasts. */
+const tailScratch = new Uint8Array(tailBytes)
+
+export interface OpenSegmentOptions {
+  readonly expected?: SegmentExpectation
+  /** Nothing of its indexes is used once it is closed: their memory is used again then. Default false. */
+  readonly isBrief?: boolean
+}
 
 export class SegmentReader {
   readonly path: string
@@ -54,38 +63,41 @@ export class SegmentReader {
   readonly #footer: Footer
   readonly #indexes = new Map<number, BatchIndex | RunIndex>()
   #summaries: ReadonlyMap<number, RunSummary> | undefined
+  /** Memory of indexes, to be given back; undefined: they last as long as somebody has them. */
+  readonly #scratch: Uint8Array[] | undefined
   #closed = false
   /** Asynchronous reads under way: the file stays open until they end. */
   #reading = 0
 
-  private constructor(file: File, bytes: number, trailer: Trailer, footer: Footer, directory: SegmentDirectory) {
+  private constructor(file: File, bytes: number, trailer: Trailer, footer: Footer, directory: SegmentDirectory, isBrief: boolean) {
     this.path = file.path
     this.bytes = bytes
     this.directory = directory
     this.footerChecksum = trailer.footerChecksum
     this.#file = file
     this.#footer = footer
+    this.#scratch = isBrief ? [] : undefined
   }
 
   /** Opens and checks trailer, footer and directory; with `expected`, that it is the file the catalog means. */
-  static open(files: Files, path: string, options: { readonly expected?: SegmentExpectation } = {}): SegmentReader {
+  static open(files: Files, path: string, options: OpenSegmentOptions = {}): SegmentReader {
     const file = openFile(files, path)
     try {
-      return SegmentReader.#read(file, options.expected)
+      return SegmentReader.#read(file, options)
     } catch (error) {
       file.closeSync()
       throw error
     }
   }
 
-  static #read(file: File, expected: SegmentExpectation | undefined): SegmentReader {
+  static #read(file: File, { expected, isBrief = false }: OpenSegmentOptions): SegmentReader {
     const size = fileSize(file)
     if (size < SEGMENT_HEADER_BYTES + TRAILER_BYTES) throw corrupt('file is too short for a segment', file.path, size)
     if (expected !== undefined && expected.bytes !== size) {
       throw corrupt('segment has another size than the catalog says', file.path, size, { expected: expected.bytes, actual: size })
     }
     let tailStart = Math.max(0, size - tailBytes)
-    let tail = readRange(file, tailStart, size - tailStart)
+    let tail = readRange(file, tailStart, size - tailStart, tailScratch.subarray(0, size - tailStart))
     const trailer = placed(file.path, tailStart, () => decodeTrailer(tail, tail.length - TRAILER_BYTES, size))
     if (trailer.footerPosition < tailStart) {
       tailStart = trailer.footerPosition
@@ -110,7 +122,7 @@ export class SegmentReader {
     }
     const directory = new SegmentDirectory(rows)
     placed(file.path, footer.directoryPosition, () => directory.check(SEGMENT_HEADER_BYTES, footer.directoryPosition))
-    return new SegmentReader(file, size, trailer, footer, directory)
+    return new SegmentReader(file, size, trailer, footer, directory, isBrief)
   }
 
   get segmentId(): number {
@@ -181,7 +193,10 @@ export class SegmentReader {
     if (known !== undefined) return known
     const { directory } = this
     const position = directory.indexPosition(part)
-    const bytes = readRange(this.#file, position, directory.indexByteCount(part))
+    const size = directory.indexByteCount(part)
+    const scratch = this.#scratch === undefined ? undefined : takeBytes(size)
+    if (scratch !== undefined) this.#scratch?.push(scratch)
+    const bytes = readRange(this.#file, position, size, scratch?.subarray(0, size))
     if (!xxh64Equals(bytes, 0, bytes.length, directory.bytes, directory.indexChecksumAt(part))) {
       throw corrupt('index section checksum differs', this.path, position, { part })
     }
@@ -285,7 +300,9 @@ export class SegmentReader {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    if (this.#reading === 0) this.#file.closeSync()
+    if (this.#reading > 0) return
+    this.#file.closeSync()
+    for (const bytes of this.#scratch ?? []) giveBytes(bytes)
   }
 
   /** What the stored blocks `[from, end)` hold, back to back, in memory of exactly that size or in `into`. */
