@@ -308,6 +308,8 @@ export class ValueTable {
 
   /** The values `[from, to)`. Texts refer to the table's memory. */
   values(from: number, to: number): Vector {
+    if (this.#form === 'text') return new TextVector(this.#arena, this.#starts.slice(from, to), this.#ends.slice(from, to))
+    if (this.#form === 'number' && this.#nullGroup < 0) return new NumberVector(this.#numbers.slice(from, to))
     const numbers = new Int32Array(to - from)
     for (let i = from; i < to; i++) numbers[i - from] = i
     return this.valuesOf(numbers)
