@@ -197,7 +197,7 @@ export const jobWorkloads: readonly JobWorkload[] = [
   {
     name: 'group-50m',
     what: '50 M rows by 50 M keys, in bounded memory',
-    mode: 'flow of expressions over rows, fields lazy',
+    mode: 'flow of expressions over rows, fields lazy, memoryBytesMax 96 MiB',
     sink: 'one row to the program',
     unit: 'rows',
     input: 'keys',

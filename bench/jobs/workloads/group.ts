@@ -133,6 +133,7 @@ export const groupOutgrown: readonly Contestant[] = varve({
   reads: 'topic, msgpack',
   forms: ['topic'],
   threads: [2],
+  memoryBytesMax: 96 << 20,
   run: (db, _, options) =>
     flow('group', db.topic<KeyRow>('keys'))
       .keyBy('key')
