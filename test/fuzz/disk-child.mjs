@@ -7,7 +7,7 @@
  */
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { decodeRecords, openDatabase } from '../../dist/engine/index.js'
+import { decodeRecords, openDatabase } from '../../lib/engine/index.js'
 
 const options = {
   commitLogFileBytesFirst: 16 * 1024,

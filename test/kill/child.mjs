@@ -11,7 +11,7 @@
  * Arguments: folder, seed, first commit number.
  */
 import { writeSync } from 'node:fs'
-import { openDatabase } from '../../dist/engine/index.js'
+import { openDatabase } from '../../lib/engine/index.js'
 
 const [folder = '', seedText = '1', firstText = '0'] = process.argv.slice(2)
 const encoder = new TextEncoder()

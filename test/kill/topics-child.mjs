@@ -6,7 +6,7 @@
  * said survives the kill; `{"ready":true}` when it begins, `{"complaint":…}` for what must not fail. Arguments: folder, seed, number of the first operation.
  */
 import { writeSync } from 'node:fs'
-import { isVarveError, open } from '../../dist/index.js'
+import { isVarveError, open } from '../../lib/index.js'
 
 const [folder = '', seedText = '1', firstText = '0', fault = ''] = process.argv.slice(2)
 let state = Number(seedText) >>> 0

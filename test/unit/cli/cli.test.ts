@@ -10,7 +10,7 @@ import { exitCodes } from '../../../cli/exit-codes.ts'
 import { createProgram } from '../../../cli/program.ts'
 import { flip, makeDatabase, openSmall, segmentsOf, temporaryFolder } from '../engine/tools/databases.ts'
 
-const main = resolve('dist/cli/main.js')
+const main = resolve('lib/cli/main.js')
 
 interface Outcome {
   readonly status: number | null
@@ -118,7 +118,7 @@ describe('docs/CLI.md', () => {
 
   test('has examples that run, in their order', async () => {
     const path = await makeDatabase()
-    const door = JSON.stringify(new URL('../../../dist/compute/index.js', import.meta.url).href)
+    const door = JSON.stringify(new URL('../../../lib/compute/index.js', import.meta.url).href)
     const code = `import { job, readText } from ${door}\nexport default job(import.meta.url, 'late', ({ source }) => source(readText('late.mjs')).limit(1))\n`
     fs.writeFileSync(join(dirname(path), 'late.mjs'), code)
     const examples = [...text.matchAll(/```sh\nvarve (.*)\n```/g)].map(([, line]) => (line as string).split(' '))

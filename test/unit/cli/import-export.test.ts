@@ -212,7 +212,7 @@ describe('bad rows', () => {
 
 test('import reads stdin, and export writes stdout', () => {
   const folder = temporaryFolder()
-  const main = resolve('dist/cli/main.js')
+  const main = resolve('lib/cli/main.js')
   const input = '{"id":1}\n{"id":2}\n'
   const into = spawnSync(process.execPath, [main, 'import', 'data', 's', '-', '--format', 'jsonl', '--key', 'id'], {
     cwd: folder,

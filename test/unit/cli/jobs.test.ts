@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { exitCodes } from '../../../cli/exit-codes.ts'
 import { open } from '../../../index.ts'
 
-const main = resolve('dist/cli/main.js')
+const main = resolve('lib/cli/main.js')
 const words = resolve('test/unit/compute/jobs/words.mjs')
 let folder: string
 
@@ -84,7 +84,7 @@ test('the plan is shown, and bad input refused', () => {
     status: exitCodes.badInput,
     stderr: expect.stringContaining('nowhere.mjs cannot be loaded'),
   })
-  expect(varve(resolve('dist/compute/index.js')).stderr).toContain('has no job as its default export')
+  expect(varve(resolve('lib/compute/index.js')).stderr).toContain('has no job as its default export')
   expect(varve(words, '--args', '{').stderr).toContain('--args is not JSON')
   expect(varve(words, '--store', 's').stderr).toContain('--store needs --key')
   expect(varve(words, '--store', 's', '--key', 'word', '--out', 'x.csv').stderr).toContain('--store and --out cannot both be given')
@@ -93,7 +93,7 @@ test('the plan is shown, and bad input refused', () => {
 
 test('a job that needs arguments says so, here and in a thread; one in TypeScript that it must be compiled', () => {
   const text = `
-    import { job } from '${pathToFileURL(resolve('dist/compute/index.js')).href}'
+    import { job } from '${pathToFileURL(resolve('lib/compute/index.js')).href}'
     export default job(import.meta.url, 'least', ({ store, args }) => store('visits').filter(({ at }) => at >= args.least).keyBy('user').count())`
   writeFileSync(join(folder, 'least.mjs'), text)
   for (const workers of ['0', '1']) {

@@ -141,7 +141,7 @@ describe('put and del', () => {
 
   test('put takes the value from stdin', () => {
     const fresh = join(temporaryFolder(), 'fresh')
-    const main = resolve('dist/cli/main.js')
+    const main = resolve('lib/cli/main.js')
     const { status } = spawnSync(process.execPath, [main, 'put', fresh, 'things', 'k', '-'], { input: '{"from":"stdin"}' })
     const { stdout } = spawnSync(process.execPath, [main, 'get', fresh, 'things', 'k'], { encoding: 'utf8' })
     expect([status, stdout]).toEqual([0, '{"from":"stdin"}\n'])

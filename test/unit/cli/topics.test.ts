@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { exitCodes } from '../../../cli/exit-codes.ts'
 import { open } from '../../../index.ts'
 
-const main = resolve('dist/cli/main.js')
+const main = resolve('lib/cli/main.js')
 let folder: string
 
 beforeEach(() => {

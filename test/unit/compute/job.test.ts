@@ -1,4 +1,4 @@
-/** Goal: a job gives the same in worker threads as here, says what failed and where, and refuses to mix two versions of itself. Runs from dist, as worker threads do. */
+/** Goal: a job gives the same in worker threads as here, says what failed and where, and refuses to mix two versions of itself. Runs from lib, as worker threads do. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,7 +31,7 @@ const events = Array.from(
 )
 const args: Args = { factor: 2, most: 1500, failAt: -1 }
 
-const dist = (path: string): string => new URL(`../../../dist/${path}`, import.meta.url).href
+const lib = (path: string): string => new URL(`../../../lib/${path}`, import.meta.url).href
 const module = async <T, A>(name: string): Promise<Job<T, A>> => (await import(`./jobs/${name}.mjs`)).default as Job<T, A>
 
 let folder: string
@@ -40,7 +40,7 @@ let store: Store<Event, number>
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'varve-job-test-'))
-  const { open } = (await import(dist('index.js'))) as { open(path: string): Promise<Database> }
+  const { open } = (await import(lib('index.js'))) as { open(path: string): Promise<Database> }
   db = await open(folder)
   store = db.store<Event, number>('events')
   await store.batch(events.map(value => ({ type: 'put' as const, key: value.id, value })))

@@ -1,6 +1,6 @@
 /**
  * Goal: a sort by several threads survives what may go wrong, with the right rows or a typed error, and leaves no file: a thread that exits on the way, a task that waits for ever, a poisoned row, a
- * disk that is full. Runs from dist, as worker threads do, but for the full disk.
+ * disk that is full. Runs from lib, as worker threads do, but for the full disk.
  */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -33,7 +33,7 @@ const jobOf = async <Args>(name: string): Promise<Job<Event, Args>> => (await im
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'varve-sort-faults-'))
   process.env.TMPDIR = folder
-  const { open } = (await import(new URL('../../../../dist/index.js', import.meta.url).href)) as { open(path: string): Promise<Database> }
+  const { open } = (await import(new URL('../../../../lib/index.js', import.meta.url).href)) as { open(path: string): Promise<Database> }
   db = await open(join(folder, 'data'))
   await db.store<Event, number>('events').batch(events.map(value => ({ type: 'put' as const, key: value.id, value })))
   await db.seal()

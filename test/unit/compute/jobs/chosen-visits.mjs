@@ -1,5 +1,5 @@
 /** A MapReduce each of whose functions does what the arguments of the run say. */
-import { mapReduce } from '../../../../dist/compute/index.js'
+import { mapReduce } from '../../../../lib/compute/index.js'
 
 export default mapReduce(import.meta.url, 'chosen-visits', {
   input: ({ store, args }) => store('visits').filter(({ at }) => at >= args.from),

@@ -1,6 +1,6 @@
 /** A sort whose thread exits at one row: once, if there is a folder `args.marker` to be made, else each time. With `args.throws` a function throws there instead. */
 import { mkdirSync } from 'node:fs'
-import { job } from '../../../../dist/compute/index.js'
+import { job } from '../../../../lib/compute/index.js'
 
 export default job(import.meta.url, 'dying', ({ store, args }) =>
   store('events')

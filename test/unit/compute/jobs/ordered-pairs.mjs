@@ -1,5 +1,5 @@
 /** Visits by time, without a reducer. */
-import { mapReduce } from '../../../../dist/compute/index.js'
+import { mapReduce } from '../../../../lib/compute/index.js'
 
 export default mapReduce(import.meta.url, 'ordered-pairs', {
   input: ({ store }) => store('visits'),

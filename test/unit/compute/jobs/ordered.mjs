@@ -1,5 +1,5 @@
 /** Pages of each user's visits in the order of users and, within one, of time, newest first; `pairs`: the pairs alone. */
-import { mapReduce } from '../../../../dist/compute/index.js'
+import { mapReduce } from '../../../../lib/compute/index.js'
 
 export default mapReduce(import.meta.url, 'ordered', {
   input: ({ store }) => store('visits'),

@@ -1,5 +1,5 @@
 /** A job that worker threads load: functions of all kinds over a store. */
-import { col, job } from '../../../../dist/compute/index.js'
+import { col, job } from '../../../../lib/compute/index.js'
 
 export default job(import.meta.url, 'prices', ({ store, args }) =>
   store('events')

@@ -1,6 +1,6 @@
 /** A job that waits for ever at one row the first time that anybody comes there; who comes later finds the folder `args.marker`. */
 import { mkdirSync } from 'node:fs'
-import { job } from '../../../../dist/compute/index.js'
+import { job } from '../../../../lib/compute/index.js'
 
 const isFirst = marker => {
   try {

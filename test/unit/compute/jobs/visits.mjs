@@ -1,5 +1,5 @@
 /** A MapReduce with all its parts: visits of a user in order of time, by grouping and secondary sort. */
-import { mapReduce } from '../../../../dist/compute/index.js'
+import { mapReduce } from '../../../../lib/compute/index.js'
 
 export default mapReduce(import.meta.url, 'visits', {
   input: ({ store }) => store('visits'),

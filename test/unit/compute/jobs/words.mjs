@@ -1,5 +1,5 @@
 /** Word count as everybody writes it. */
-import { mapReduce } from '../../../../dist/compute/index.js'
+import { mapReduce } from '../../../../lib/compute/index.js'
 
 export default mapReduce(import.meta.url, 'words', {
   input: ({ store }) => store('visits'),

@@ -1,4 +1,4 @@
-/** Goal: MapReduce gives what a loop gives, in one thread and in several, with combiners, grouping, secondary sort, counters and bad records. Runs from dist, as worker threads do. */
+/** Goal: MapReduce gives what a loop gives, in one thread and in several, with combiners, grouping, secondary sort, counters and bad records. Runs from lib, as worker threads do. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,10 +22,10 @@ let db: Database
 let toCallback: <T>(call: (rows: T[]) => unknown) => Sink<T>
 
 beforeAll(async () => {
-  const dist = async (path: string): Promise<unknown> => await import(new URL(`../../../../dist/${path}`, import.meta.url).href)
-  ;({ toCallback } = (await dist('compute/index.js')) as { toCallback: typeof toCallback })
+  const lib = async (path: string): Promise<unknown> => await import(new URL(`../../../../lib/${path}`, import.meta.url).href)
+  ;({ toCallback } = (await lib('compute/index.js')) as { toCallback: typeof toCallback })
   folder = await mkdtemp(join(tmpdir(), 'varve-mapreduce-'))
-  db = await ((await dist('index.js')) as { open(path: string): Promise<Database> }).open(folder)
+  db = await ((await lib('index.js')) as { open(path: string): Promise<Database> }).open(folder)
   await db.store<Visit, number>('visits').batch(visits.map((value, key) => ({ type: 'put' as const, key, value })))
   await db.seal()
 })
