@@ -72,6 +72,8 @@ export type FlushBytes = (logId: number) => number
 
 /** Stores of fewer bytes than so many times `ownBytes` are never held up: their merges are too small to matter. */
 const crowdedFactor = 4
+/** Smaller flushes cost more in files than they save in space. */
+const flushBytesFloor = 16 * 1024
 /** Small merges that go together into one output. */
 const sharedGroupsMax = 4096
 const sharedBytesMax = 64 * 1024 * 1024
@@ -376,7 +378,7 @@ export class RunCompaction {
   }
 
   get #leastAim(): number {
-    return this.#options.ownBytes * crowdedFactor
+    return Math.max(this.#options.ownBytes * crowdedFactor, flushBytesFloor)
   }
 
   /** Stores that would take too much space; `mergesHelp`: those of them that have something to merge. */

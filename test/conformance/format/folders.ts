@@ -13,9 +13,9 @@ export function newFolder(): string {
   return join(root, String(++count))
 }
 
-/** Without the lock, which names a process that lives. */
+/** Without the lock, which names a process that lives, and without what has a temporary name and may get another any moment. */
 export function copyOf(folder: string): string {
   const copy = newFolder()
-  cpSync(folder, copy, { recursive: true, filter: path => !path.endsWith('/lock') })
+  cpSync(folder, copy, { recursive: true, filter: path => !path.endsWith('/lock') && !path.endsWith('.tmp') })
   return copy
 }

@@ -110,23 +110,23 @@ test('a store that is written over is flushed in quarters of its size', async ()
   await environment.drive(async () => {
     const db = await openSim(environment, { ...options, autoConsolidate: true })
     const store = db.store<string, string>('s', { keys: 'string', value: 'string' })
-    for (let n = 0; n < 200; n += 20) {
-      await store.batch(Array.from({ length: 20 }, (_, i) => ({ type: 'put', key: keyOf(n + i), value: 'v'.repeat(100) })))
-      if (n % 100 === 80) await db.seal()
+    for (let n = 0; n < 1000; n += 100) {
+      await store.batch(Array.from({ length: 100 }, (_, i) => ({ type: 'put', key: keyOf(n + i), value: 'v'.repeat(100) })))
+      if (n % 500 === 400) await db.seal()
     }
     await store.compact()
     const live = runsOf(db).reduce((sum, run) => sum + run.bytes, 0)
     expect(runsOf(db).every(run => run.level === LEVEL_BOTTOM)).toBe(true)
-    await write(store, 'w'.repeat(100), 100)
+    await write(store, 'w'.repeat(100), 500)
     await db.seal()
     const before = db.stats().flush.flushes
     let written = 0
     while (written < live * 2) {
-      await write(store, `x${written}`.padEnd(100, '-'), 20)
-      written += 20 * 110
+      await write(store, `x${written}`.padEnd(100, '-'), 100)
+      written += 100 * 110
     }
     await new Promise<void>(resolve => environment.timers.after(1000, resolve))
-    expect(db.stats().flush.flushes - before).toBeGreaterThanOrEqual(4)
+    expect(db.stats().flush.flushes - before).toBeGreaterThanOrEqual(6)
     await db.close()
   })
 })
