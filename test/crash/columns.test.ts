@@ -85,7 +85,7 @@ async function runTopic(seed: number): Promise<number> {
   return compared
 }
 
-test.each([0, 1, 2, 3])('columns of topics say what records say, group %i', async group => {
+test.each([0, 1])('columns of topics say what records say, group %i', async group => {
   let compared = 0
   for (let seed = 10 * group; seed < 10 * group + 10; seed++) compared += await runTopic(seed + 1)
   expect(compared).toBeGreaterThan(500)
@@ -134,14 +134,14 @@ async function runStore(seed: number): Promise<number> {
   return compared
 }
 
-test.each([0, 1, 2, 3])('columns of stores say what records say, group %i', async group => {
+test.each([0, 1])('columns of stores say what records say, group %i', async group => {
   let compared = 0
   for (let seed = 10 * group; seed < 10 * group + 10; seed++) compared += await runStore(seed + 1)
   expect(compared).toBeGreaterThan(500)
 })
 
 /** Prime, so that the flipped bits lie at all places of what has a fixed size. */
-const stride = 97
+const stride = 193
 
 test('a flipped bit anywhere in segments with columns is found, and makes no column say anything else', async () => {
   const environment = newEnvironment(1)

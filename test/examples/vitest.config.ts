@@ -1,9 +1,9 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
-/** Examples, the main job and every block of the documents, each in a process of its own; a minute of processes that start, and therefore not a part of `npm test`. */
+/** Examples, the main job, every block of the documents, and the benchmark's workloads at a small size: a minute of processes that start, and therefore not a part of `npm test`. */
 const config: ViteUserConfig = defineConfig({
   test: {
-    include: ['test/examples/**/*.test.ts'],
+    include: ['test/{examples,bench}/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,
