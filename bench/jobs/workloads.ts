@@ -183,7 +183,7 @@ export const jobWorkloads: readonly JobWorkload[] = [
   {
     name: 'sort-5gb',
     what: '50 M records of 100 bytes, sorted, in bounded memory',
-    mode: 'flow of expressions over binary records',
+    mode: 'flow of expressions over binary records, memoryBytesMax 128 MiB',
     sink: 'files, parts in order',
     unit: 'records',
     input: 'records',
