@@ -2,7 +2,7 @@
  * Goal: a flow that worker threads run gives what the calling thread gives, whatever is divided among how many tasks; tasks that fail are tried again, and the job says where it
  * failed; nothing is left behind.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -42,6 +42,7 @@ import { reusePieces } from '../../../compute/shuffle/shared-memory.ts'
 import { readers } from '../../../compute/source/readers.ts'
 import { makeScratchFolder, nodeClock, nodeFiles } from '../../../engine/index.ts'
 import { type Database, open, type Store, type Topic, VarveError } from '../../../index.ts'
+import { ownTemporaryFolder } from '../../support/temporary-folder.ts'
 
 interface Event {
   readonly id: number
@@ -312,7 +313,7 @@ async function runWith(executor: Executor, built: AnyFlow, signal?: AbortSignal)
   return end.values
 }
 
-const jobFolders = (): string[] => readdirSync(tmpdir()).filter(name => name.startsWith('varve-job-'))
+const jobFolders = ownTemporaryFolder('staged')
 
 describe('a sort of all rows', () => {
   it('is shared by several tasks, whose rows are one order, also for a sink', async () => {
