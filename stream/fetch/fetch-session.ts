@@ -120,10 +120,16 @@ export class FetchSession {
       const records = Array.isArray(found) ? this.#timed(found, begunMs) : await found
       if (records.length === 0) continue
       // Its turn is not over: pieces of all partitions at once would keep all their slices in memory.
-      if (records.length < recordsMax && fetcher.hasSlice) this.#next = this.#fetchers.indexOf(fetcher)
+      if (records.length < recordsMax && fetcher.hasSlice) this.#goOnWith(fetcher)
       return { fetcher, records }
     }
     return undefined
+  }
+
+  /** The next turn is again the fetcher's, if it was not removed while it read. */
+  #goOnWith(fetcher: Fetcher): void {
+    const index = this.#fetchers.indexOf(fetcher)
+    if (index >= 0) this.#next = index
   }
 
   /** Records that were made just now: more or fewer at a time are better. */
