@@ -113,13 +113,13 @@ export class DatabaseParts {
       segmentsChanged: () => {
         void this.deleteDoomed()
         if (!options.autoConsolidate || this.#closing !== undefined) return
-        this.commitLog.sealAt(this.consolidator.runs.flushBytesAim())
+        this.commitLog.sealAt(this.consolidator.runs.room.flushBytesAim())
         this.consolidator.wake()
       },
       untilRoom: async (bytesOf, onStep) => {
         if (options.autoConsolidate) await this.consolidator.untilRoom(bytesOf, onStep)
       },
-      hasRoom: bytesOf => !options.autoConsolidate || this.consolidator.runs.hasRoom(bytesOf),
+      hasRoom: bytesOf => !options.autoConsolidate || this.consolidator.runs.room.hasRoom(bytesOf),
       snapshots: () => this.snapshots.sequences(),
       keepSinceOf: log => this.stores.histories.of(log)?.keepSince(),
       checkLock: () => this.#checkLock(),
@@ -359,7 +359,7 @@ export class DatabaseParts {
       },
       storeOpened: log => {
         if (!this.#options.autoConsolidate) return
-        this.commitLog.sealAt(Math.min(this.commitLog.sealBytes, this.consolidator.runs.flushBytesAimOf(log)))
+        this.commitLog.sealAt(Math.min(this.commitLog.sealBytes, this.consolidator.runs.room.flushBytesAimOf(log)))
       },
     }
   }

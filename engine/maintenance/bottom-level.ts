@@ -12,8 +12,9 @@
  * Pure over the runs' directories and indexes; used by run compaction.
  */
 import { StoreRecordCursor } from '../batch/store-record.ts'
+import type { LogicalLog } from '../log/logical-log.ts'
 import type { PartRef } from '../log/parts.ts'
-import { LEVEL_BOTTOM } from '../segment/format.ts'
+import { LEVEL_BOTTOM, PART_RUN } from '../segment/format.ts'
 import { areDisjoint, compareBytes, compareRanges, type KeyRange, meets } from '../segment/key-range.ts'
 import type { RunIndex } from '../segment/part-index.ts'
 
@@ -120,4 +121,14 @@ function reachOf(index: RunIndex): Uint8Array {
   }
   reaches.set(index, reach)
   return reach
+}
+
+/** Runs of a log, oldest first. */
+export function runsOf(log: LogicalLog): PartRef[] {
+  return log.parts.filter(part => part.type === PART_RUN)
+}
+
+/** Their bytes together. */
+export function sumOf(parts: readonly { readonly bytes: number }[]): number {
+  return parts.reduce((sum, { bytes }) => sum + bytes, 0)
 }

@@ -26,9 +26,10 @@ import { ProducerState, producerExpiryMs } from '../log/producer-state.ts'
 import { SegmentDirectory } from '../segment/directory.ts'
 import { PART_RUN, PART_TOPIC } from '../segment/format.ts'
 import type { SegmentReader } from '../segment/reader.ts'
+import type { FlushBytes } from './flush-room.ts'
 import { filesMax, isOwn, type MergeGroup, type MergeInput, type MergeOutput, type MergePart } from './merge-task.ts'
 import { pickSegments, type SegmentFacts } from './pick.ts'
-import { type FlushBytes, RunCompaction, type RunCompactionHost } from './run-compaction.ts'
+import { RunCompaction, type RunCompactionHost } from './run-compaction.ts'
 
 const deleteRetentionMsDefault = 24 * 3600 * 1000
 const compactionMapBytes = 64 * 1024 * 1024
@@ -115,7 +116,7 @@ export class Consolidator {
    * other; `onStep` is called behind each.
    */
   async untilRoom(flushBytesOf: FlushBytes, onStep: () => void): Promise<void> {
-    while (!this.#stopped && this.runs.isBehind(flushBytesOf)) {
+    while (!this.#stopped && this.runs.room.isBehind(flushBytesOf)) {
       try {
         if (!(await this.#enqueue(() => this.#relieve(flushBytesOf)))) return
         onStep()

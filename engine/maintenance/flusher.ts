@@ -29,7 +29,7 @@ import { PART_RUN } from '../segment/format.ts'
 import type { SegmentSummary } from '../segment/writer.ts'
 import type { FlushInput, FlushOutput } from './flush.ts'
 import { FlushPlan, flushOutputsMax } from './flush-plan.ts'
-import type { FlushBytes } from './run-compaction.ts'
+import type { FlushBytes } from './flush-room.ts'
 import type { ViewInput } from './view.ts'
 
 const retryDelayMs = 1000

@@ -26,8 +26,9 @@ import { SegmentDirectory } from '../segment/directory.ts'
 import { PART_RUN } from '../segment/format.ts'
 import { compareBytes } from '../segment/key-range.ts'
 import type { RunIndex } from '../segment/part-index.ts'
-import { indexOf, isNeeded, isPiece, type Region, rangeOf, regionsOf, stepOver } from './bottom-level.ts'
+import { indexOf, isNeeded, isPiece, type Region, rangeOf, regionsOf, runsOf, stepOver, sumOf } from './bottom-level.ts'
 import { type DroppableRun, pickDrops } from './drop-runs.ts'
+import { type FlushBytes, FlushRoom } from './flush-room.ts'
 import type { RunMergeOptions } from './merge-runs.ts'
 import type { MergeGroup, MergeOutput, MergePart } from './merge-task.ts'
 import {
@@ -43,7 +44,7 @@ import {
   type RunPickOptions,
   runPickDefaults,
 } from './pick-runs.ts'
-import { amplificationMax, overwrittenShare, spaceOf, tailShare } from './space-debt.ts'
+import { overwrittenShare } from './space-debt.ts'
 
 /** What merges of store logs need to know of those who read them. */
 export interface RunViews {
@@ -67,13 +68,6 @@ export interface RunCompactionHost extends RunViews {
   readonly commitLog: { readonly sequence: number }
 }
 
-/** Bytes of a log that the next flush has. */
-export type FlushBytes = (logId: number) => number
-
-/** Stores of fewer bytes than so many times `ownBytes` are never held up: their merges are too small to matter. */
-const crowdedFactor = 4
-/** Smaller flushes cost more in files than they save in space. */
-const flushBytesFloor = 16 * 1024
 /** Small merges that go together into one output. */
 const sharedGroupsMax = 4096
 const sharedBytesMax = 64 * 1024 * 1024
@@ -89,6 +83,8 @@ export class RunCompaction {
   readonly bytesOutByLevel: number[] = new Array(levelBottom + 1).fill(0)
   /** Bytes of compactions by log. */
   readonly bytesByLog: Map<number, { in: number; out: number }> = new Map()
+  /** What merges leave to flushes. */
+  readonly room: FlushRoom
   readonly #host: RunCompactionHost
   readonly #options: RunPickOptions
   /** Logs whose parts were looked at, with the parts there were: nothing to do until they change. */
@@ -99,8 +95,6 @@ export class RunCompaction {
   readonly #isInstalled = new Map<number, boolean>()
   /** Missing codecs of runs that were to be merged, by id of the log. */
   readonly #held = new Map<number, number>()
-  /** Which share of its newest run above the bottom a log has, or had, written over. */
-  readonly #newestShares = new WeakMap<LogicalLog, number>()
   /** The log that got the last merge of its own. */
   #served = -1
 
@@ -108,6 +102,7 @@ export class RunCompaction {
     this.#host = host
     const ownBytes = host.ownSegmentBytes
     this.#options = { ...runPickDefaults, ownBytes, pieceBytesMin: pieceBytesMinOf(ownBytes) }
+    this.room = new FlushRoom(host, this.#options, log => this.#isInUse(log))
   }
 
   /** The next merge: at most one of its own file, and small ones; empty when there is nothing to do. It is to be begun in this turn. */
@@ -333,82 +328,11 @@ export class RunCompaction {
    * empty when no store would, or when no merge helps. It is to be begun in this turn.
    */
   relief(flushBytesOf: FlushBytes): MergeGroup[] {
-    for (const log of this.#crowded(flushBytesOf)) {
+    for (const log of this.room.crowded(flushBytesOf)) {
       const group = this.canRead(log) ? this.#pick(log, true) : undefined
       if (group !== undefined) return [group]
     }
     return []
-  }
-
-  /** Whether some store would take too much space if so much were flushed to it, and merges can help. */
-  isBehind(flushBytesOf: FlushBytes): boolean {
-    return this.#crowded(flushBytesOf).length > 0
-  }
-
-  /** Whether no store would take too much space if so much were flushed to it. */
-  hasRoom(flushBytesOf: FlushBytes): boolean {
-    return this.#crowded(flushBytesOf, false).length === 0
-  }
-
-  /**
-   * How large flushes should be at most, for the sake of stores that are written over: a quarter of the smallest of them, as one flush comes on top of everything
-   * else. Infinite where it does not matter.
-   */
-  flushBytesAim(): number {
-    let aim = Number.POSITIVE_INFINITY
-    for (const [id, fileBytes] of this.#host.manifest.runBytesByLog()) {
-      const log = this.#host.logs.get(id)
-      if (fileBytes < this.#options.ownBytes * crowdedFactor || log === undefined || !this.#isInUse(log)) continue
-      const runs = runsOf(log)
-      const regions = regionsOf(runs)
-      if (regions === undefined || regions.length === 0) continue
-      const { mergedBytes, newestShare } = spaceOf(runs, regions)
-      if (runs.some(run => !isPiece(run) && run.recordCount > 0)) this.#newestShares.set(log, newestShare)
-      // What comes next tells more than what came last.
-      const share = tailShare(log, runs) ?? this.#newestShares.get(log) ?? 0
-      if (share > 1 / 2) aim = Math.min(aim, mergedBytes / 4)
-    }
-    return Math.max(aim, this.#leastAim)
-  }
-
-  /** The same of a log that is opened, before anything of its indexes is read: its next flush may be all over its bottom. */
-  flushBytesAimOf(log: LogicalLog): number {
-    const bytes = sumOf(runsOf(log).filter(isPiece))
-    return bytes < this.#leastAim ? Number.POSITIVE_INFINITY : Math.max(bytes / 4, this.#leastAim)
-  }
-
-  get #leastAim(): number {
-    return Math.max(this.#options.ownBytes * crowdedFactor, flushBytesFloor)
-  }
-
-  /** Stores that would take too much space; `mergesHelp`: those of them that have something to merge. */
-  #crowded(flushBytesOf: FlushBytes, mergesHelp: boolean = true): LogicalLog[] {
-    const found: LogicalLog[] = []
-    const { manifest, logs } = this.#host
-    for (const [id, fileBytes] of manifest.runBytesByLog()) {
-      if (fileBytes < this.#options.ownBytes * crowdedFactor) continue
-      const log = logs.get(id)
-      if (log === undefined || !this.#isInUse(log)) continue
-      const runs = runsOf(log)
-      const bottomBytes = sumOf(runs.filter(isPiece))
-      const flushBytes = flushBytesOf(id)
-      if (bottomBytes === 0 || fileBytes + flushBytes + this.#stepBytesOf(bottomBytes) <= amplificationMax * bottomBytes) continue
-      const regions = regionsOf(runs)
-      const hasAbove = runs.some(run => !isPiece(run) && run.recordCount > 0)
-      if (regions === undefined || (mergesHelp && !hasAbove)) continue
-      const { mergedBytes, newestShare: lastShare } = spaceOf(runs, regions)
-      const newestShare = hasAbove ? lastShare : (tailShare(log, runs) ?? lastShare)
-      // What lies above stays until all of it is merged: new keys will lie there twice. Who is filling a store does not wait for that.
-      const growth = newestShare > 1 / 2 ? Math.max(0, mergedBytes - bottomBytes) : 0
-      const coming = flushBytes + growth + this.#stepBytesOf(bottomBytes + growth)
-      if (fileBytes + coming > amplificationMax * (mergedBytes + flushBytes * (1 - newestShare))) found.push(log)
-    }
-    return found
-  }
-
-  /** One step's output, of nearly two pieces at most, lies beside what it replaces. */
-  #stepBytesOf(bottomBytes: number): number {
-    return 2 * pieceBytesOf(bottomBytes, this.#options.pieceBytesMin)
   }
 
   /** Ids of store logs that have enough in runs for a file of their own, or too many runs; ascending. From directories alone. */
@@ -557,17 +481,8 @@ export class RunCompaction {
   }
 }
 
-/** Runs of a log, oldest first. */
-function runsOf(log: LogicalLog): PartRef[] {
-  return log.parts.filter(part => part.type === PART_RUN)
-}
-
 function mergePartOf({ segmentId, part }: PartRef): MergePart {
   return { segmentId, part }
-}
-
-function sumOf(parts: readonly { readonly bytes: number }[]): number {
-  return parts.reduce((sum, { bytes }) => sum + bytes, 0)
 }
 
 /** The bottom by its directories alone. */

@@ -9,7 +9,7 @@ import type { StreamHost } from '../host.ts'
 
 /** What one turn may cost. */
 const costMax = 4000
-/** A turn is over when so much time has passed, ms, though nobody has said so: a costs's worth is less. */
+/** A turn is over when so much time has passed, ms, though nobody has said so: what may be told in one takes less. */
 const turnMs = 2
 /** Of a record of a batch, whose sender waits for all of it. */
 export const COST_IN_BATCH = 1
@@ -51,6 +51,7 @@ export class Acknowledgements {
    * record.
    */
   tell(counts: readonly number[], cost: number, settle: (batch: number, from: number, to: number) => void): void {
+    if (counts.length === 0) return
     this.#queue.push({ counts, countMax: Math.max(...counts), cost, settle, batch: 0, from: 0 })
     if (this.#isWaiting) return
     const now = this.#place.clock.monotonic()
