@@ -112,3 +112,15 @@ test('thousands of sends that one write makes durable are told over several turn
   }
   await db.close()
 })
+
+test('a commit without batches is told to nobody, and the turns stay bounded', () => {
+  place = newPlace()
+  const acknowledgements = new Acknowledgements(place)
+  let told = 0
+  acknowledgements.tell([], COST_ALONE, () => void (told = Number.NaN))
+  acknowledgements.tell([5000], COST_ALONE, (_, from, to) => void (told += to - from))
+  expect(told).toBeGreaterThan(0)
+  expect(told).toBeLessThan(5000)
+  place.run()
+  expect(told).toBe(5000)
+})
