@@ -69,7 +69,7 @@ export interface GroupPartition extends TopicPartition {
 
 /** A group with its offsets. */
 export interface GroupReport extends GroupDescription {
-  /** With a committed offset or an assignment. */
+  /** With a committed offset or an assignment; of a topic that members have read all, since they share it. */
   readonly partitions: readonly GroupPartition[]
   /** Records behind, all partitions together. */
   readonly lag: number
@@ -206,9 +206,14 @@ export class GroupHost implements GroupTransport {
     for (const { memberId, holds } of description.members)
       for (const [topic, list] of holds) for (const partition of list) holders.set(`${topic}/${partition}`, memberId)
     const places = new Map<string, TopicPartition>()
+    const hadMembers = description.generation > 0
     for (const { topicId, partition } of rows) {
       const topic = this.#place.topicName(topicId)
-      if (topic !== undefined) places.set(`${topic}/${partition}`, { topic, partition })
+      if (topic === undefined) continue
+      places.set(`${topic}/${partition}`, { topic, partition })
+      // Its members share all of the topic: nobody may have come to a partition before they ended, and its records are left too.
+      const count = hadMembers ? (this.#place.topic(topic)?.partitionCount ?? 0) : 0
+      for (let other = 0; other < count; other++) places.set(`${topic}/${other}`, { topic, partition: other })
     }
     for (const { assignment } of description.members)
       for (const [topic, list] of assignment) for (const partition of list) places.set(`${topic}/${partition}`, { topic, partition })

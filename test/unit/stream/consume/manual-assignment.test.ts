@@ -37,6 +37,25 @@ test('begins where the group stands, commits for it, also within a transaction, 
     ])
   }))
 
+test('a group whose members have ended is behind by all of a topic, also where nobody came to; one that commits by hand by what it has committed', () =>
+  withTopics(5, async db => {
+    const topic = db.topic<number>('t', { partitions: 3 })
+    for (const partition of [0, 1, 2]) await topic.sendBatch([0, 1, 2, 3].map(value => ({ value, partition })))
+    const member = topic.consume({ group: 'shared', maxRecords: 2 })
+    const batch = await member.poll()
+    await batch?.commit()
+    await member.close()
+    const byHand = topic.consume({ group: 'by hand', partitions: [1], maxRecords: 2 })
+    await (await byHand.poll())?.commit()
+    await byHand.close()
+    const shared = db.describeGroup('shared')
+    expect(shared.lag).toBe(10)
+    expect(shared.partitions.map(({ partition, offset, lag }) => [partition, offset, lag])).toEqual(
+      [0, 1, 2].map(partition => (partition === batch?.partition ? [partition, 2, 2] : [partition, undefined, 4])),
+    )
+    expect(db.describeGroup('by hand')).toMatchObject({ lag: 2, partitions: [{ partition: 1, offset: 2 }] })
+  }))
+
 test('while the group has members, its commits are refused; afterwards they are taken again', () =>
   withTopics(2, async (db, environment) => {
     const topic = db.topic<number>('t', { partitions: 2 })
@@ -51,7 +70,11 @@ test('while the group has members, its commits are refused; afterwards they are 
     await member.close()
     await sleep(environment, 1000)
     await batch?.commit()
-    expect(db.describeGroup('g').partitions).toMatchObject([{ partition: 0, offset: 5, lag: 0 }])
+    expect(db.describeGroup('g').partitions).toMatchObject([
+      { partition: 0, offset: 5, lag: 0 },
+      // The member shared it and committed nothing.
+      { partition: 1, offset: undefined, lag: 5 },
+    ])
     await manual.close()
   }))
 
