@@ -99,6 +99,14 @@ export class LocalCommit implements Commit {
     this.#append(operation)
   }
 
+  /** Not part of `Commit`: as `appendRecords` of a batch with options that were checked. */
+  appendTopicBatch(log: LogicalLog, batch: TopicBatch, options: AppendOptions): void {
+    const operation = newAppend(this.#own(log), options)
+    operation.topicBatch = batch
+    operation.bytesMax = ENTRY_HEADER_BYTES + compressedBytesMax(operation, batch.size)
+    this.#append(operation)
+  }
+
   #append(operation: AppendOperation): void {
     this.#operations.push(operation)
     this.#appends.push(operation)

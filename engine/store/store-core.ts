@@ -165,6 +165,12 @@ export class StoreCore {
     writes.add(STORE_PUT, this.encoder.bytes, 0, size, encoded, 0, encoded.byteLength, expiry)
   }
 
+  /** A put or, without a value, a delete, of what was encoded before: the value's structures are those that the codec knows, and `append` keeps them. */
+  addEncoded(writes: StoreWrites, key: Uint8Array, value: Uint8Array | undefined, expiry: number): void {
+    const bytes = value ?? noBytes
+    writes.add(value === undefined ? STORE_DELETE : STORE_PUT, key, 0, key.byteLength, bytes, 0, bytes.byteLength, expiry)
+  }
+
   addDelete(writes: StoreWrites, key: StoreKey): void {
     const size = this.encodeKey(key)
     writes.add(STORE_DELETE, this.encoder.bytes, 0, size, noBytes, 0, 0, 0)

@@ -265,11 +265,7 @@ export class TransactionPart {
   collect(writes: StoreWrites): void {
     const { core, overlay } = this
     for (const range of overlay.deleted) core.addRangeDelete(writes, range)
-    for (const entry of overlay.entries) {
-      const key = core.keys.decode(entry.bytes, 0, entry.bytes.byteLength)
-      if (entry.value === undefined) core.addDelete(writes, key)
-      else core.addPut(writes, key, this.decodeOwn(entry), entry.expiry)
-    }
+    for (const { bytes, value, expiry } of overlay.entries) core.addEncoded(writes, bytes, value, expiry)
   }
 }
 

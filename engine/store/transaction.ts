@@ -224,7 +224,8 @@ class ActiveTransaction implements Transaction, PartOwner {
       const committed = this.#host.commit(commit => {
         for (const { core, writes } of used) if (writes.count > 0) core.append(commit, writes)
         for (const { log, records, options } of this.#appends) {
-          if (records instanceof Uint8Array) commit.appendBatches(log, records)
+          if (records instanceof TopicBatch) commit.appendTopicBatch(log, records, options)
+          else if (records instanceof Uint8Array) commit.appendBatches(log, records)
           else commit.appendRecords(log, records, options)
         }
       }, durability)

@@ -2,10 +2,14 @@
 import type { Fetcher } from '../fetch/partition-fetcher.ts'
 import type { TopicPartition } from '../groups/group-transport.ts'
 import type { TopicPartitions } from '../groups/partitions.ts'
+import type { BatchCommitter } from './consumed-batch.ts'
 
 /** A partition that is read. */
 export class Assigned {
   readonly fetcher: Fetcher
+  readonly place: TopicPartition
+  /** Commits its batches. */
+  readonly committer: BatchCommitter
   /** All below was handed out. */
   handed: number
   /** All below was handed out, and then more was asked for. Invariant: processed <= handed. */
@@ -15,16 +19,14 @@ export class Assigned {
   /** False once it was given up. */
   isHeld = true
 
-  constructor(fetcher: Fetcher, committed: number) {
+  constructor(fetcher: Fetcher, committed: number, committerOf: (assigned: Assigned) => BatchCommitter) {
     this.fetcher = fetcher
+    const { topic, partition } = fetcher.source
+    this.place = { topic, partition }
+    this.committer = committerOf(this)
     this.handed = fetcher.position
     this.processed = fetcher.position
     this.committed = committed
-  }
-
-  get place(): TopicPartition {
-    const { topic, partition } = this.fetcher.source
-    return { topic, partition }
   }
 }
 

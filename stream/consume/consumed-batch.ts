@@ -2,10 +2,10 @@
 import type { Transaction } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 
-/** What stores a batch's `nextOffset` for a group. */
+/** What stores a batch's `nextOffset` for a group: one for all batches of a partition. */
 export interface BatchCommitter {
-  commit(metadata: string | undefined): Promise<void>
-  commitWith(tx: Transaction, metadata: string | undefined): void
+  commit(nextOffset: number, metadata: string | undefined): Promise<void>
+  commitWith(tx: Transaction, nextOffset: number, metadata: string | undefined): void
 }
 
 /** Of `ConsumedBatch.commit`. */
@@ -43,7 +43,7 @@ export class ConsumedBatch<V = unknown, K = unknown> {
   commit(options: CommitOptions = {}): Promise<void> {
     // Not an async function: it would keep the records until the disk has the offset.
     try {
-      return this.#withGroup().commit(options.metadata)
+      return this.#withGroup().commit(this.nextOffset, options.metadata)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -51,7 +51,7 @@ export class ConsumedBatch<V = unknown, K = unknown> {
 
   /** As `commit`, as part of a transaction, fenced in the turn of its commit: `db.transaction(tx => { …; batch.commitWith(tx) })` is exactly-once. */
   commitWith(tx: Transaction, options: CommitOptions = {}): void {
-    this.#withGroup().commitWith(tx, options.metadata)
+    this.#withGroup().commitWith(tx, this.nextOffset, options.metadata)
   }
 
   #withGroup(): BatchCommitter {

@@ -20,7 +20,7 @@ import { type Assignment, ManualAssignment } from '../groups/manual-assignment.t
 import { Membership, mayRejoin } from '../groups/membership.ts'
 import type { TopicPartitions } from '../groups/partitions.ts'
 import { Assigned, gather, nameOf, sameShape } from './assigned.ts'
-import { type CommitOptions, ConsumedBatch } from './consumed-batch.ts'
+import { type BatchCommitter, type CommitOptions, ConsumedBatch } from './consumed-batch.ts'
 import type { RawBatch } from './consumer.ts'
 import type { ResolvedGroupConsume } from './group-consume-options.ts'
 
@@ -298,13 +298,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
       if (assigned === undefined) continue
       const nextOffset = fetcher.position
       assigned.handed = nextOffset
-      return new ConsumedBatch<V, K>(records as ConsumedRecord<V, K>[], nextOffset, fetcher.log.highWatermark, {
-        commit: metadata => this.#commitOne(assigned, nextOffset, metadata),
-        commitWith: (tx, metadata) => {
-          this.#assertHeld(assigned)
-          this.#commitOffsetsWith(tx, [{ ...assigned.place, offset: nextOffset, metadata }])
-        },
-      })
+      return new ConsumedBatch<V, K>(records as ConsumedRecord<V, K>[], nextOffset, fetcher.log.highWatermark, assigned.committer)
     }
   }
 
@@ -447,7 +441,8 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     try {
       const { log, source, fetcher } = await this.#place.partition(topic, partition)
       const position = await this.#startOf(log, source, committed)
-      return new Assigned(fetcher?.(position) ?? new PartitionFetcher(log, source, position, isolation, clock), committed ?? -1)
+      const reader = fetcher?.(position) ?? new PartitionFetcher(log, source, position, isolation, clock)
+      return new Assigned(reader, committed ?? -1, this.#committerOf)
     } catch (error) {
       if (!isVarveError(error, 'NOT_FOUND')) throw error
       return undefined
@@ -522,10 +517,20 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
 
   // --- committing ------------------------------------------------------------------------------------------------------------------------
 
+  readonly #committerOf = (assigned: Assigned): BatchCommitter => ({
+    commit: (offset, metadata) => this.#commitOne(assigned, offset, metadata),
+    commitWith: (tx, offset, metadata) => {
+      this.#assertHeld(assigned)
+      const { topic, partition } = assigned.place
+      this.#commitOffsetsWith(tx, [{ topic, partition, offset, metadata }])
+    },
+  })
+
   #commitOne(assigned: Assigned, offset: number, metadata: string | undefined): Promise<void> {
     try {
       this.#assertHeld(assigned)
-      return this.#commit([{ ...assigned.place, offset, metadata }])
+      const { topic, partition } = assigned.place
+      return this.#commit([{ topic, partition, offset, metadata }])
     } catch (error) {
       return Promise.reject(error)
     }

@@ -171,16 +171,15 @@ export class GroupCoordinator {
     const member = this.#member(check.memberId)
     if (check.generation > this.#generation || check.generation < member.generation)
       throw illegalGeneration(this.group, check.generation, this.#generation)
-    for (const [topic, list] of check.partitions)
-      for (const partition of list)
-        if (!member.granted.has(topic, partition))
-          throw new VarveError(
-            'NOT_ASSIGNED',
-            `group '${this.group}': partition ${partition} of '${topic}' is not this member's (any more)`,
-            {
-              details: { group: this.group, memberId: check.memberId, topic, partition },
-            },
-          )
+    for (const { topic, partition } of check.offsets)
+      if (!member.granted.has(topic, partition))
+        throw new VarveError(
+          'NOT_ASSIGNED',
+          `group '${this.group}': partition ${partition} of '${topic}' is not this member's (any more)`,
+          {
+            details: { group: this.group, memberId: check.memberId, topic, partition },
+          },
+        )
   }
 
   /** The counts of these topics have changed. */

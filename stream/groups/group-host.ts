@@ -144,7 +144,10 @@ export class GroupHost implements GroupTransport {
 
   /** As `commit`, as part of a transaction: fenced in the turn of its commit. */
   commitWith(tx: Transaction, commit: OffsetCommit): void {
-    this.#admit(commit) // tells at once what can be told
+    // At once what can be told.
+    this.#assertOpen()
+    for (const { topic } of commit.offsets) this.#topicId(topic, commit.group)
+    this.#checkMember(commit)
     this.#place.offsets.commitWith(tx, commit.group, () => this.#admit(commit))
     tx.afterCommit(() => void this.#counters(commit.group).commits++)
   }
@@ -285,26 +288,34 @@ export class GroupHost implements GroupTransport {
     if (members > 0) throw new VarveError('GROUP_NOT_EMPTY', `group '${group}' has ${members} members`, { details: { group } })
   }
 
-  /** Throws unless the commit may be made now. */
-  #admit({ group, memberId, generation, offsets }: OffsetCommit): GroupCommit {
+  /** Throws unless the commit may be made now. Returns what is to be written. */
+  #admit(commit: OffsetCommit): GroupCommit {
     this.#assertOpen()
-    const partitions = new Map<string, number[]>()
-    const changes = offsets.map(({ topic: name, partition, offset, metadata }) => {
-      const topic = this.#place.topic(name)
-      if (topic === undefined) throw new VarveError('NOT_FOUND', `no topic is named ${name}`, { details: { topic: name, group } })
-      const list = partitions.get(name)
-      if (list === undefined) partitions.set(name, [partition])
-      else list.push(partition)
-      return { topicId: topic.id, partition, offset, metadata }
-    })
+    const { group, memberId } = commit
+    const offsets = commit.offsets.map(({ topic, partition, offset, metadata }) => ({
+      topicId: this.#topicId(topic, group),
+      partition,
+      offset,
+      metadata,
+    }))
+    this.#checkMember(commit)
+    return { offsets, generation: memberId === undefined ? undefined : this.#groups.generation(group) }
+  }
+
+  #checkMember({ group, memberId, generation, offsets }: OffsetCommit): void {
     try {
-      if (memberId !== undefined) this.#groups.checkCommit({ group, memberId, generation, partitions })
+      if (memberId !== undefined) this.#groups.checkCommit({ group, memberId, generation, offsets })
       else this.#assertEmpty(group)
     } catch (error) {
       this.#counters(group).commitsRefused++
       throw error
     }
-    return { offsets: changes, generation: memberId === undefined ? undefined : this.#groups.generation(group) }
+  }
+
+  #topicId(name: string, group: string): number {
+    const topic = this.#place.topic(name)
+    if (topic === undefined) throw new VarveError('NOT_FOUND', `no topic is named ${name}`, { details: { topic: name, group } })
+    return topic.id
   }
 
   #counters(group: string): Counters {

@@ -59,7 +59,8 @@ export interface CommitCheck {
   readonly group: string
   readonly memberId: string
   readonly generation: number
-  readonly partitions: TopicPartitions
+  /** Of these partitions; whatever else stands there. */
+  readonly offsets: readonly { readonly topic: string; readonly partition: number }[]
 }
 
 export type GroupRequest = JoinRequest | HeartbeatRequest | LeaveRequest

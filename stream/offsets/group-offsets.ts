@@ -8,8 +8,9 @@
  * A group's offsets are forgotten `retentionMs` after its last member left (or, when it never had one, after its newest commit); those of a deleted topic
  * at once.
  */
-import { type Durability, type RecordCursor, type TopicRecord, type Transaction, VarveError } from '../../engine/index.ts'
+import { type Durability, type RecordCursor, type TopicBatch, type Transaction, VarveError } from '../../engine/index.ts'
 import { InternalLog, type InternalLogPlace } from '../internal/internal-log.ts'
+import { giveBack, takeBatch } from '../produce/batch-pool.ts'
 import {
   type CommittedOffset,
   decodeCommittedOffset,
@@ -103,7 +104,11 @@ export class GroupOffsets {
     let rows: Row[] = []
     tx.beforeCommit(() => {
       rows = this.#rowsOf(group, commit())
-      if (rows.length > 0) tx.log(this.#log.opened).appendRecords(recordsOf(group, rows))
+      if (rows.length === 0) return
+      const batch = takeBatch()
+      this.#fill(batch, group, rows)
+      tx.log(this.#log.opened).appendRecords(batch)
+      tx.afterCommit(() => giveBack(batch))
     })
     tx.afterCommit(() => this.#apply(group, rows))
   }
@@ -212,11 +217,33 @@ export class GroupOffsets {
   #write(group: string, rows: readonly Row[], durability?: Durability): Promise<void> {
     if (rows.length === 0) return Promise.resolve()
     const log = this.#log.opened
-    const records = recordsOf(group, rows)
-    const options = durability === undefined ? {} : { durability }
-    const { acknowledged } = this.#log.host.commit(commit => commit.appendRecords(log, records), options)
-    this.#apply(group, rows)
-    return acknowledged
+    const batch = takeBatch()
+    this.#fill(batch, group, rows)
+    try {
+      const { acknowledged } = this.#log.host.commit(
+        commit => commit.appendRecords(log, batch),
+        durability === undefined ? {} : { durability },
+      )
+      this.#apply(group, rows)
+      return acknowledged
+    } finally {
+      giveBack(batch)
+    }
+  }
+
+  /** The rows as records. */
+  #fill(batch: TopicBatch, group: string, rows: readonly Row[]): void {
+    const now = this.#now()
+    for (const row of rows) {
+      if (row.kind === KIND_GROUP) {
+        const key = encodeOffsetKey({ kind: KIND_GROUP, group, topicId: 0, partition: 0 })
+        batch.add(key, row.value === undefined ? null : encodeGroupUse(row.value), now)
+        continue
+      }
+      const { topicId, partition, value } = row
+      const key = encodeOffsetKey({ kind: KIND_OFFSET, group, topicId, partition })
+      batch.add(key, value === undefined ? null : encodeCommittedOffset(value), now)
+    }
   }
 
   #apply(group: string, rows: readonly Row[]): void {
@@ -226,16 +253,4 @@ export class GroupOffsets {
     }
     this.#log.appended(rows.length)
   }
-}
-
-function recordsOf(group: string, rows: readonly Row[]): TopicRecord[] {
-  return rows.map(row => {
-    if (row.kind === KIND_GROUP) {
-      const key = encodeOffsetKey({ kind: KIND_GROUP, group, topicId: 0, partition: 0 })
-      return { key, value: row.value === undefined ? null : encodeGroupUse(row.value) }
-    }
-    const { topicId, partition, value } = row
-    const key = encodeOffsetKey({ kind: KIND_OFFSET, group, topicId, partition })
-    return { key, value: value === undefined ? null : encodeCommittedOffset(value) }
-  })
 }

@@ -55,7 +55,7 @@ export class TopicGroups implements ConsumerPlace {
       topic: name => {
         if (isStoreLog(name)) return groupFeedOf(topics.host, name)
         const core = topics.core(name)
-        return core === undefined || core.isInternal ? undefined : groupTopicOf(core)
+        return core === undefined || core.isInternal ? undefined : new CoreGroupTopic(core)
       },
       topicName: id => topics.coreById(id)?.name ?? topics.host.list().find(log => log.id === id && isStoreLog(log.name))?.name,
       topicNames: () => topics.names(),
@@ -138,13 +138,28 @@ export class TopicGroups implements ConsumerPlace {
   }
 }
 
-function groupTopicOf(core: TopicCore): GroupTopic {
-  return {
-    id: core.id,
-    partitionCount: core.partitionCount,
-    startOffset: partition => core.partition(partition).startOffset,
-    endOffset: partition => core.partition(partition).lastStableOffset,
-    offsetForTime: (partition, time) => core.partition(partition).offsetForTime(time),
+/** A topic as groups see it. */
+class CoreGroupTopic implements GroupTopic {
+  readonly #core: TopicCore
+
+  constructor(core: TopicCore) {
+    this.#core = core
+  }
+
+  get id(): number {
+    return this.#core.id
+  }
+  get partitionCount(): number {
+    return this.#core.partitionCount
+  }
+  startOffset(partition: number): number {
+    return this.#core.partition(partition).startOffset
+  }
+  endOffset(partition: number): number {
+    return this.#core.partition(partition).lastStableOffset
+  }
+  offsetForTime(partition: number, time: number): number | undefined {
+    return this.#core.partition(partition).offsetForTime(time)
   }
 }
 

@@ -5,7 +5,17 @@
  * `extendTransaction` gives the engine's transaction the verb `topic`. Records gather by partition and are appended in the turn of the commit, behind what
  * was sent outside before it.
  */
-import { type Transaction, VarveError } from '../../engine/index.ts'
+import {
+  type Committed,
+  type Environment,
+  type Log,
+  type Store,
+  type StoreKey,
+  type Transaction,
+  type TransactionLog,
+  type TransactionStore,
+  VarveError,
+} from '../../engine/index.ts'
 import type { CommitOptions } from '../consume/consumed-batch.ts'
 import { type AppendCondition, type VersionCheck, versionCheck } from '../keys/expected-version.ts'
 import { StickyPartition } from '../partition/partitioner.ts'
@@ -43,18 +53,42 @@ export interface OffsetSource {
   commitWith(tx: Transaction, options?: CommitOptions): void
 }
 
-/** What is sent to one topic, and the verbs that the body has for it. */
-interface Sends {
+/** A topic within one run of a body: what was sent to it, and the verbs that the body has. */
+class TopicSends implements TransactionTopic {
+  readonly core: TopicCore
   readonly gathered: GatheredRecords
-  readonly verbs: TransactionTopic
+  readonly #clock: Environment['clock']
+  /** Of the transaction. */
+  readonly #checks: VersionCheck[]
+
+  constructor(core: TopicCore, { random, clock }: Pick<Environment, 'clock' | 'random'>, checks: VersionCheck[]) {
+    this.core = core
+    this.gathered = new GatheredRecords(core, new StickyPartition(random), clock.now())
+    this.#clock = clock
+    this.#checks = checks
+  }
+
+  send(record: unknown, condition?: AppendCondition): void {
+    const check = versionCheck(this.core, condition)
+    this.gathered.add(record, check, this.#clock.now())
+    if (check !== undefined) this.#checks.push(check)
+  }
+
+  sendBatch(records: readonly unknown[], condition?: AppendCondition): void {
+    if (!Array.isArray(records)) throw new TypeError(`records must be an array, got ${String(records)}`)
+    const check = versionCheck(this.core, condition)
+    const now = this.#clock.now()
+    for (const record of records) this.gathered.add(record, check, now)
+    if (check !== undefined && records.length > 0) this.#checks.push(check)
+  }
 }
 
 class ExtendedTransaction implements TopicTransaction {
   readonly #tx: Transaction
   readonly #topics: Topics
   readonly #checks: VersionCheck[] = []
-  /** What was sent, and the verbs that the body was given, by topic. */
-  #sends: Map<TopicCore, Sends> | undefined
+  /** What was sent to each topic: a few, so looked through. */
+  readonly #sends: TopicSends[] = []
 
   constructor(tx: Transaction, topics: Topics) {
     this.#tx = tx
@@ -64,41 +98,18 @@ class ExtendedTransaction implements TopicTransaction {
   topic<V, K>(topic: Topic<V, K>): TransactionTopic<V, K> {
     const core = coreOfTopic(topic) as unknown as TopicCore
     core.assertUsable()
-    let sends = this.#sends
-    if (sends === undefined) {
-      const begun = new Map<TopicCore, Sends>()
-      sends = this.#sends = begun
-      this.#tx.beforeCommit(() => this.#append(begun))
-    }
-    let known = sends.get(core)
-    if (known === undefined) {
-      const { random, clock } = this.#topics.host.environment
-      const gathered = new GatheredRecords(core, new StickyPartition(random), clock.now())
-      const verbs: TransactionTopic = {
-        send: (record, condition) => {
-          const check = versionCheck(core, condition)
-          gathered.add(record, check, clock.now())
-          if (check !== undefined) this.#checks.push(check)
-        },
-        sendBatch: (records, condition) => {
-          if (!Array.isArray(records)) throw new TypeError(`records must be an array, got ${String(records)}`)
-          const check = versionCheck(core, condition)
-          const now = clock.now()
-          for (const record of records) gathered.add(record, check, now)
-          if (check !== undefined && records.length > 0) this.#checks.push(check)
-        },
-      }
-      known = { gathered, verbs }
-      sends.set(core, known)
-    }
-    return known.verbs as TransactionTopic<V, K>
+    const sends = this.#sends
+    for (const known of sends) if (known.core === core) return known as TransactionTopic<V, K>
+    if (sends.length === 0) this.#tx.beforeCommit(() => this.#append())
+    const begun = new TopicSends(core, this.#topics.host.environment, this.#checks)
+    sends.push(begun)
+    return begun as TransactionTopic<V, K>
   }
 
   /** In the turn of the commit. */
-  #append(sends: ReadonlyMap<TopicCore, Sends>): void {
-    let isEmpty = true
-    for (const { gathered } of sends.values()) if (!gathered.isEmpty) isEmpty = false
-    if (isEmpty) return
+  #append(): void {
+    const sends = this.#sends
+    if (sends.every(({ gathered }) => gathered.isEmpty)) return
     const { accumulator } = this.#topics
     accumulator.flush()
     if (accumulator.isBlocked) {
@@ -108,9 +119,9 @@ class ExtendedTransaction implements TopicTransaction {
       })
     }
     for (const check of this.#checks) check.check()
-    for (const { gathered } of sends.values()) gathered.appendWithin(this.#tx)
+    for (const { gathered } of sends) gathered.appendWithin(this.#tx)
     this.#tx.afterCommit(() => {
-      for (const { gathered } of sends.values()) gathered.release()
+      for (const { gathered } of sends) gathered.release()
     })
   }
 
@@ -119,13 +130,21 @@ class ExtendedTransaction implements TopicTransaction {
     consumed.commitWith(this.#tx, options)
   }
 
-  store: Transaction['store'] = store => this.#tx.store(store)
-  log: Transaction['log'] = log => this.#tx.log(log)
+  store<V, K extends StoreKey>(store: Store<V, K>): TransactionStore<V, K> {
+    return this.#tx.store(store)
+  }
+  log(log: Log): TransactionLog {
+    return this.#tx.log(log)
+  }
   abort(): void {
     this.#tx.abort()
   }
-  beforeCommit: Transaction['beforeCommit'] = prepare => this.#tx.beforeCommit(prepare)
-  afterCommit: Transaction['afterCommit'] = effect => this.#tx.afterCommit(effect)
+  beforeCommit(prepare: () => void): void {
+    this.#tx.beforeCommit(prepare)
+  }
+  afterCommit(effect: (committed: Committed) => void): void {
+    this.#tx.afterCommit(effect)
+  }
 }
 
 /** The transaction with topics. */

@@ -235,7 +235,7 @@ class Simulation {
 
   mayCommit(memberId: string, generation: number, topic: string, partition: number): boolean {
     try {
-      this.groups.checkCommit({ group: 'g', memberId, generation, partitions: new Map([[topic, [partition]]]) })
+      this.groups.checkCommit({ group: 'g', memberId, generation, offsets: [{ topic, partition }] })
       return true
     } catch {
       return false

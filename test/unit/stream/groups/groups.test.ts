@@ -70,8 +70,7 @@ class World {
   }
 
   commit(client: GroupClient, partition: number, generation = client.generation): void {
-    const partitions = new Map([['t', [partition]]])
-    this.groups.checkCommit({ group: client.group, memberId: client.memberId, generation, partitions })
+    this.groups.checkCommit({ group: client.group, memberId: client.memberId, generation, offsets: [{ topic: 't', partition }] })
   }
 }
 
@@ -375,9 +374,7 @@ describe('whoever does not follow is removed', () => {
 describe('fencing', () => {
   test('strangers, generations that never were and generations left behind', () => {
     const world = new World()
-    expect(codeOf(() => world.groups.checkCommit({ group: 'none', memberId: 'x', generation: 1, partitions: new Map() }))).toBe(
-      'UNKNOWN_MEMBER',
-    )
+    expect(codeOf(() => world.groups.checkCommit({ group: 'none', memberId: 'x', generation: 1, offsets: [] }))).toBe('UNKNOWN_MEMBER')
     const ada = world.join('ada')
     world.pass(100)
     expect(codeOf(() => world.groups.step({ ...ada.request(), group: 'none' }, world.now))).toBe('UNKNOWN_MEMBER')
