@@ -78,6 +78,7 @@ export class Opening {
       },
       released: () => opening.#released(),
       fail: error => opening.#commitLog?.fail(error),
+      place: gathering => opening.#commitLog?.place(gathering),
     }
     this.logs = new LogTable(this.logHost, this.catalog, this.manifest)
   }

@@ -74,6 +74,8 @@ const stageBytesKept = 4 * 1024 * 1024
 const aheadBytes = 1024
 /** Its header begins here at first: `place` moves it to the alignment of the target, down to 0. */
 const aheadStart = 8
+/** Deltas below it are single bytes. */
+const deltasMax = 64
 /** A position that no batch reaches: its length is an i32. */
 const aheadLimit = 2 ** 31 - 1
 
@@ -100,6 +102,8 @@ export class RecordBatchWriter {
   /** Offset of the next record less the base offset. */
   #nextDelta: number = 0
   #headerBytes: Uint8Array = noHeaderBytes
+  /** No offset was skipped and no record is older than the first: deltas are not negative. */
+  #isPlain: boolean = true
 
   /**
    * Starts a batch at `target[position]` that must end at or before `limit`. `attributes` has no codec bits: what is to be compressed is encoded first
@@ -134,6 +138,7 @@ export class RecordBatchWriter {
     this.#baseTimestamp = baseTimestamp ?? 0
     this.#maxTimestamp = NONE
     this.#nextDelta = 0
+    this.#isPlain = true
     this.count = 0
     this.#at = start + RECORD_BATCH_HEADER_BYTES
     writeI64BE(buffer, start + BASE_OFFSET_AT, baseOffset)
@@ -154,6 +159,11 @@ export class RecordBatchWriter {
   /** Bytes of the batch so far. */
   get size(): number {
     return this.#at - this.#start
+  }
+
+  /** Of the newest record, ms; `NONE` before the first. */
+  get maxTimestamp(): number {
+    return this.#maxTimestamp
   }
 
   /** Bytes of the memory that batches are encoded in ahead. */
@@ -205,6 +215,48 @@ export class RecordBatchWriter {
     assert(this.#start >= 0, 'a batch has begun')
     assert(delta >= this.#nextDelta && delta < SEQUENCE_LIMIT, 'offsets ascend within a batch', offset, this.#baseOffset)
     this.#nextDelta = delta
+    this.#isPlain = false
+  }
+
+  /** Whether `append` takes these records: their deltas are single bytes and stay so, and need not be written anew. */
+  takes(other: RecordBatchWriter): boolean {
+    if (this.count === 0) return true
+    const base = this.#baseTimestamp
+    if (!this.#isPlain || !other.#isPlain || this.#nextDelta + other.#nextDelta > deltasMax) return false
+    return other.#baseTimestamp >= base && other.#maxTimestamp - base < deltasMax
+  }
+
+  /** Adds the records of another writer, which both were begun by `beginAhead`, behind its own; `takes` has said that it can be. */
+  append(other: RecordBatchWriter): void {
+    const from = other.#start + RECORD_BATCH_HEADER_BYTES
+    const end = this.#at + other.#at - from
+    if (end > this.#buffer.length) this.#growStage(end)
+    const buffer = this.#buffer
+    buffer.set(other.#buffer.subarray(from, other.#at), this.#at)
+    if (this.count === 0) {
+      this.#baseTimestamp = other.#baseTimestamp
+      this.#hasBaseTimestamp = other.#hasBaseTimestamp
+      this.#isPlain = other.#isPlain
+    } else {
+      // Both deltas are single bytes of zigzag: a step of one is two.
+      const time = 2 * (other.#baseTimestamp - this.#baseTimestamp)
+      const offset = 2 * this.#nextDelta
+      for (let at = this.#at; at < end; ) {
+        let size = 0
+        for (let shift = 0; ; shift += 7) {
+          const byte = buffer[at++] as number
+          size |= (byte & 0x7f) << shift
+          if (byte < 0x80) break
+        }
+        buffer[at + 1] = (buffer[at + 1] as number) + time
+        buffer[at + 2] = (buffer[at + 2] as number) + offset
+        at += size >>> 1
+      }
+    }
+    if (other.#maxTimestamp > this.#maxTimestamp) this.#maxTimestamp = other.#maxTimestamp
+    this.#nextDelta += other.#nextDelta
+    this.count += other.count
+    this.#at = end
   }
 
   /** False, and nothing changed, when the record does not fit before the limit. */
@@ -272,6 +324,7 @@ export class RecordBatchWriter {
       this.#baseTimestamp = timestamp
       this.#hasBaseTimestamp = true
     }
+    if (timestampDelta < 0) this.#isPlain = false
     if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp
     this.#nextDelta = offsetDelta + 1
     this.count++

@@ -47,6 +47,21 @@ export class TopicBatch {
     assert(added, 'a batch is below 2 GiB', this.size)
   }
 
+  /** Not for users: whether `append` takes these records. */
+  takes(other: TopicBatch): boolean {
+    return this.#writer.takes(other.#writer)
+  }
+
+  /** Not for users: adds all records of another batch, if `takes` says so. */
+  append(other: TopicBatch): void {
+    this.#writer.append(other.#writer)
+  }
+
+  /** Of the newest record. */
+  get maxTimestamp(): number {
+    return this.#writer.maxTimestamp
+  }
+
   /** Adds those records to another batch that `keep` says true for, by their place here. */
   copyTo(target: TopicBatch, keep: (index: number) => boolean): void {
     const bytes = new Uint8Array(this.size)

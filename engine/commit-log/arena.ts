@@ -6,7 +6,8 @@
  * *index*: one fixed-width row per batch, append-only, so that a worker finds the batches of a log without parsing frames. Growing the index
  * makes a new buffer; a leased reader keeps the old one with its row count.
  *
- * Invariant: bytes below `used` and index rows below `indexCount` never change while anyone may read them, except for INDEX_STATE.
+ * Invariant: bytes below `used` and index rows below `indexCount` never change while anyone may read them, except for INDEX_STATE; a batch that gathers
+ * (`gathering-batch.ts`) is placed before anyone does.
  */
 import { assert } from '../errors.ts'
 
@@ -126,6 +127,15 @@ export class Arena {
     this.index[at + INDEX_BASE_OFFSET] = baseOffset
     this.index[at + INDEX_END_OFFSET] = endOffset
     this.index[at + INDEX_EPOCH] = epoch
+  }
+
+  /** A batch that gathers has grown, or lies where it stays. */
+  setBatch(row: number, position: number, bytes: number, endOffset: number, maxTimestamp: number): void {
+    const at = row * INDEX_COLUMNS
+    this.index[at + INDEX_POSITION] = position
+    this.index[at + INDEX_BYTES] = bytes
+    this.index[at + INDEX_END_OFFSET] = endOffset
+    this.index[at + INDEX_MAX_TIMESTAMP] = maxTimestamp
   }
 
   addState(row: number, bits: number): void {

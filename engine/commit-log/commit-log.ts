@@ -18,6 +18,7 @@
  * Invariants: frames are sealed and settled in LSN order; durableLsn <= writtenLsn <= endLsn; after the first failed write or sync
  * nothing is written again (poison). Bounds: `pendingBytesMax` for what waits to be written, `tailBytesMax` for arenas not flushed yet.
  */
+import { TopicBatch } from '../batch/topic-batch.ts'
 import { poisonChannel, stallChannel } from '../diagnostics.ts'
 import type { Clock, Environment } from '../env/environment.ts'
 import { assert, ioError, VarveError } from '../errors.ts'
@@ -26,9 +27,11 @@ import { Arena } from './arena.ts'
 import { closeLogFile, type FilePool, type LogFile } from './file-pool.ts'
 import {
   alignFrame,
+  ENTRY_FLAG_CHECKSUM_OPEN,
   ENTRY_HEADER_BYTES,
   ENTRY_STAGED,
   ENTRY_STAGED_BODY_BYTES,
+  ENTRY_TOPIC_BATCH,
   FRAME_CHECKSUM,
   FRAME_FLAG_CLOSE,
   FRAME_HEADER_BYTES,
@@ -36,6 +39,7 @@ import {
 } from './format.ts'
 import { sealFrame, writeEntryHeader } from './frame.ts'
 import { FrameOutput } from './frame-output.ts'
+import { GatheringBatch } from './gathering-batch.ts'
 import { Pacer } from './pacer.ts'
 import { discardStagedFile, writeStagedFile } from './staging.ts'
 import { StallClock } from './stall-clock.ts'
@@ -61,6 +65,8 @@ const flightsMax = 2
 /** A frame overlaps another only when it is large (or an eighth of the largest): small ones gain more by gathering. */
 const overlapBytes = 256 * 1024
 const spareArenasMax = 6
+/** Memory of batches that gathered, for the next ones. */
+const spareBatchesMax = 32
 
 interface Flight {
   readonly frame: PendingFrame
@@ -87,6 +93,11 @@ export class CommitLog {
   readonly #spareArenas: Arena[] = []
 
   #open: PendingFrame | undefined
+  /** Batches of the open frame that still take records, oldest first. */
+  readonly #gathering: GatheringBatch[] = []
+  /** What they will take behind the frame's entries, entry headers included. */
+  #gatheredBytes = 0
+  readonly #spareBatches: TopicBatch[] = []
   #queue: PendingFrame[] = []
   /** Frames whose writes are under way, oldest first; at most two. */
   readonly #inFlight: Flight[] = []
@@ -115,7 +126,15 @@ export class CommitLog {
   #closed = false
 
   /** The commit being built: restored by `abort`. */
-  #building: { readonly frame: PendingFrame; readonly end: number; readonly entryCount: number; readonly indexCount: number } | undefined
+  #building:
+    | {
+        readonly frame: PendingFrame
+        readonly end: number
+        readonly entryCount: number
+        readonly indexCount: number
+        readonly gatheredBytes: number
+      }
+    | undefined
   #stagedBuild: { readonly arena: Arena; readonly bytesMax: number } | undefined
   #stagedEntryCount = 0
   #stagedEnd = 0
@@ -236,7 +255,8 @@ export class CommitLog {
     const passesTail = passes !== 'none'
     if (bytesMax + FRAME_HEADER_BYTES > this.#options.frameBytesMax) return this.#beginStaged(bytesMax, passesTail)
     const frame = this.#frameWithRoom(bytesMax, passesTail)
-    this.#building = { frame, end: frame.end, entryCount: frame.entryCount, indexCount: frame.tail.arena.indexCount }
+    const { end, entryCount } = frame
+    this.#building = { frame, end, entryCount, indexCount: frame.tail.arena.indexCount, gatheredBytes: this.#gatheredBytes }
     return { arena: frame.tail.arena, position: frame.end }
   }
 
@@ -269,6 +289,71 @@ export class CommitLog {
     frame.end = bodyEnd
   }
 
+  /**
+   * Adds records to the batch of a log that gathers in the open frame, or lets one begin: `known`, if it takes them. Behind all entries of the commit being built, which
+   * cannot be taken back after this. `state`: as the index row keeps it. Returns the batch that has them.
+   */
+  gather(
+    known: GatheringBatch | undefined,
+    logId: number,
+    batch: TopicBatch,
+    baseOffset: number,
+    epoch: number,
+    state: number,
+  ): GatheringBatch {
+    const frame = this.#building?.frame
+    assert(frame !== undefined && frame === this.#open && this.#stagedBuild === undefined, 'a commit is being built in a frame')
+    const { arena } = frame.tail
+    let gathering = known
+    if (gathering === undefined) {
+      const records = this.#spareBatches.pop() ?? new TopicBatch()
+      const row = arena.addIndexRow(logId, frame.start, 0, baseOffset, baseOffset, 0, epoch, state)
+      gathering = new GatheringBatch(records, logId, row, baseOffset, epoch)
+      this.#gathering.push(gathering)
+      this.#gatheredBytes += ENTRY_HEADER_BYTES
+    } else this.#gatheredBytes -= gathering.records.size
+    const { records, row } = gathering
+    records.append(batch)
+    this.#gatheredBytes += records.size
+    arena.setBatch(row, frame.start, records.size, gathering.baseOffset + records.count, records.maxTimestamp)
+    return gathering
+  }
+
+  /** Writes a batch that gathers behind the entries of the open frame: it takes no more. No commit is being built. */
+  place(gathering: GatheringBatch): void {
+    const frame = this.#open
+    if (gathering.isPlaced) return
+    assert(frame !== undefined && this.#building === undefined, 'what gathers belongs to the open frame')
+    this.#gathering.splice(this.#gathering.indexOf(gathering), 1)
+    this.#place(frame, gathering)
+  }
+
+  /** As `place`, of all that gather. */
+  placeAll(): void {
+    const frame = this.#open
+    if (frame === undefined || this.#gathering.length === 0) return
+    for (const gathering of this.#gathering) this.#place(frame, gathering)
+    this.#gathering.length = 0
+    assert(this.#gatheredBytes === 0, 'what gathers has the size that was counted', this.#gatheredBytes)
+  }
+
+  #place(frame: PendingFrame, gathering: GatheringBatch): void {
+    const { arena } = frame.tail
+    const { records, row, logId, baseOffset, epoch } = gathering
+    const { size, count, maxTimestamp } = records
+    const headerAt = frame.end
+    const body = headerAt + ENTRY_HEADER_BYTES
+    const end = records.place(arena.bytes, body, { baseOffset, epoch })
+    writeEntryHeader(arena.view, headerAt, ENTRY_TOPIC_BATCH, ENTRY_FLAG_CHECKSUM_OPEN, logId, end - body)
+    arena.setBatch(row, body, size, baseOffset + count, maxTimestamp)
+    frame.entryCount++
+    frame.end = end
+    this.#gatheredBytes -= end - headerAt
+    gathering.isPlaced = true
+    records.clear()
+    if (this.#spareBatches.length < spareBatchesMax) this.#spareBatches.push(records)
+  }
+
   /** Closes the commit, which took `sequences` commit sequences, and schedules what its word asks for. */
   end(durability: Durability, sequences: number): FrameTicket {
     const isStaged = this.#stagedBuild !== undefined
@@ -279,20 +364,18 @@ export class CommitLog {
     const { frame } = building
     this.#sequence += sequences
     frame.sequence = this.#sequence
-    this.#pendingBytes += frame.end - building.end
-    frame.tail.arena.used = frame.end
-    frame.tail.endLsn = frame.tail.arena.baseLsn + alignFrame(frame.end)
-    this.#endLsn = frame.tail.endLsn
+    this.#pendingBytes += frame.end - building.end + this.#gatheredBytes - building.gatheredBytes
+    this.#touchEnd(frame)
     this.#prepareAhead(frame.tail)
     this.counters.commits++
     if (durability === 'sync') frame.sync = true
     if (durability !== 'none') {
       frame.write = true
-      if (this.#inFlight.length === 0 || frame.end - frame.start >= this.#overlapBytesMin) this.#schedule()
+      if (this.#inFlight.length === 0 || this.#endOf(frame) - frame.start >= this.#overlapBytesMin) this.#schedule()
     }
     // Commit records are small: without this, staged memory would wait for its flush until thousands of them fill the arena.
     const isFull = isStaged && stagedBytes(frame.tail) > this.#options.tailBytesMax / 4
-    if (isFull || frame.end >= this.#sealBytes) this.sealArena()
+    if (isFull || this.#endOf(frame) >= this.#sealBytes) this.sealArena()
     return frame.ticket
   }
 
@@ -327,7 +410,8 @@ export class CommitLog {
     building.frame.entryCount = building.entryCount
     building.frame.tail.arena.indexCount = building.indexCount
     // A frame that somebody waits for stays, though it is empty.
-    if (building.entryCount === 0 && !building.frame.write && this.#open === building.frame) this.#open = undefined
+    if (building.entryCount === 0 && this.#gathering.length === 0 && !building.frame.write && this.#open === building.frame)
+      this.#open = undefined
   }
 
   /** Makes everything appended so far durable. */
@@ -470,7 +554,8 @@ export class CommitLog {
   #frameWithRoom(bytesMax: number, passesTail: boolean): PendingFrame {
     const open = this.#open
     if (open !== undefined) {
-      const fits = open.end - open.start + bytesMax <= this.#options.frameBytesMax && open.end + bytesMax <= open.tail.arena.capacity
+      const end = this.#endOf(open)
+      const fits = end - open.start + bytesMax <= this.#options.frameBytesMax && end + bytesMax <= open.tail.arena.capacity
       if (fits) return open
       const tail = this.#newestWithRoom(bytesMax, passesTail, open)
       this.#queueOpen()
@@ -483,7 +568,7 @@ export class CommitLog {
   #newestWithRoom(bytesMax: number, passesTail: boolean, open?: PendingFrame): TailFile {
     const newest = this.#tails.at(-1)
     if (newest !== undefined && !newest.sealed) {
-      const from = alignFrame(open?.end ?? newest.arena.used)
+      const from = alignFrame(open === undefined ? newest.arena.used : this.#endOf(open))
       if (from + FRAME_HEADER_BYTES + bytesMax <= newest.arena.capacity) return newest
     }
     const size = this.#pool.nextSize(FRAME_HEADER_BYTES + bytesMax)
@@ -580,15 +665,22 @@ export class CommitLog {
     return frame
   }
 
+  /** Where the frame ends with what gathers for it. */
+  #endOf(frame: PendingFrame): number {
+    return frame === this.#open ? frame.end + this.#gatheredBytes : frame.end
+  }
+
   #touchEnd(frame: PendingFrame): void {
-    frame.tail.arena.used = frame.end
-    frame.tail.endLsn = frame.tail.arena.baseLsn + alignFrame(frame.end)
+    const end = this.#endOf(frame)
+    frame.tail.arena.used = end
+    frame.tail.endLsn = frame.tail.arena.baseLsn + alignFrame(end)
     this.#endLsn = frame.tail.endLsn
   }
 
   /** Nothing more goes into the open frame. */
   #queueOpen(): void {
     const frame = this.#open
+    this.placeAll()
     this.#open = undefined
     if (frame === undefined) return
     if (frame.entryCount === 0 && frame.flags === 0 && !frame.sync) return
@@ -611,7 +703,7 @@ export class CommitLog {
     const tail = this.#newestWithRoom(ENTRY_HEADER_BYTES + ENTRY_STAGED_BODY_BYTES, passesTail, this.#open)
     this.#queueOpen()
     const frame = this.#openFrame(tail)
-    this.#building = { frame, end: frame.end, entryCount: 0, indexCount: tail.arena.indexCount }
+    this.#building = { frame, end: frame.end, entryCount: 0, indexCount: tail.arena.indexCount, gatheredBytes: 0 }
     const arena = new Arena(this.#nextArenaNumber++, new Uint8Array(new SharedArrayBuffer(bytes)), tail.arena.baseLsn + frame.start, true)
     this.#stagedBuild = { arena, bytesMax }
     this.#stagedEntryCount = 0
@@ -673,7 +765,7 @@ export class CommitLog {
     if (
       this.#queue.length === 0 &&
       open?.write === true &&
-      (this.#inFlight.length === 0 || open.end - open.start >= this.#overlapBytesMin)
+      (this.#inFlight.length === 0 || this.#endOf(open) - open.start >= this.#overlapBytesMin)
     ) {
       this.#queueOpen()
     }
@@ -862,6 +954,8 @@ export class CommitLog {
   /** The first failure ends this writer: what is in memory and not on the disk may or may not be there, only a reopen can tell. */
   #fail(cause: unknown): void {
     if (this.#poison !== undefined) return
+    // Readers of what is in memory find all of it.
+    this.placeAll()
     const error = ioError(cause, this.#folder, 'writing the commit log')
     this.#poison = error
     const flights = this.#inFlight.map(flight => flight.frame)

@@ -8,6 +8,7 @@ import { batchAttributes, batchBaseOffset, batchBaseSequence, batchProducerEpoch
 import { decodeRecords, encodeRecordBatch } from '../batch/record-batch-codec.ts'
 import { storeBatchBaseOffset, storeBatchEpoch } from '../batch/store-batch.ts'
 import { cutStoreBatch } from '../batch/store-rewrite.ts'
+import { gatheredAppendBytesMax } from '../commit-log/gathering-batch.ts'
 import { assert, VarveError } from '../errors.ts'
 import { batchEnd, batchLength } from './batch-kinds.ts'
 import type { LogicalLog } from './logical-log.ts'
@@ -15,7 +16,8 @@ import type { AppendOperation, Operation, TruncateOperation } from './operations
 import type { ProducerState } from './producer-state.ts'
 
 /** Where a log ends as far as a commit has been checked. */
-interface LogEnd {
+class LogEnd {
+  readonly log: LogicalLog
   offset: number
   epoch: number
   /** What this commit already has of each producer; made when there is one. */
@@ -23,34 +25,36 @@ interface LogEnd {
   /** What this commit truncates, and the producers as that leaves them; made when a producer's batch follows. */
   truncated: TruncateOperation | undefined
   producersLeft: ProducerState | undefined
-  appended: boolean
+  appended = false
+  /** The only append of the commit so far. */
+  only: AppendOperation | undefined
+
+  constructor(log: LogicalLog) {
+    this.log = log
+    this.offset = log.endOffset
+    this.epoch = log.epoch
+  }
 }
 
+/** So many logs are looked through; for more there is a map. */
+const endsLookedThrough = 16
+
 export class CommitChecker {
-  /** Most commits are of one log: the map is made for the second. */
-  #firstLog: LogicalLog | undefined
-  #firstEnd: LogEnd | undefined
-  #otherEnds: Map<LogicalLog, LogEnd> | undefined
+  readonly #ends: LogEnd[] = []
+  #endByLog: Map<LogicalLog, LogEnd> | undefined
 
   #endOf(log: LogicalLog): LogEnd {
-    if (this.#firstLog === log && this.#firstEnd !== undefined) return this.#firstEnd
-    const known = this.#otherEnds?.get(log)
-    if (known !== undefined) return known
-    const end: LogEnd = {
-      offset: log.endOffset,
-      epoch: log.epoch,
-      producers: undefined,
-      truncated: undefined,
-      producersLeft: undefined,
-      appended: false,
-    }
-    if (this.#firstLog === undefined) {
-      this.#firstLog = log
-      this.#firstEnd = end
+    const ends = this.#ends
+    if (this.#endByLog === undefined) {
+      for (const end of ends) if (end.log === log) return end
     } else {
-      this.#otherEnds ??= new Map()
-      this.#otherEnds.set(log, end)
+      const known = this.#endByLog.get(log)
+      if (known !== undefined) return known
     }
+    const end = new LogEnd(log)
+    ends.push(end)
+    if (this.#endByLog !== undefined) this.#endByLog.set(log, end)
+    else if (ends.length > endsLookedThrough) this.#endByLog = new Map(ends.map(each => [each.log, each]))
     return end
   }
 
@@ -102,6 +106,13 @@ export class CommitChecker {
     if (!Number.isSafeInteger(operation.endOffset)) throw new RangeError(`log ${log.name}: offsets end at 2^53`)
     end.offset = operation.endOffset
     end.epoch = epoch
+    if (end.appended) {
+      if (end.only !== undefined) end.only.gathers = false
+      end.only = undefined
+    } else {
+      end.only = operation
+      operation.gathers = mayGather(operation)
+    }
     end.appended = true
   }
 
@@ -162,6 +173,19 @@ export class CommitChecker {
     end.epoch = last >= 0 ? Math.max(0, log.tail.epoch(last)) : log.epochOfParts()
     end.truncated = operation
   }
+}
+
+/** Small plain records: of no producer, not compressed, asked of no state machine, and nobody's to confirm. */
+function mayGather({ log, topicBatch, options }: AppendOperation): boolean {
+  return (
+    topicBatch !== undefined &&
+    topicBatch.size <= gatheredAppendBytesMax &&
+    options.producer === undefined &&
+    options.transactional !== true &&
+    (options.compression ?? 'none') === 'none' &&
+    !log.ownsHighWatermark &&
+    log.machine === undefined
+  )
 }
 
 function readyCount(log: LogicalLog, bytes: Uint8Array): number {

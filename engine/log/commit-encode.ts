@@ -31,6 +31,7 @@ import {
   ENTRY_TRUNCATE,
 } from '../commit-log/format.ts'
 import { writeU64 } from '../commit-log/frame.ts'
+import type { GatheringBatch } from '../commit-log/gathering-batch.ts'
 import type { CommitSpace } from '../commit-log/tail-file.ts'
 import type { FrameTicket } from '../commit-log/ticket.ts'
 import type { Clock } from '../env/environment.ts'
@@ -49,6 +50,13 @@ const emptyBytes: Uint8Array = new Uint8Array(0)
 let stage: Uint8Array = emptyBytes
 /** A stage that grew beyond this for one commit is let go after it, bytes. */
 const stageBytesKept = 8 * 1024 * 1024
+
+/** A gathering batch with the records of an append; told to its log once the commit stands. */
+export interface Gathered {
+  readonly log: LogicalLog
+  readonly gathering: GatheringBatch
+  readonly endOffset: number
+}
 
 /** A batch that was encoded; told to its log once the commit stands. */
 export interface Encoded {
@@ -69,6 +77,7 @@ export class CommitEncoder {
   /** Commit sequence of the next store record. */
   #sequence: number
   readonly encoded: Encoded[] = []
+  readonly gathered: Gathered[] = []
 
   constructor(commitLog: CommitLog, clock: Clock, space: CommitSpace, durability: Durability) {
     this.#commitLog = commitLog
@@ -96,6 +105,15 @@ export class CommitEncoder {
     else if (operation.storeWrites !== undefined) this.#storeWrites(operation, operation.storeWrites)
     else this.#readyBatch(operation, operation.bytes as Uint8Array)
     if (operation.log.kind === 'store') this.#sequence += operation.endOffset - operation.baseOffset
+  }
+
+  /** Behind all entries: records go to batches that gather. Nothing of the commit can be taken back after the first. */
+  gather(operation: AppendOperation): void {
+    const { log, topicBatch, baseOffset, endOffset, epoch } = operation
+    assert(topicBatch !== undefined, 'encoded records gather')
+    const known = log.gathering?.takes(topicBatch, epoch) === true ? log.gathering : undefined
+    const gathering = this.#commitLog.gather(known, log.id, topicBatch, baseOffset, epoch, this.#word | STATE_CHECKSUM_OPEN)
+    this.gathered.push({ log, gathering, endOffset })
   }
 
   /** The suffix goes; what the cut leaves of a batch is appended again. */

@@ -67,6 +67,8 @@ export class LocalCommit implements Commit {
   readonly #appends: AppendOperation[] = []
   #trims: Map<LogicalLog, number> | undefined
   #closed = false
+  /** Appends that gather do so; known when all are checked. */
+  #mayGather = false
   readonly #internal: boolean
 
   constructor(host: CommitterHost, internal = false) {
@@ -208,11 +210,13 @@ export class LocalCommit implements Commit {
     // Nothing to write (a resend, a trim made before): what it repeats may not be on the disk yet.
     if (bytesMax === 0) return this.#committed(commitLog.endTicket(durability), durability)
 
+    this.#place(durability)
     const space = commitLog.begin(bytesMax, this.#internal ? 'both' : this.#unblocks() ? 'tail' : 'none')
     const encoder = new CommitEncoder(commitLog, clock, space, durability)
     const baseSequence = commitLog.sequence
+    const mayGather = this.#mayGather && !space.arena.staged
     try {
-      this.#encode(encoder)
+      this.#encode(encoder, mayGather)
       assert(
         encoder.position - space.position <= bytesMax,
         'a commit is no larger than was estimated',
@@ -224,12 +228,14 @@ export class LocalCommit implements Commit {
       CommitEncoder.abandon()
       throw error
     }
+    if (mayGather) this.#gather(encoder)
     const ticket = commitLog.end(durability, Math.max(1, encoder.sequence - baseSequence))
     for (const operation of this.#operations) {
       if (operation.type === 'truncate') operation.log.cut(operation.boundary)
       else if (operation.type === 'reset') operation.log.resetState(operation.offset)
     }
     for (const { log, row, endOffset, epoch } of encoder.encoded) log.accept(space.arena, row, endOffset, epoch)
+    for (const { log, gathering, endOffset } of encoder.gathered) log.acceptGathered(space.arena, gathering, endOffset)
     if (this.#rows.length > 0) this.#host.applyRows(this.#rows)
     return this.#committed(ticket, durability)
   }
@@ -268,10 +274,39 @@ export class LocalCommit implements Commit {
     return bytesMax
   }
 
-  #encode(encoder: CommitEncoder): void {
+  /** Batches that gather are placed where something else is to follow them: other batches of their logs, truncations, and whatever the catalog is told. */
+  #place(durability: Durability): void {
+    const { commitLog } = this.#host
+    const isPlain = this.#rows.length === 0 && this.#operations.every(({ type }) => type === 'append')
+    this.#mayGather = isPlain && durability === 'sync'
+    if (!isPlain) {
+      commitLog.placeAll()
+      return
+    }
+    for (const operation of this.#operations as readonly AppendOperation[]) {
+      const { log, topicBatch, epoch } = operation
+      const { gathering } = log
+      if (gathering === undefined || gathering.isPlaced || operation.duplicate) continue
+      const goesOn = this.#mayGather && operation.gathers && topicBatch !== undefined && gathering.takes(topicBatch, epoch)
+      if (!goesOn) commitLog.place(gathering)
+    }
+  }
+
+  #gather(encoder: CommitEncoder): void {
+    try {
+      for (const operation of this.#operations) if (operation.type === 'append' && operation.gathers) encoder.gather(operation)
+    } catch (error) {
+      // Memory that cannot be had: half of the commit lies among those of others.
+      this.#host.commitLog.fail(new VarveError('INVARIANT', 'a commit was gathered in part', { cause: error }))
+      throw error
+    }
+  }
+
+  #encode(encoder: CommitEncoder, mayGather: boolean): void {
     for (const operation of this.#operations) {
-      if (operation.type === 'append') encoder.append(operation)
-      else if (operation.type === 'truncate') encoder.truncate(operation)
+      if (operation.type === 'append') {
+        if (!mayGather || !operation.gathers) encoder.append(operation)
+      } else if (operation.type === 'truncate') encoder.truncate(operation)
       else {
         encoder.reset(operation)
         const { log, offset } = operation

@@ -17,6 +17,7 @@
 import { batchBaseOffset, batchProducerId, isControlBatch } from '../batch/record-batch.ts'
 import type { Arena } from '../commit-log/arena.ts'
 import { STATE_DEAD, STATE_WORD_MASK, STATE_WORD_SHIFT } from '../commit-log/arena.ts'
+import type { GatheringBatch } from '../commit-log/gathering-batch.ts'
 import { assert, VarveError } from '../errors.ts'
 import { answerAt, appendedOf } from './appended.ts'
 import { offsetForTimeInBatch } from './batch-kinds.ts'
@@ -85,6 +86,8 @@ export interface LogHost {
   released(): void
   /** Poisons the database. */
   fail(error: VarveError): void
+  /** See `CommitLog.place`. */
+  place(gathering: GatheringBatch): void
 }
 
 /** Keeps an index over a log's tail and parts (a store's memtables and runs). Called synchronously, in the turn of the change; must not throw. */
@@ -149,6 +152,8 @@ export class LogicalLog implements LocalLog {
   #runner: MachineRunner | undefined
   readonly #waiters = new Waiters()
   #dropped = false
+  /** The newest batch of the tail, while it may take more records. */
+  gathering: GatheringBatch | undefined
   /** The index that a store keeps over this log; one a log. */
   listener: TailListener | undefined
   /** Counts resets, so that a flush that began before one knows that its parts are void. */
@@ -288,6 +293,7 @@ export class LogicalLog implements LocalLog {
   /** State of the log's idempotent producers and open transactions, built when first asked for. */
   get producers(): ProducerState {
     if (this.#producers === undefined) {
+      this.#placeGathering()
       const stored = this.#flushedProducerBytes()
       const state = stored === null ? new ProducerState() : ProducerState.fromBytes(stored)
       this.#producers = state
@@ -380,6 +386,24 @@ export class LogicalLog implements LocalLog {
     this.listener?.accepted(arena, row)
     // The end has moved, and with the word 'none' the high watermark too: nothing else will say so.
     if (this.#waiters.count > 0) this.#waiters.settle(bound => this.boundOffset(bound))
+  }
+
+  /** As `accept`, of records that went to a batch that gathers: of no producer. */
+  acceptGathered(arena: Arena, gathering: GatheringBatch, endOffset: number): void {
+    if (gathering !== this.gathering) {
+      this.gathering = gathering
+      this.tail.push(slotOf(arena.number, gathering.row))
+    }
+    this.#endOffset = endOffset
+    this.#epoch = gathering.epoch
+    if (this.#waiters.count > 0) this.#waiters.settle(bound => this.boundOffset(bound))
+  }
+
+  /** Somebody wants the bytes of the whole tail. */
+  #placeGathering(): void {
+    if (this.gathering === undefined) return
+    this.#host.place(this.gathering)
+    this.gathering = undefined
   }
 
   /** Recovery met a batch. Returns what is wrong with it, or undefined. */
@@ -534,7 +558,10 @@ export class LogicalLog implements LocalLog {
   // --- reading -----------------------------------------------------------------------------------------------------------------------
 
   boundOffset(bound: ReadBound): number {
-    if (bound === 'end') return this.endOffset
+    if (bound === 'end') {
+      this.#placeGathering()
+      return this.endOffset
+    }
     return bound === 'durable' ? this.durableOffset : this.highWatermark
   }
 

@@ -34,6 +34,8 @@ export interface AppendOperation {
   endOffset: number
   epoch: number
   duplicate: boolean
+  /** Its records may go to a batch of the open frame that gathers; see commit-log/gathering-batch.ts. */
+  gathers: boolean
   /** Of several batches that were appended by one call, the last one, told by the first. */
   last: AppendOperation | undefined
 }
@@ -87,6 +89,7 @@ export function newAppend(log: LogicalLog, options: AppendOperation['options']):
     endOffset: 0,
     epoch: 0,
     duplicate: false,
+    gathers: false,
     last: undefined,
   }
 }

@@ -23,5 +23,6 @@ export function unreachableHost(arenaOf: (number: number) => Arena, catalog: Cat
     watch: () => undefined,
     released: () => undefined,
     fail: () => undefined,
+    place: () => undefined,
   }
 }
