@@ -16,10 +16,15 @@ export class Breath {
     this.#everyMs = everyMs
   }
 
+  /** The time is over: `due` gives something to await. */
+  get isDue(): boolean {
+    return this.#place.clock.monotonic() - this.#takenAt >= this.#everyMs
+  }
+
   /** undefined, or when the time is over what to await. */
   due(): Promise<void> | undefined {
-    const { clock, timers } = this.#place
-    if (clock.monotonic() - this.#takenAt < this.#everyMs) return undefined
+    const { timers } = this.#place
+    if (!this.isDue) return undefined
     return new Promise(resolve => {
       timers.soon(() => {
         this.taken()

@@ -58,16 +58,20 @@ export class ScannedRange {
   }
 }
 
+const noKeys: ReadonlySet<string> = new Set()
+
 export class ReadSet {
-  readonly #keys = new Set<string>()
+  /** Made for the first: most transactions that write read nothing. */
+  #keys: Set<string> | undefined
   readonly #scans: ScannedRange[] = []
 
   /** Keys that were read, as texts of the overlay. */
   get keys(): ReadonlySet<string> {
-    return this.#keys
+    return this.#keys ?? noKeys
   }
 
   addKey(text: string): void {
+    this.#keys ??= new Set()
     this.#keys.add(text)
   }
 

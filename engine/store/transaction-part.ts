@@ -19,6 +19,7 @@ import { type StoreCore, successor } from './store-core.ts'
 import type { IteratorShape } from './store-iterator.ts'
 import type { RangeOptions } from './store-options.ts'
 import type { TransactionSource } from './transaction-iterator.ts'
+import { TransactionStore } from './transaction-store.ts'
 
 /** What a part needs of its transaction. */
 export interface PartOwner {
@@ -56,12 +57,15 @@ export class TransactionPart {
   readonly overlay: Overlay = new Overlay()
   readonly reads: ReadSet = new ReadSet()
   readonly #owner: PartOwner
-  /** Of the indexes that were queried. */
-  readonly #indexes = new Map<Index, IndexPart>()
+  /** The verbs that the body was given. */
+  readonly store: TransactionStore
+  /** Of the indexes that were queried; made for the first. */
+  #indexes: Map<Index, IndexPart> | undefined
 
-  constructor(core: StoreCore, owner: PartOwner) {
+  constructor(core: StoreCore, owner: PartOwner, name: string) {
     this.core = core
     this.#owner = owner
+    this.store = new TransactionStore(name, this)
   }
 
   get moment(): Snapshot {
@@ -187,6 +191,7 @@ export class TransactionPart {
   }
 
   #indexPart(index: Index): IndexPart {
+    this.#indexes ??= new Map()
     let part = this.#indexes.get(index)
     if (part === undefined) {
       part = { overlay: new IndexOverlay(index, this.overlay, entry => this.decodeOwn(entry)), reads: new ReadSet() }
@@ -196,7 +201,7 @@ export class TransactionPart {
   }
 
   #wrote(text: string): void {
-    for (const { overlay } of this.#indexes.values()) overlay.wrote(text)
+    if (this.#indexes !== undefined) for (const { overlay } of this.#indexes.values()) overlay.wrote(text)
   }
 
   // --- writing -------------------------------------------------------------------------------------------------------------------------
@@ -241,7 +246,7 @@ export class TransactionPart {
     const from = start === undefined ? '' : textOfBytes(start, 0, start.byteLength)
     const to = end === undefined ? undefined : textOfBytes(end, 0, end.byteLength)
     this.overlay.deleteRange(options, from, to)
-    for (const { overlay } of this.#indexes.values()) overlay.deletedRange(from, to)
+    if (this.#indexes !== undefined) for (const { overlay } of this.#indexes.values()) overlay.deletedRange(from, to)
   }
 
   // --- commit --------------------------------------------------------------------------------------------------------------------------
@@ -251,7 +256,7 @@ export class TransactionPart {
     const { core } = this
     const own = findConflict(core.table, this.reads, sequenceMax)
     if (own !== undefined) return { key: own.key === undefined ? undefined : this.decodeKey(own.key), index: undefined }
-    for (const [index, { reads }] of this.#indexes) {
+    for (const [index, { reads }] of this.#indexes ?? []) {
       if (index.log.dropped) return { key: undefined, index: index.name }
       const found = findConflict(index.table, reads, sequenceMax)
       if (found === undefined) continue

@@ -23,7 +23,7 @@ import { coreOf, type Store } from './store.ts'
 import type { StoreCore, StoreHost } from './store-core.ts'
 import { checkWriteOptions } from './store-options.ts'
 import { type PartOwner, TransactionPart } from './transaction-part.ts'
-import { TransactionStore } from './transaction-store.ts'
+import type { TransactionStore } from './transaction-store.ts'
 
 /** How `Database.transaction` runs. */
 export interface TransactionOptions {
@@ -103,8 +103,8 @@ class ActiveLog implements TransactionLog {
 /** The transaction of one run of a body. */
 class ActiveTransaction implements Transaction, PartOwner {
   readonly #host: StoreHost
-  readonly #parts = new Map<StoreCore, TransactionPart>()
-  readonly #stores = new Map<StoreCore, TransactionStore>()
+  /** Of the stores that the body has asked for: a few, so looked through. */
+  readonly #parts: TransactionPart[] = []
   readonly #appends: PendingAppend[] = []
   readonly #preparations: (() => void)[] = []
   readonly #effects: ((committed: Committed) => void)[] = []
@@ -122,7 +122,7 @@ class ActiveTransaction implements Transaction, PartOwner {
 
   get hasWrites(): boolean {
     if (this.#appends.length > 0) return true
-    for (const part of this.#parts.values()) if (!part.overlay.isEmpty) return true
+    for (const part of this.#parts) if (!part.overlay.isEmpty) return true
     return false
   }
 
@@ -139,14 +139,10 @@ class ActiveTransaction implements Transaction, PartOwner {
     const core = coreOf(store)
     if (core.host !== this.#host) throw new TypeError('store must be a store of this database')
     core.assertUsable()
-    let known = this.#stores.get(core)
-    if (known === undefined) {
-      const part = new TransactionPart(core, this)
-      this.#parts.set(core, part)
-      known = new TransactionStore(store.name, part)
-      this.#stores.set(core, known)
-    }
-    return known as unknown as TransactionStore<V, K>
+    for (const { core: known, store: verbs } of this.#parts) if (known === core) return verbs as unknown as TransactionStore<V, K>
+    const part = new TransactionPart(core, this, store.name)
+    this.#parts.push(part)
+    return part.store as unknown as TransactionStore<V, K>
   }
 
   log(log: Log): TransactionLog {
@@ -196,10 +192,10 @@ class ActiveTransaction implements Transaction, PartOwner {
   conflict(): VarveError | undefined {
     const moment = this.#moment
     if (moment === undefined || moment.sequence === this.#host.visibleSequence) return undefined
-    for (const part of this.#parts.values()) {
+    for (const part of this.#parts) {
       const conflict = part.conflict(moment.sequence - 1)
       if (conflict === undefined) continue
-      const { name } = this.#stores.get(part.core) as TransactionStore
+      const { name } = part.store
       const { key, index } = conflict
       return new VarveError('CONFLICT', `store ${name}: what the transaction has read was written meanwhile`, {
         details: { store: name, ...(index === undefined ? {} : { index }), ...(key === undefined ? {} : { key }) },
@@ -212,7 +208,7 @@ class ActiveTransaction implements Transaction, PartOwner {
   commit(durability: Durability | undefined, free: StoreWrites[]): Promise<void> {
     const used: { readonly core: StoreCore; readonly writes: StoreWrites }[] = []
     try {
-      for (const part of this.#parts.values()) {
+      for (const part of this.#parts) {
         if (part.overlay.isEmpty) continue
         part.core.assertUsable()
         const writes = free.pop() ?? new StoreWrites()

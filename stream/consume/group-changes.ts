@@ -71,6 +71,10 @@ export class ChangesFetcher implements Fetcher {
     return [record as unknown as ConsumedRecord]
   }
 
+  nextRead(): undefined {
+    return undefined
+  }
+
   nextRaw(): Promise<RawSlice | undefined> {
     throw new TypeError('a change feed has no stored batches to hand out')
   }

@@ -12,7 +12,7 @@
  */
 import { type Awaitable, type Environment, groupChannel, isVarveError, type Transaction, VarveError } from '../../engine/index.ts'
 import type { ConsumedRecord, RecordSource } from '../fetch/consumed-record.ts'
-import { FetchSession } from '../fetch/fetch-session.ts'
+import { FetchSession, type Polled } from '../fetch/fetch-session.ts'
 import { gatheringOf } from '../fetch/gathering.ts'
 import { type Fetcher, type FetchLog, PartitionFetcher } from '../fetch/partition-fetcher.ts'
 import type { CommittedPosition, GroupTransport, OffsetCommit, OffsetToCommit, TopicPartition } from '../groups/group-transport.ts'
@@ -192,7 +192,11 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
   async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedBatch<V, K>, void, undefined> {
     this.#begin()
     try {
-      for (let batch = await this.#nextBatch(); batch !== undefined; batch = await this.#nextBatch()) yield batch
+      for (;;) {
+        const batch = this.#readBatch() ?? (await this.#nextBatch())
+        if (batch === undefined) return
+        yield batch
+      }
     } finally {
       this.#isReading = false
       await this.close()
@@ -287,19 +291,41 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     this.#isReading = true
   }
 
+  /** As `#nextBatch` of what was read already, as long as the group wants nothing: most batches of a consumer that is behind. */
+  #readBatch(): ConsumedBatch<V, K> | undefined {
+    const { maxRecords, autoCommitMs } = this.#options
+    const membership = this.#membership
+    if (!this.#isJoined || autoCommitMs !== undefined || membership.isPending || this.#ended.signal.aborted) return undefined
+    let polled: Polled | undefined
+    try {
+      polled = this.#session.pollRead(maxRecords)
+    } catch {
+      return undefined // `#nextBatch` meets it again
+    }
+    if (polled === undefined) return undefined
+    for (const assigned of this.#assigned.values()) assigned.processed = assigned.handed
+    membership.polled(false)
+    return this.#batchOf(polled)
+  }
+
   async #nextBatch(maxWaitMs?: number): Promise<ConsumedBatch<V, K> | undefined> {
     const { maxRecords: recordsMax, maxBytes: bytesMax } = this.#options
     const { signal } = this.#ended
     for (;;) {
       const polled = await this.#next(() => this.#session.poll({ recordsMax, bytesMax, signal }), maxWaitMs)
       if (polled === undefined) return undefined
-      const { fetcher, records } = polled
-      const assigned = this.#byFetcher.get(fetcher)
-      if (assigned === undefined) continue
-      const nextOffset = fetcher.position
-      assigned.handed = nextOffset
-      return new ConsumedBatch<V, K>(records as ConsumedRecord<V, K>[], nextOffset, fetcher.log.highWatermark, assigned.committer)
+      const batch = this.#batchOf(polled)
+      if (batch !== undefined) return batch
     }
+  }
+
+  /** undefined when the partition was given up meanwhile. */
+  #batchOf({ fetcher, records }: Polled): ConsumedBatch<V, K> | undefined {
+    const assigned = this.#byFetcher.get(fetcher)
+    if (assigned === undefined) return undefined
+    const nextOffset = fetcher.position
+    assigned.handed = nextOffset
+    return new ConsumedBatch<V, K>(records as ConsumedRecord<V, K>[], nextOffset, fetcher.log.highWatermark, assigned.committer)
   }
 
   /** What `take` finds, as soon as it finds something; undefined when the consumer ended, or `maxWaitMs` passed. */

@@ -111,6 +111,25 @@ export class FetchSession {
     return undefined
   }
 
+  /**
+   * As `poll` of records that were read already and are only to be handed out; undefined when there are none, or something is to be awaited first. An error is met
+   * again by `poll`.
+   */
+  pollRead(recordsMax: number): Polled | undefined {
+    if (this.#gathering !== undefined || this.#breath.isDue) return undefined
+    const next = this.#next
+    const fetcher = this.ready()
+    if (fetcher?.hasSlice === true) {
+      const records = fetcher.nextRead(Math.min(recordsMax, this.#piece))
+      if (records !== undefined) {
+        if (records.length < recordsMax && fetcher.hasSlice) this.#goOnWith(fetcher)
+        return { fetcher, records }
+      }
+    }
+    this.#next = next
+    return undefined
+  }
+
   /** Records of one partition; undefined when there are none now. */
   async poll({ recordsMax, bytesMax }: PollOptions): Promise<Polled | undefined> {
     if (this.#gathering !== undefined) await this.gather()

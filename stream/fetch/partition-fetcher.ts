@@ -120,6 +120,15 @@ export class PartitionFetcher<V = unknown, K = unknown> {
     return loaded === undefined ? this.#take(recordsMax, bytesMax) : loaded.then(() => this.#take(recordsMax, bytesMax))
   }
 
+  /** As `next` of the slice that was read; undefined when it has no more that count. */
+  nextRead(recordsMax: number): ConsumedRecord<V, K>[] | undefined {
+    const slice = this.#slice
+    if (slice === undefined) return undefined
+    const records: ConsumedRecord<V, K>[] = []
+    this.#decode(slice, records, recordsMax)
+    return records.length === 0 ? undefined : records
+  }
+
   /** The next slice as it is stored; undefined when there is nothing. `into`: memory to read into, see `ReadOptions.into`. */
   async nextRaw(bytesMax: number, into?: Uint8Array): Promise<RawSlice | undefined> {
     for (;;) {

@@ -48,7 +48,15 @@ function patchOf<T extends object, N extends keyof T>(owner: T, name: N, change:
 /** A transaction whose sends go out at once. */
 function leaking(tx: Transaction): Transaction {
   const leak = (topic: TextTopic): unknown => ({ send: (record: string) => void topic.send(record).catch(() => undefined) })
-  return Object.assign(Object.create(tx), { topic: leak, store: tx.store, abort: () => tx.abort() }) as Transaction
+  const bound = {
+    topic: leak,
+    store: tx.store.bind(tx),
+    abort: tx.abort.bind(tx),
+    beforeCommit: tx.beforeCommit.bind(tx),
+    afterCommit: tx.afterCommit.bind(tx),
+    log: tx.log.bind(tx),
+  }
+  return bound as unknown as Transaction
 }
 
 const breaks: readonly (readonly [name: string, found: AnomalyKind, patch: Patch])[] = [
