@@ -491,6 +491,8 @@ export class LogicalLog implements LocalLog {
     this.#dropped = true
     for (let i = 0; i < this.tail.length; i++) this.tail.markDead(i, STATE_DEAD)
     this.tail.dropFrom(0)
+    this.#durableIndex = 0
+    this.#ackedIndex = 0
     this.#parts = []
     this.listener?.tailChanged()
     this.endWaits(new VarveError('NOT_FOUND', `log ${this.name} was dropped`, { details: { log: this.name } }))

@@ -146,3 +146,16 @@ test('a crash in the middle of a deletion leaves all or nothing', async () => {
   expect(outcomes.whole).toBeGreaterThan(0)
   expect(outcomes.gone).toBeGreaterThan(2)
 }, 60_000)
+
+test('who reads or waits when a topic with records that are not flushed is deleted is told so', () =>
+  withTopics(3, async db => {
+    const topic = db.topic<string>('t', { value: 'string' })
+    await topic.send('a')
+    const waiting = topic.consume()
+    const loop = readAll(waiting)
+    const behind = topic.consume()
+    await Promise.resolve()
+    await db.deleteTopic('t')
+    await expect(loop).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(readAll(behind)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  }))
