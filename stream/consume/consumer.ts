@@ -73,26 +73,27 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
   readonly #ended = new AbortController()
   /** By fetcher: where `until: 'end'` stops. */
   readonly #ends = new Map<Fetcher, number>()
+  readonly #core: TopicCore<V, K>
+  readonly #clock: TopicCore['host']['environment']['clock'] | undefined
+  /** Partitions from this number on were not there yet when it looked last. */
+  #partitionCount: number
   #isReading = false
 
-  /** For `Topic` and `Database`. */
-  constructor(topics: Topics, cores: readonly TopicCore<V, K>[], options: ConsumeOptions) {
+  /** For `Topic`. */
+  constructor(topics: Topics, core: TopicCore<V, K>, options: ConsumeOptions) {
     checkConsumeOptions(options)
     this.#options = options
+    this.#core = core
     // Where it ends with what is there, more is not waited for.
     const { environment } = topics.host
     this.#session = new FetchSession(environment, options.until === 'end' ? undefined : gatheringOf(options, environment.clock))
-    const clock = options.expired === 'include' ? undefined : topics.host.environment.clock
-    for (const core of cores) {
-      const partitions = options.partitions ?? Array.from({ length: core.partitionCount }, (_, partition) => partition)
-      for (const partition of partitions) {
-        const log = core.partition(partition)
-        const source = { topic: core.name, partition, keys: core.keys, values: core.values }
-        const position = startOf(log, options.from ?? 'earliest')
-        const fetcher = new PartitionFetcher<V, K>(log, source, position, options.isolation ?? 'read_committed', clock)
-        this.#session.add(fetcher as unknown as Fetcher)
-        if (options.until === 'end') this.#ends.set(fetcher as unknown as Fetcher, fetcher.bound)
-      }
+    this.#clock = options.expired === 'include' ? undefined : environment.clock
+    this.#partitionCount = core.partitionCount
+    const { from = 'earliest', isolation } = options
+    const partitions = options.partitions ?? Array.from({ length: core.partitionCount }, (_, partition) => partition)
+    for (const partition of partitions) {
+      const fetcher = this.#add(partition, startOf(core.partition(partition), from, isolation))
+      if (options.until === 'end') this.#ends.set(fetcher, fetcher.bound)
     }
     const { signal } = options
     if (signal?.aborted === true) this.#ended.abort()
@@ -129,10 +130,31 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
     for await (const { batch } of this.#batches()) yield batch
   }
 
+  #add(partition: number, position: number): Fetcher {
+    const { name: topic, keys, values } = this.#core
+    const { isolation = 'read_committed' } = this.#options
+    const source = { topic, partition, keys, values }
+    const log = this.#core.partition(partition)
+    const fetcher = new PartitionFetcher<V, K>(log, source, position, isolation, this.#clock) as unknown as Fetcher
+    this.#session.add(fetcher)
+    return fetcher
+  }
+
+  /** Takes up partitions that were added since, from their first record: whoever reads all for ever reads these. */
+  #addPartitions(): void {
+    const { partitions, until, from, isolation } = this.#options
+    if (this.#core.partitionCount === this.#partitionCount || partitions !== undefined || until !== undefined) return
+    for (; this.#partitionCount < this.#core.partitionCount; this.#partitionCount++) {
+      const log = this.#core.partition(this.#partitionCount)
+      const isByTime = typeof from === 'object' && 'time' in from
+      this.#add(this.#partitionCount, isByTime ? startOf(log, from, isolation) : log.startOffset)
+    }
+  }
+
   async *#batches(): AsyncGenerator<{ readonly batch: ConsumedBatch<V, K>; readonly fetcher: Fetcher }, void, undefined> {
     const { maxRecords = maxRecordsDefault, maxBytes = maxBytesDefault } = this.#options
     const { signal } = this.#ended
-    this.#begin()
+    const endReading = this.#begin()
     try {
       while (!signal.aborted) {
         const polled = await this.#session.poll({ recordsMax: maxRecords, bytesMax: maxBytes, signal })
@@ -145,8 +167,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
         await this.#session.breath()
       }
     } finally {
-      this.#isReading = false
-      this.#session.rest()
+      endReading()
     }
   }
 
@@ -172,7 +193,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
     const { maxBytes = maxBytesDefault } = this.#options
     const { signal } = this.#ended
     const into = new Uint8Array(maxBytes)
-    this.#begin()
+    const endReading = this.#begin()
     try {
       while (!signal.aborted) {
         const gathering = this.#session.gather()
@@ -188,8 +209,7 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
         await this.#session.breath()
       }
     } finally {
-      this.#isReading = false
-      this.#session.rest()
+      endReading()
     }
   }
 
@@ -204,9 +224,17 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
     await this.close()
   }
 
-  #begin(): void {
+  /** Returns what ends the loop that begins. */
+  #begin(): () => void {
     if (this.#isReading) throw new TypeError('a consumer is read by one loop at a time')
     this.#isReading = true
+    this.#addPartitions()
+    const endGrowth = this.#core.whenGrown(() => this.#addPartitions())
+    return () => {
+      this.#isReading = false
+      endGrowth()
+      this.#session.rest()
+    }
   }
 
   /** The records up to where `until` says. */
@@ -240,9 +268,10 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
   }
 }
 
-function startOf(log: ReturnType<TopicCore['partition']>, from: ConsumeFrom): number {
+function startOf(log: ReturnType<TopicCore['partition']>, from: ConsumeFrom, isolation: Isolation = 'read_committed'): number {
   if (from === 'earliest') return log.startOffset
-  if (from === 'latest') return log.highWatermark
+  // What an open transaction has written already is still to come for those who wait for its end (Kafka's `seekToEnd`).
+  if (from === 'latest') return isolation === 'read_committed' ? log.lastStableOffset : log.highWatermark
   return offsetOfPlace(log, from)
 }
 

@@ -6,7 +6,7 @@
  * for byte, so that nothing is decoded before it is read.
  * Invariant: a record is in the store exactly if its offset is below that of its partition in `offsets()`.
  */
-import { isVarveError, type Store, storeLogPrefix, type Transaction } from '../../engine/index.ts'
+import { isVarveError, type Store, storeLogPrefix, type Transaction, VarveError } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 import { FetchSession } from '../fetch/fetch-session.ts'
 import { PartitionFetcher } from '../fetch/partition-fetcher.ts'
@@ -189,16 +189,17 @@ export class Table<V = unknown, K = string> {
 
   async #run(): Promise<void> {
     const { signal } = this.#ended
+    const endGrowth = this.#core.whenGrown(() => this.#addPartitions())
     try {
       while (!signal.aborted) {
         if (!(await this.#step())) await this.#session.wait(signal)
-        this.#addPartitions()
         await this.#session.breath()
       }
     } catch (error) {
       this.#failed = error
     }
-    this.#failed ??= new TypeError('the table was closed')
+    endGrowth()
+    this.#failed ??= new VarveError('CLOSED', 'the table was closed')
     this.#session.close()
     for (const wake of this.#waiters) wake()
   }

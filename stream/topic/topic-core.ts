@@ -56,6 +56,7 @@ export class TopicCore<V = unknown, K = unknown> {
   #options: StoredTopicOptions
   readonly #prepared: PreparedRecord = { partition: 0, key: null, value: null, timestamp: 0, headers: undefined, size: 0 }
   #dropped = false
+  readonly #growing = new Set<() => void>()
 
   constructor(host: StreamHost, definition: DefinedLog, given: TopicOptions<V, K> | undefined) {
     this.host = host
@@ -113,8 +114,16 @@ export class TopicCore<V = unknown, K = unknown> {
 
   /** The definition was changed: renamed, altered, or grown. */
   redefined(definition: DefinedLog): void {
+    const before = this.partitionCount
     this.#definition = definition
     this.#options = definition.options?.topic as StoredTopicOptions
+    if (this.partitionCount > before) for (const grown of [...this.#growing]) grown()
+  }
+
+  /** Calls `grown` when there are more partitions, until the returned function is called. */
+  whenGrown(grown: () => void): () => void {
+    this.#growing.add(grown)
+    return () => void this.#growing.delete(grown)
   }
 
   /** A handle was opened with these options: closures are of the newest. */
