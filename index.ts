@@ -17,7 +17,6 @@ import {
   type TopicOptions,
   Topics,
   type TopicTransaction,
-  topicNamesOf,
 } from './stream/index.ts'
 
 export type {
@@ -317,7 +316,7 @@ export class Database extends EngineDatabase {
     const { topics, pattern, ...rest } = options
     if ((topics === undefined) === (pattern === undefined)) throw new TypeError('topics or pattern must be given, and not both')
     if (pattern !== undefined && !(pattern instanceof RegExp)) throw new TypeError(`pattern must be a RegExp, got ${String(pattern)}`)
-    return this.#topics.groups.consumer<V, K>(pattern ?? topicNamesOf(topics as NonNullable<typeof topics>), rest)
+    return this.#topics.groups.consumer<V, K>(pattern ?? (topics as NonNullable<typeof topics>), rest)
   }
 
   /**

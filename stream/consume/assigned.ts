@@ -10,6 +10,8 @@ export class Assigned {
   readonly place: TopicPartition
   /** Commits its batches. */
   readonly committer: BatchCommitter
+  /** Of which topic; its name may be another's later. */
+  readonly topicId: number
   /** All below was handed out. */
   handed: number
   /** All below was handed out, and then more was asked for. Invariant: processed <= handed. */
@@ -19,14 +21,33 @@ export class Assigned {
   /** False once it was given up. */
   isHeld = true
 
-  constructor(fetcher: Fetcher, committed: number, committerOf: (assigned: Assigned) => BatchCommitter) {
+  constructor(fetcher: Fetcher, topicId: number, committed: number, committerOf: (assigned: Assigned) => BatchCommitter) {
     this.fetcher = fetcher
+    this.topicId = topicId
     const { topic, partition } = fetcher.source
     this.place = { topic, partition }
     this.committer = committerOf(this)
     this.handed = fetcher.position
     this.processed = fetcher.position
     this.committed = committed
+  }
+
+  /** All below may be committed as handed out: behind the newest record also what is not for readers, as an aborted transaction at the end. */
+  get handedTo(): number {
+    return this.#past(this.handed)
+  }
+  /** As `handedTo`, of what was processed. */
+  get processedTo(): number {
+    return this.#past(this.processed)
+  }
+  #past(offset: number): number {
+    const { taken, position } = this.fetcher
+    return offset >= taken ? Math.max(offset, position) : offset
+  }
+
+  /** Its topic was deleted: nothing of it can be committed. */
+  get isGone(): boolean {
+    return this.fetcher.log.dropped === true
   }
 }
 

@@ -49,6 +49,9 @@ export class ChangesFetcher implements Fetcher {
   get position(): number {
     return this.#position
   }
+  get taken(): number {
+    return this.#position
+  }
   get bound(): number {
     return this.log.highWatermark
   }

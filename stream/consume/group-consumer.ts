@@ -15,9 +15,16 @@ import type { ConsumedRecord, RecordSource } from '../fetch/consumed-record.ts'
 import { FetchSession, type Polled } from '../fetch/fetch-session.ts'
 import { gatheringOf } from '../fetch/gathering.ts'
 import { type Fetcher, type FetchLog, PartitionFetcher } from '../fetch/partition-fetcher.ts'
-import type { CommittedPosition, GroupTransport, OffsetCommit, OffsetToCommit, TopicPartition } from '../groups/group-transport.ts'
+import type {
+  CommittedPosition,
+  GroupTransport,
+  OffsetCommit,
+  OffsetOfTopic,
+  OffsetToCommit,
+  TopicPartition,
+} from '../groups/group-transport.ts'
 import { type Assignment, ManualAssignment } from '../groups/manual-assignment.ts'
-import { Membership, mayRejoin } from '../groups/membership.ts'
+import { Membership, mayRejoin, type Subscription } from '../groups/membership.ts'
 import type { TopicPartitions } from '../groups/partitions.ts'
 import { Assigned, gather, nameOf, sameShape } from './assigned.ts'
 import { type BatchCommitter, type CommitOptions, ConsumedBatch } from './consumed-batch.ts'
@@ -27,6 +34,8 @@ import type { ResolvedGroupConsume } from './group-consume-options.ts'
 /** What a consumer reads. */
 export interface ConsumerPartition {
   readonly log: FetchLog
+  /** Unique, never reused. */
+  readonly topicId: number
   readonly source: RecordSource
   /** Reads it from a position on, where it is no partition of a topic. */
   readonly fetcher?: (position: number) => Fetcher
@@ -75,7 +84,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
   #autoCommitAt = 0
 
   /** For `Topic`, `Topics` and worker threads. */
-  constructor(place: ConsumerPlace, topics: readonly string[] | RegExp, options: ResolvedGroupConsume) {
+  constructor(place: ConsumerPlace, topics: Subscription, options: ResolvedGroupConsume) {
     this.#place = place
     this.#options = options
     this.#session = new FetchSession(place.environment, gatheringOf(options, place.environment.clock))
@@ -83,7 +92,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     this.#membership =
       partitions === undefined
         ? new Membership(place.transport, place.environment, { ...options, topics }, () => this.#session.wake())
-        : new ManualAssignment(new Map((topics as readonly string[]).map(topic => [topic, partitions])))
+        : new ManualAssignment(new Map(namesOf(topics).map(topic => [topic, partitions])))
     const { signal } = options
     if (signal?.aborted === true) this.#ended.abort()
     else {
@@ -157,19 +166,20 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
    * NOT_ASSIGNED, CLOSED.
    */
   async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
-    if (offsets !== undefined) return await this.#commit(offsets)
-    await this.#commitUpTo([...this.#assigned.values()], assigned => assigned.handed)
+    if (offsets !== undefined) return await this.#commit(offsets.map(each => this.#ofTopic(each)))
+    await this.#commitUpTo([...this.#assigned.values()], assigned => assigned.handedTo)
   }
 
   /** Makes the commit of all that was handed out part of a transaction. Errors as `commit`; TypeError in a worker thread. */
   commitWith(tx: Transaction, { metadata }: CommitOptions = {}): void {
+    const there = [...this.#assigned.values()].filter(({ isGone }) => !isGone)
     this.#commitOffsetsWith(
       tx,
-      [...this.#assigned.values()].map(({ place, handed }) => ({ ...place, offset: handed, metadata })),
+      there.map(({ place, topicId, handedTo }) => ({ ...place, topicId, offset: handedTo, metadata })),
     )
   }
 
-  #commitOffsetsWith(tx: Transaction, chosen: readonly OffsetToCommit[]): void {
+  #commitOffsetsWith(tx: Transaction, chosen: readonly OffsetOfTopic[]): void {
     this.#assertMember()
     const { commitWith } = this.#place
     if (commitWith === undefined) throw new TypeError('transactions belong to the thread of the database: commit there, or without one')
@@ -381,8 +391,8 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
       if (isVarveError(error, 'OFFSET_OUT_OF_RANGE') && (await this.#resetPositions(error))) return undefined
       if (!isVarveError(error, 'NOT_FOUND')) throw error
       let gone = 0
-      for (const { fetcher } of this.#assigned.values()) {
-        if ((fetcher.log as { readonly dropped?: boolean }).dropped !== true) continue
+      for (const { fetcher, isGone } of this.#assigned.values()) {
+        if (!isGone) continue
         this.#session.remove(fetcher)
         gone++
       }
@@ -412,15 +422,19 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     }
   }
 
-  async #giveUp(leaving: readonly Assigned[]): Promise<void> {
+  async #giveUp(all: readonly Assigned[]): Promise<void> {
+    const gone = all.filter(({ isGone }) => isGone)
+    if (gone.length > 0) await this.#tellLost(gone)
+    const leaving = all.filter(({ isHeld }) => isHeld)
     if (leaving.length === 0) return
     const { autoCommitMs, onRevoked } = this.#options
     const places = leaving.map(({ place }) => place)
     try {
-      if (autoCommitMs !== undefined) await this.#commitUpTo(leaving, assigned => assigned.processed)
+      if (autoCommitMs !== undefined) await this.#commitUpTo(leaving, assigned => Math.max(assigned.processedTo, assigned.committed))
       await onRevoked?.(places)
     } catch (error) {
-      if (!isFenced(error)) throw error
+      // Behind a port a topic that was deleted is known by its commit alone.
+      if (!isFenced(error) && !isVarveError(error, 'NOT_FOUND')) throw error
     } finally {
       for (const assigned of leaving) this.#drop(assigned)
     }
@@ -428,8 +442,11 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
   }
 
   async #lose(): Promise<void> {
-    const lost = [...this.#assigned.values()]
     this.#lostBy = this.#membership.failure
+    await this.#tellLost([...this.#assigned.values()])
+  }
+
+  async #tellLost(lost: readonly Assigned[]): Promise<void> {
     for (const assigned of lost) this.#drop(assigned)
     if (lost.length === 0) return
     const places = lost.map(({ place }) => place)
@@ -438,13 +455,18 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
   }
 
   async #takeUp(partitions: TopicPartitions): Promise<void> {
+    const topicIds = new Map(this.#membership.topicIds)
     const committed = await this.#place.transport.committed(this.group, partitions)
     const fresh: Assigned[] = []
     for (const [topic, list] of partitions)
       for (const partition of list) {
         const found = committed.find(each => each.topic === topic && each.partition === partition)
         const assigned = await this.#opened(topic, partition, found?.offset)
-        if (assigned !== undefined) fresh.push(assigned)
+        if (assigned === undefined) continue
+        // Another topic than the coordinator spoke of: its next answer says so, and then it is taken up.
+        if ((topicIds.get(topic) ?? assigned.topicId) !== assigned.topicId) continue
+        fresh.push(assigned)
+        topicIds.set(topic, assigned.topicId)
       }
     // The group may have changed its mind while that was looked up, or this consumer is being closed.
     const { toStart, toStop, failure } = this.#membership
@@ -455,7 +477,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     }
     const places = fresh.map(({ place }) => place)
     this.#publish('assigned', places)
-    this.#membership.started(partitions)
+    this.#membership.started(partitions, topicIds)
     await this.#options.onAssigned?.(places)
     for (const { fetcher, isHeld } of fresh) if (isHeld) this.#session.add(fetcher)
   }
@@ -465,10 +487,10 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     const { isolation, expired } = this.#options
     const clock = expired === 'include' ? undefined : this.#place.environment.clock
     try {
-      const { log, source, fetcher } = await this.#place.partition(topic, partition)
+      const { log, topicId, source, fetcher } = await this.#place.partition(topic, partition)
       const position = await this.#startOf(log, source, committed)
       const reader = fetcher?.(position) ?? new PartitionFetcher(log, source, position, isolation, clock)
-      return new Assigned(reader, committed ?? -1, this.#committerOf)
+      return new Assigned(reader, topicId, position === committed ? position : -1, this.#committerOf)
     } catch (error) {
       if (!isVarveError(error, 'NOT_FOUND')) throw error
       return undefined
@@ -485,10 +507,11 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
   /** Where to begin: at the committed offset, or where `autoOffsetReset` says when there is none or it is gone. NO_OFFSET. */
   async #startOf(log: FetchLog, { topic, partition }: RecordSource, committed: number | undefined): Promise<number> {
     if (committed !== undefined && committed >= log.startOffset && committed <= log.endOffset) return committed
-    const { autoOffsetReset, group, neverSkips } = this.#options
+    const { autoOffsetReset, group, isolation, neverSkips } = this.#options
     if (committed !== undefined && neverSkips) throw this.#outOfRange(log, { topic, partition }, committed)
     if (autoOffsetReset === 'earliest') return log.startOffset
-    if (autoOffsetReset === 'latest') return log.highWatermark
+    // What an open transaction has written already is still to come for those who wait for its end (Kafka's `seekToEnd`).
+    if (autoOffsetReset === 'latest') return isolation === 'read_committed' ? log.lastStableOffset : log.highWatermark
     if (autoOffsetReset !== 'none') return (await log.offsetForTime(autoOffsetReset.time)) ?? log.highWatermark
     const details = { group, topic, partition, startOffset: log.startOffset, endOffset: log.endOffset, actual: committed }
     if (committed === undefined)
@@ -547,16 +570,16 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     commit: (offset, metadata) => this.#commitOne(assigned, offset, metadata),
     commitWith: (tx, offset, metadata) => {
       this.#assertHeld(assigned)
-      const { topic, partition } = assigned.place
-      this.#commitOffsetsWith(tx, [{ topic, partition, offset, metadata }])
+      const { place, topicId } = assigned
+      this.#commitOffsetsWith(tx, [{ topic: place.topic, partition: place.partition, offset, metadata, topicId }])
     },
   })
 
   #commitOne(assigned: Assigned, offset: number, metadata: string | undefined): Promise<void> {
     try {
       this.#assertHeld(assigned)
-      const { topic, partition } = assigned.place
-      return this.#commit([{ topic, partition, offset, metadata }])
+      const { place, topicId } = assigned
+      return this.#commit([{ topic: place.topic, partition: place.partition, offset, metadata, topicId }])
     } catch (error) {
       return Promise.reject(error)
     }
@@ -584,11 +607,17 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     return this.#options.partitions === undefined ? '' : undefined
   }
 
-  #commitOf(offsets: readonly OffsetToCommit[]): OffsetCommit {
+  /** What the user names is what this consumer has under the name. */
+  #ofTopic(offset: OffsetToCommit): OffsetOfTopic {
+    const topicId = this.#assigned.get(nameOf(offset))?.topicId
+    return topicId === undefined ? offset : { ...offset, topicId }
+  }
+
+  #commitOf(offsets: readonly OffsetOfTopic[]): OffsetCommit {
     return { group: this.group, memberId: this.#membership.memberId ?? this.#nobody, generation: this.#membership.generation, offsets }
   }
 
-  #commit(offsets: readonly OffsetToCommit[]): Promise<void> {
+  #commit(offsets: readonly OffsetOfTopic[]): Promise<void> {
     try {
       this.#assertMember()
     } catch (error) {
@@ -600,15 +629,15 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
 
   async #commitUpTo(partitions: readonly Assigned[], upTo: (assigned: Assigned) => number): Promise<void> {
     const offsets = partitions
-      .filter(assigned => upTo(assigned) !== assigned.committed)
-      .map(each => ({ ...each.place, offset: upTo(each) }))
+      .filter(assigned => upTo(assigned) !== assigned.committed && !assigned.isGone)
+      .map(each => ({ ...each.place, topicId: each.topicId, offset: upTo(each) }))
     if (offsets.length > 0) await this.#commit(offsets)
   }
 
-  #noteCommitted(offsets: readonly OffsetToCommit[]): void {
+  #noteCommitted(offsets: readonly OffsetOfTopic[]): void {
     for (const offset of offsets) {
       const assigned = this.#assigned.get(nameOf(offset))
-      if (assigned !== undefined) assigned.committed = offset.offset
+      if (assigned !== undefined && assigned.topicId === (offset.topicId ?? assigned.topicId)) assigned.committed = offset.offset
     }
   }
 
@@ -619,8 +648,8 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     const isFirst = this.#autoCommitAt === 0
     this.#autoCommitAt = now + intervalMs
     if (isFirst) return
-    this.#commitUpTo([...this.#assigned.values()], assigned => assigned.processed).catch(error => {
-      if (!isFenced(error)) this.#commitFailure = error
+    this.#commitUpTo([...this.#assigned.values()], assigned => Math.max(assigned.processedTo, assigned.committed)).catch(error => {
+      if (!isFenced(error) && !isVarveError(error, 'NOT_FOUND')) this.#commitFailure = error
       this.#session.wake()
     })
   }
@@ -630,6 +659,11 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     if (database === undefined || !groupChannel.hasSubscribers) return
     groupChannel.publish({ database, type, group: this.group, memberId: this.memberId, places })
   }
+}
+
+/** Names that are known when a consumer is made. */
+function namesOf(topics: Subscription): readonly string[] {
+  return typeof topics === 'function' ? topics() : (topics as readonly string[])
 }
 
 /** The group goes on without this member, or this partition. */

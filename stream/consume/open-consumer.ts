@@ -38,7 +38,7 @@ export function openConsumer<V = unknown, K = string>(port: PortLike, options: P
       const opened = await transport.open({ topic, partition })
       const keys = codecOf(keyCodec, opened.keyCodec, 'keyCodec')
       const values = codecOf(value, opened.value, 'value')
-      return { log: opened.log, source: { topic, partition, keys, values } }
+      return { log: opened.log, topicId: opened.topicId, source: { topic, partition, keys, values } }
     },
   }
   const consumer = new GroupConsumer<V, K>(place, pattern ?? (topics as readonly string[]), resolved)

@@ -25,7 +25,10 @@ import { isExpired } from './expiry.ts'
 export type FetchLog = Pick<
   Log,
   'name' | 'startOffset' | 'endOffset' | 'highWatermark' | 'lastStableOffset' | 'read' | 'abortedTransactions' | 'offsetForTime' | 'waitFor'
->
+> & {
+  /** True once it was deleted. */
+  readonly dropped?: boolean
+}
 
 /** Kafka's `isolation.level`. */
 export type Isolation = 'read_committed' | 'read_uncommitted'
@@ -57,6 +60,7 @@ export class PartitionFetcher<V = unknown, K = unknown> {
   readonly source: RecordSource<V, K>
   readonly #isolation: Isolation
   #position: number
+  #taken: number
   /** What was read and not handed out yet. */
   #slice: LogSlice | undefined
   /** Index in `#slice.positions` of the next batch. */
@@ -83,17 +87,23 @@ export class PartitionFetcher<V = unknown, K = unknown> {
     this.log = log
     this.source = source
     this.#position = position
+    this.#taken = position
     this.#isolation = isolation
   }
 
   get position(): number {
     return this.#position
   }
+  /** Offset behind the newest record that was handed out. Nothing between it and `position` is for readers: markers, aborted and expired records. */
+  get taken(): number {
+    return this.#taken
+  }
 
   /** Reads on from `offset`, whatever was read ahead. */
   seek(offset: number): void {
     this.seeks++
     this.#position = offset
+    this.#taken = offset
     this.#slice = undefined
     this.#leaveBatch()
   }
@@ -108,9 +118,9 @@ export class PartitionFetcher<V = unknown, K = unknown> {
     return this.#slice !== undefined
   }
 
-  /** Whether `next` would find something. */
+  /** Whether `next` would find something: records, or that there are none at a position behind the end. */
   get isReady(): boolean {
-    return this.#slice !== undefined || this.#position < this.bound
+    return this.#slice !== undefined || this.#position < this.bound || this.#position > this.log.endOffset
   }
 
   /** Records of what can be read now, at most `recordsMax`, in order; none when there is nothing. Throws OFFSET_OUT_OF_RANGE and the log's errors. */
@@ -141,16 +151,19 @@ export class PartitionFetcher<V = unknown, K = unknown> {
         if (!this.#isHidden(slice.bytes, at)) positions.push(at)
       }
       this.#finish(slice)
-      if (positions.length > 0) return { bytes: slice.bytes, positions, nextOffset: this.#position }
+      if (positions.length === 0) continue
+      this.#taken = this.#position
+      return { bytes: slice.bytes, positions, nextOffset: this.#position }
     }
   }
 
   #load(bytesMax: number, into?: Uint8Array): Promise<void> | undefined {
     const { bound } = this
     if (this.#position >= bound) {
-      // The range check of a read, for a position that lies behind what there is.
-      if (this.#position < this.log.startOffset || this.#position > this.log.endOffset) void this.log.read(this.#position)
-      return undefined
+      if (this.#position >= this.log.startOffset && this.#position <= this.log.endOffset) return undefined
+      // The range check of a read. A log in another thread may know better by now: then what it knows is here, too.
+      const checked = this.log.read(this.#position, { bytesMax: 1 })
+      return isPromise(checked) ? checked.then(() => undefined) : undefined
     }
     const slice = this.log.read(this.#position, into === undefined ? { bytesMax } : { bytesMax, into })
     if (isPromise(slice)) return slice.then(read => this.#begin(read, bound))
@@ -191,11 +204,12 @@ export class PartitionFetcher<V = unknown, K = unknown> {
   #decode(slice: LogSlice, records: ConsumedRecord<V, K>[], recordsMax: number): void {
     const { bytes, positions } = slice
     for (; this.#batch < positions.length; this.#batch++) {
-      if (records.length === recordsMax) return
       let cursor = this.#cursor
       if (cursor === undefined) {
         const at = positions[this.#batch] as number
+        // Also behind the last record that there is room for: who commits it has then passed the marker of its transaction.
         if (this.#isHidden(bytes, at)) continue
+        if (records.length === recordsMax) return
         cursor = takeCursor()
         this.#cursor = cursor
         try {
@@ -223,6 +237,7 @@ export class PartitionFetcher<V = unknown, K = unknown> {
         const headers = cursor.headerCount === 0 ? noHeaders : decodeHeaders(cursor)
         this.#position = offset + 1
         if (headers !== noHeaders && this.#clock !== undefined && isExpired(headers, this.#clock.now())) continue
+        this.#taken = this.#position
         const { timestamp, keyStart, keySize, valueStart, valueSize } = cursor
         records.push(new ConsumedRecord(source, data, offset, timestamp, keyStart, keySize, valueStart, valueSize, headers))
       }

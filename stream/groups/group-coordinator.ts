@@ -43,6 +43,8 @@ export interface CoordinatorPlace {
   readonly random: Random
   /** Changed by the owner, which then calls `topicsChanged`. */
   readonly counts: PartitionCounts
+  /** Which topic has a name now. */
+  readonly topicIds: ReadonlyMap<string, number>
   readonly output: GroupOutput
 }
 
@@ -182,7 +184,7 @@ export class GroupCoordinator {
         )
   }
 
-  /** The counts of these topics have changed. */
+  /** These topics have other counts, or ids, than before. */
   topicsChanged(topics: ReadonlySet<string>, now: number): void {
     const time = this.#advance(now)
     for (const member of this.#members.values())
@@ -426,14 +428,18 @@ export class GroupCoordinator {
   #answer(member: GroupMember): MembershipReply {
     const target = this.#revokesAll() ? noPartitions : member.target
     const assignment = new Map<string, readonly number[]>()
+    const topicIds = new Map<string, number>()
     for (const [topic, list] of target) {
       const own = list.filter(
         partition => this.#holders.grant(topic, partition, member) || this.#holders.holderOf(topic, partition) === member,
       )
-      if (own.length > 0) assignment.set(topic, own)
+      if (own.length === 0) continue
+      assignment.set(topic, own)
+      const id = this.#place.topicIds.get(topic)
+      if (id !== undefined) topicIds.set(topic, id)
     }
     const complete = this.#preparing === undefined && countPartitions(assignment) === countPartitions(member.target)
-    return { memberId: member.memberId, generation: this.#generation, assignment, complete }
+    return { memberId: member.memberId, generation: this.#generation, assignment, topicIds, complete }
   }
 }
 

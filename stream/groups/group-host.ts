@@ -146,7 +146,7 @@ export class GroupHost implements GroupTransport {
   commitWith(tx: Transaction, commit: OffsetCommit): void {
     // At once what can be told.
     this.#assertOpen()
-    for (const { topic } of commit.offsets) this.#topicId(topic, commit.group)
+    for (const { topic, topicId } of commit.offsets) this.#topicId(topic, commit.group, topicId)
     this.#checkMember(commit)
     this.#place.offsets.commitWith(tx, commit.group, () => this.#admit(commit))
     tx.afterCommit(() => void this.#counters(commit.group).commits++)
@@ -177,7 +177,10 @@ export class GroupHost implements GroupTransport {
 
   /** These topics were created, have grown, or are gone. */
   topicsChanged(names: Iterable<string>): void {
-    const counts = [...names].map(name => [name, this.#place.topic(name)?.partitionCount ?? 0] as const)
+    const counts = [...names].map(name => {
+      const topic = this.#place.topic(name)
+      return [name, topic?.partitionCount ?? 0, topic?.id] as const
+    })
     this.#groups.topicsChanged(counts, this.#now())
     this.#afterStep()
   }
@@ -292,8 +295,8 @@ export class GroupHost implements GroupTransport {
   #admit(commit: OffsetCommit): GroupCommit {
     this.#assertOpen()
     const { group, memberId } = commit
-    const offsets = commit.offsets.map(({ topic, partition, offset, metadata }) => ({
-      topicId: this.#topicId(topic, group),
+    const offsets = commit.offsets.map(({ topic, partition, offset, metadata, topicId }) => ({
+      topicId: this.#topicId(topic, group, topicId),
       partition,
       offset,
       metadata,
@@ -312,10 +315,18 @@ export class GroupHost implements GroupTransport {
     }
   }
 
-  #topicId(name: string, group: string): number {
-    const topic = this.#place.topic(name)
+  #topicId(name: string, group: string, id: number | undefined): number {
+    const topic = this.#topicOf(name, id)
     if (topic === undefined) throw new VarveError('NOT_FOUND', `no topic is named ${name}`, { details: { topic: name, group } })
     return topic.id
+  }
+
+  /** Of a name, or, once that is another's, of an id: a topic that was renamed keeps its offsets, one that was deleted leaves none to its heir. */
+  #topicOf(name: string, id: number | undefined): GroupTopic | undefined {
+    const topic = this.#place.topic(name)
+    if (id === undefined || topic?.id === id) return topic
+    const renamed = this.#place.topicName(id)
+    return renamed === undefined ? undefined : this.#place.topic(renamed)
   }
 
   #counters(group: string): Counters {
@@ -331,16 +342,22 @@ export class GroupHost implements GroupTransport {
   #afterStep(): void {
     const { nudges, events } = this.#groups.drain()
     for (const event of events) this.#observe(event)
-    for (const { memberId } of nudges) {
-      const listener = this.#listeners.get(memberId)
-      if (listener !== undefined) queueMicrotask(listener)
-    }
+    for (const { memberId } of nudges) this.#nudge(memberId)
     this.#schedule()
+  }
+
+  #nudge(memberId: string): void {
+    const listener = this.#listeners.get(memberId)
+    if (listener !== undefined) queueMicrotask(listener)
   }
 
   #observe(event: GroupEvent): void {
     const counters = this.#counters(event.group)
-    if (event.type === 'fenced') counters.fenced++
+    if (event.type === 'fenced') {
+      counters.fenced++
+      // If it is there at all, it hears of it now, and not with its next heartbeat.
+      this.#nudge(event.memberId)
+    }
     if (event.type === 'rebalance') {
       counters.rebalances++
       counters.moved += event.moved

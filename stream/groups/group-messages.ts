@@ -70,6 +70,8 @@ export interface MembershipReply {
   readonly generation: number
   /** Everything that the member may hold. */
   readonly assignment: TopicPartitions
+  /** Of its topics: which one has the name now. Who holds partitions of another that had it stops them first: that one was deleted or renamed. */
+  readonly topicIds: ReadonlyMap<string, number>
   /** The newest assignment is complete for this member: it is told everything that it shall hold, and no rebalance has begun since. */
   readonly complete: boolean
 }

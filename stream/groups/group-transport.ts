@@ -25,12 +25,18 @@ export interface OffsetToCommit extends TopicPartition {
   readonly metadata?: string | undefined
 }
 
+/** An offset of a topic that a consumer has read: the name may be another's by now. */
+export interface OffsetOfTopic extends OffsetToCommit {
+  /** Unique, never reused; undefined: whichever has the name. */
+  readonly topicId?: number | undefined
+}
+
 export interface OffsetCommit {
   readonly group: string
   /** undefined: not a member; allowed only while the group has none. */
   readonly memberId: string | undefined
   readonly generation: number
-  readonly offsets: readonly OffsetToCommit[]
+  readonly offsets: readonly OffsetOfTopic[]
 }
 
 /** What a group has committed for one partition. */

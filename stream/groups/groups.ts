@@ -16,6 +16,7 @@ import { checkInteger, type GroupOptions, resolveGroupOptions } from './group-op
 export class Groups {
   readonly #groups = new Map<string, GroupCoordinator>()
   readonly #counts = new Map<string, number>()
+  readonly #topicIds = new Map<string, number>()
   readonly #time = new ForwardTime()
   readonly #place: CoordinatorPlace
   readonly #generationOf: (group: string) => number
@@ -34,6 +35,7 @@ export class Groups {
       time: this.#time,
       random,
       counts: this.#counts,
+      topicIds: this.#topicIds,
       get output() {
         return groups.#output
       },
@@ -76,14 +78,19 @@ export class Groups {
     coordinator.checkCommit(check)
   }
 
-  /** Takes partition counts that may be new: of topics that were created, grew, or (0) are gone. Groups that subscribe to them rebalance. */
-  topicsChanged(counts: Iterable<readonly [topic: string, count: number]>, now: number): void {
+  /**
+   * Takes partition counts that may be new: of topics that were created, grew, or (0) are gone. Groups that subscribe to them rebalance. The id tells a topic from one
+   * that has its name later.
+   */
+  topicsChanged(counts: Iterable<readonly [topic: string, count: number, id?: number | undefined]>, now: number): void {
     const changed = new Set<string>()
-    for (const [topic, count] of counts) {
-      if ((this.#counts.get(topic) ?? 0) === count) continue
+    for (const [topic, count, id] of counts) {
+      if ((this.#counts.get(topic) ?? 0) === count && (count === 0 || this.#topicIds.get(topic) === id)) continue
       changed.add(topic)
       if (count === 0) this.#counts.delete(topic)
       else this.#counts.set(topic, count)
+      if (count === 0 || id === undefined) this.#topicIds.delete(topic)
+      else this.#topicIds.set(topic, id)
     }
     if (changed.size === 0) return
     for (const coordinator of this.#groups.values()) {

@@ -14,6 +14,7 @@ export type Assignment = Pick<
   | 'isPending'
   | 'toStop'
   | 'toStart'
+  | 'topicIds'
   | 'start'
   | 'started'
   | 'stopped'
@@ -27,6 +28,7 @@ export class ManualAssignment implements Assignment {
   readonly generation = -1
   readonly failure: undefined
   readonly toStop: TopicPartitions = noPartitions
+  readonly topicIds: ReadonlyMap<string, number> = new Map()
   #toStart: TopicPartitions
 
   constructor(partitions: TopicPartitions) {

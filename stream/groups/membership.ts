@@ -20,9 +20,11 @@ export interface MembershipOptions {
   readonly sessionTimeoutMs: number
   readonly heartbeatIntervalMs: number
   readonly maxPollIntervalMs: number
-  /** Topics by name, or all that match. */
-  readonly topics: readonly string[] | RegExp
+  readonly topics: Subscription
 }
+
+/** Topics by name, or by what their names are when it is asked, or all that match. */
+export type Subscription = readonly string[] | (() => readonly string[]) | RegExp
 
 export class Membership {
   readonly #transport: GroupTransport
@@ -30,11 +32,15 @@ export class Membership {
   readonly #options: MembershipOptions
   /** Called when there is something to stop, to start or to throw. */
   readonly #changed: () => void
-  #topics: readonly string[] | RegExp
+  #topics: Subscription
   #memberId: string | undefined
   #generation = -1
   #sequence = 0
   #holds: TopicPartitions = noPartitions
+  /** Which topics those of `holds` are, by name. */
+  readonly #heldIds = new Map<string, number>()
+  /** Which topic has a name, by the newest answer. */
+  #topicIds: ReadonlyMap<string, number> = new Map()
   #assignment: TopicPartitions = noPartitions
   #failure: unknown
   #ended = false
@@ -90,6 +96,11 @@ export class Membership {
     return this.#failure !== undefined || !samePartitions(this.#holds, this.#assignment)
   }
 
+  /** Which topics have the names in `toStart`, as far as the coordinator said. */
+  get topicIds(): ReadonlyMap<string, number> {
+    return this.#topicIds
+  }
+
   /** Joins; after a failure it joins anew, as another member. */
   start(): void {
     this.#failure = undefined
@@ -97,6 +108,7 @@ export class Membership {
     this.#generation = -1
     this.#sequence = 0
     this.#holds = noPartitions
+    this.#heldIds.clear()
     this.#assignment = noPartitions
     this.#heardAt = this.#environment.clock.monotonic()
     this.#polled = true
@@ -112,11 +124,13 @@ export class Membership {
   /** These were stopped. */
   stopped(partitions: TopicPartitions): void {
     this.#holds = withoutPartitions(this.#holds, partitions)
+    for (const topic of partitions.keys()) if (!this.#holds.has(topic)) this.#heldIds.delete(topic)
     this.#speak()
   }
 
-  /** All of `partitions`, which `toStart` named, were started. */
-  started(partitions: TopicPartitions): void {
+  /** All of `partitions`, which `toStart` named, were started: of these topics. */
+  started(partitions: TopicPartitions, topicIds: ReadonlyMap<string, number>): void {
+    for (const [topic, id] of topicIds) this.#heldIds.set(topic, id)
     const holds = new Map(this.#holds)
     for (const [topic, list] of partitions)
       holds.set(
@@ -128,7 +142,7 @@ export class Membership {
   }
 
   /** Subscribes to other topics from now on. */
-  subscribe(topics: readonly string[] | RegExp): void {
+  subscribe(topics: Subscription): void {
     this.#topics = topics
     this.#speak()
   }
@@ -169,7 +183,7 @@ export class Membership {
       this.#again = false
       const sentAt = this.#environment.clock.monotonic()
       const topics = this.#topics instanceof RegExp ? await this.#transport.matching(this.#topics) : this.#topics
-      const asked = this.#ask(topics)
+      const asked = this.#ask(typeof topics === 'function' ? topics() : topics)
       const reply = isPromise(asked) ? await asked : asked
       if (this.#ended) {
         // It was made a member after it had left.
@@ -205,8 +219,21 @@ export class Membership {
     // A generation that the coordinator does not know yet as known here is told by the next heartbeat, at once.
     if (reply.generation !== this.#generation) this.#again = true
     this.#generation = reply.generation
-    this.#assignment = reply.assignment
+    this.#topicIds = reply.topicIds
+    this.#assignment = this.#ofSameTopics(reply)
     if (this.isPending) this.#changed()
+  }
+
+  /** The assignment without topics of which it holds partitions of another that had the name: those are stopped first. */
+  #ofSameTopics({ assignment, topicIds }: MembershipReply): TopicPartitions {
+    let same: Map<string, readonly number[]> | undefined
+    for (const [topic, id] of this.#heldIds) {
+      const now = topicIds.get(topic)
+      if (now === undefined || now === id) continue
+      same ??= new Map(assignment)
+      same.delete(topic)
+    }
+    return same ?? assignment
   }
 
   #spoken(): void {

@@ -23,6 +23,8 @@ export interface PortLike {
 export interface LogPlace {
   readonly topic: string
   readonly partition: number
+  /** Of the topic that was opened: its name may be another's later. Not of 'open'. */
+  readonly topicId?: number | undefined
 }
 
 /** How far a log goes; comes with each answer about it. */
@@ -51,6 +53,7 @@ export type ToOwner = (PortCall & { readonly id: number }) | { readonly verb: 'c
 export interface OpenedLog {
   readonly state: LogState
   readonly name: string
+  readonly topicId: number
   /** Names of the topic's codecs. */
   readonly keyCodec: string
   readonly value: string

@@ -20,8 +20,8 @@ import {
 /** What it needs of the topics. */
 export interface PortHost {
   readonly transport: GroupTransport
-  /** NOT_FOUND when the topic is gone. */
-  partition(topic: string, partition: number): { readonly log: LocalLog }
+  /** Of the topic with this name, or (when given) with this id. NOT_FOUND when it is gone. */
+  partition(topic: string, partition: number, topicId?: number): { readonly log: LocalLog; readonly topicId: number }
   /** Names of the codecs of a topic's keys and values. */
   codecs(topic: string): { readonly keyCodec: string; readonly value: string }
 }
@@ -93,10 +93,10 @@ class PortServer {
       if (call.request.type === 'leave') this.#forget(call.request.memberId)
       return reply
     }
-    const { log } = this.#host.partition(call.topic, call.partition)
+    const { log, topicId } = this.#host.partition(call.topic, call.partition, call.topicId)
     switch (call.verb) {
       case 'open':
-        return { state: stateOf(log), name: log.name, ...this.#host.codecs(call.topic) } satisfies OpenedLog
+        return { state: stateOf(log), name: log.name, topicId, ...this.#host.codecs(call.topic) } satisfies OpenedLog
       case 'read': {
         const slice = await log.readAsync(call.offset, call.bytesMax === undefined ? {} : { bytesMax: call.bytesMax })
         return { state: stateOf(log), slice }

@@ -4,7 +4,7 @@
  *
  * Invariant: every call is settled: by its answer, or with CLOSED when the port closes.
  */
-import { type AbortedTransaction, type LogSlice, type ReadOptions, VarveError, type WaitOptions } from '../../engine/index.ts'
+import { type AbortedTransaction, isVarveError, type LogSlice, type ReadOptions, VarveError, type WaitOptions } from '../../engine/index.ts'
 import type { FetchLog } from '../fetch/partition-fetcher.ts'
 import type { GroupRequest, MembershipReply } from './group-messages.ts'
 import type { CommittedPosition, GroupTransport, OffsetCommit } from './group-transport.ts'
@@ -64,9 +64,10 @@ export class PortTransport implements GroupTransport {
   }
 
   /** The log of a partition, with the names of its topic's codecs. NOT_FOUND. */
-  async open(place: LogPlace): Promise<{ readonly log: PortLog; readonly keyCodec: string; readonly value: string }> {
+  async open(place: LogPlace): Promise<Omit<OpenedLog, 'state' | 'name'> & { readonly log: PortLog }> {
     const opened = (await this.call({ verb: 'open', ...place })) as OpenedLog
-    return { log: new PortLog(this, place, opened), keyCodec: opened.keyCodec, value: opened.value }
+    const { topicId, keyCodec, value } = opened
+    return { log: new PortLog(this, { ...place, topicId }, opened), topicId, keyCodec, value }
   }
 
   /** Sends a call and resolves with its answer; a signal cancels it there too. */
@@ -127,6 +128,7 @@ export class PortLog implements FetchLog {
   readonly #transport: PortTransport
   readonly #place: LogPlace
   #state: LogState
+  #isDropped = false
 
   constructor(transport: PortTransport, place: LogPlace, { name, state }: OpenedLog) {
     this.#transport = transport
@@ -148,26 +150,34 @@ export class PortLog implements FetchLog {
     return this.#state.lastStableOffset
   }
 
+  get dropped(): boolean {
+    return this.#isDropped
+  }
+
   async read(offset: number, { bytesMax }: ReadOptions = {}): Promise<LogSlice> {
-    const { slice } = this.#note((await this.#transport.call({ verb: 'read', ...this.#place, offset, bytesMax })) as ReadAnswer)
-    return slice
+    return (await this.#ask<ReadAnswer>({ verb: 'read', ...this.#place, offset, bytesMax })).slice
   }
 
   async abortedTransactions(from: number, to: number): Promise<AbortedTransaction[]> {
-    const answer = this.#note((await this.#transport.call({ verb: 'aborted', ...this.#place, from, to })) as AbortedAnswer)
-    return [...answer.aborted]
+    return [...(await this.#ask<AbortedAnswer>({ verb: 'aborted', ...this.#place, from, to })).aborted]
   }
 
   async offsetForTime(time: number): Promise<number | undefined> {
-    return this.#note((await this.#transport.call({ verb: 'offset-for-time', ...this.#place, time })) as TimeAnswer).offset
+    return (await this.#ask<TimeAnswer>({ verb: 'offset-for-time', ...this.#place, time })).offset
   }
 
   async waitFor(offset: number, { signal }: WaitOptions = {}): Promise<void> {
-    this.#note((await this.#transport.call({ verb: 'wait', ...this.#place, offset }, signal)) as { readonly state: LogState })
+    await this.#ask({ verb: 'wait', ...this.#place, offset }, signal)
   }
 
-  #note<T extends { readonly state: LogState }>(answer: T): T {
-    this.#state = answer.state
-    return answer
+  async #ask<T extends { readonly state: LogState }>(call: PortCall, signal?: AbortSignal): Promise<T> {
+    try {
+      const answer = (await this.#transport.call(call, signal)) as T
+      this.#state = answer.state
+      return answer
+    } catch (error) {
+      if (isVarveError(error, 'NOT_FOUND')) this.#isDropped = true
+      throw error
+    }
   }
 }

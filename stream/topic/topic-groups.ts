@@ -11,11 +11,12 @@ import {
   type StoreKey,
   storeLogPrefix,
   type Transaction,
+  VarveError,
 } from '../../engine/index.ts'
 import { topicCodecOf } from '../codec/topic-codec.ts'
 import { ChangesFetcher, GroupChanges, resolveGroupChanges } from '../consume/group-changes.ts'
 import { assertNoPartitions, type GroupConsumeOptions, resolveGroupConsume } from '../consume/group-consume-options.ts'
-import { type ConsumerPlace, GroupConsumer } from '../consume/group-consumer.ts'
+import { type ConsumerPartition, type ConsumerPlace, GroupConsumer } from '../consume/group-consumer.ts'
 import type { RecordSource } from '../fetch/consumed-record.ts'
 import { GroupHost, type GroupTopic } from '../groups/group-host.ts'
 import type { GroupOptions } from '../groups/group-options.ts'
@@ -68,12 +69,13 @@ export class TopicGroups implements ConsumerPlace {
     })
   }
 
-  /** A consumer of these topics, or of all whose names match. TypeError, RangeError; NOT_FOUND for a name that is none. */
-  consumer<V, K>(subscribed: readonly string[] | RegExp, options: GroupConsumeOptions): GroupConsumer<V, K> {
+  /** A consumer of these topics (handles follow a rename), or of all whose names match. TypeError, RangeError; NOT_FOUND for a name that is none. */
+  consumer<V, K>(topics: readonly (string | { readonly name: string })[] | RegExp, options: GroupConsumeOptions): GroupConsumer<V, K> {
     const resolved = resolveGroupConsume(options)
     const { partitions = [] } = resolved
+    const subscribed = topics instanceof RegExp ? topics : (): string[] => topicNamesOf(topics)
     if (subscribed instanceof RegExp) assertNoPartitions(resolved)
-    else for (const name of subscribed) for (const partition of [undefined, ...partitions]) this.#assertUsable(name, partition)
+    else for (const name of subscribed()) for (const partition of [undefined, ...partitions]) this.#assertUsable(name, partition)
     return this.#keep(new GroupConsumer<V, K>(this, subscribed, resolved))
   }
 
@@ -85,7 +87,12 @@ export class TopicGroups implements ConsumerPlace {
     const source = { topic: name, partition: 0, keys: nothing, values: nothing }
     const fetcher = (position: number): ChangesFetcher => new ChangesFetcher(store as unknown as Store, log, source, position)
     const { transport, environment, database, commitWith } = this
-    const place: ConsumerPlace = { transport, environment, database, commitWith, partition: () => ({ log, source, fetcher }) }
+    const topicId = this.#topics.host.get(name)?.id as number
+    const partition = (): ConsumerPartition => {
+      if (log.dropped) throw new VarveError('NOT_FOUND', `store ${store.name} was dropped`, { details: { store: store.name } })
+      return { log, topicId, source, fetcher }
+    }
+    const place: ConsumerPlace = { transport, environment, database, commitWith, partition }
     return new GroupChanges<V, K>(this.#keep(new GroupConsumer(place, [name], resolveGroupChanges(options))))
   }
 
@@ -101,7 +108,7 @@ export class TopicGroups implements ConsumerPlace {
   serve(port: PortLike): () => void {
     const end = servePort(port, {
       transport: this.transport,
-      partition: (topic, partition) => this.partition(topic, partition),
+      partition: (topic, partition, topicId) => this.partition(topic, partition, topicId),
       codecs: topic => this.#topics.existing(topic).options,
     })
     this.#ports.add(end)
@@ -124,9 +131,14 @@ export class TopicGroups implements ConsumerPlace {
     return closing.length === 0 ? undefined : Promise.allSettled(closing).then(() => undefined)
   }
 
-  partition(topic: string, partition: number): { readonly log: LocalLog; readonly source: RecordSource } {
-    const core = this.#topics.existing(topic)
-    return { log: core.partition(partition), source: { topic, partition, keys: core.keys, values: core.values } }
+  partition(
+    topic: string,
+    partition: number,
+    topicId?: number,
+  ): { readonly log: LocalLog; readonly topicId: number; readonly source: RecordSource } {
+    const core = topicId === undefined ? this.#topics.existing(topic) : this.#topics.coreById(topicId)
+    if (core === undefined) throw new VarveError('NOT_FOUND', `topic ${topic} was deleted`, { details: { topic } })
+    return { log: core.partition(partition), topicId: core.id, source: { topic, partition, keys: core.keys, values: core.values } }
   }
 
   readonly commitWith = (tx: Transaction, commit: OffsetCommit): void => this.transport.commitWith(tx, commit)
@@ -177,8 +189,8 @@ function groupFeedOf(host: StreamHost, name: string): GroupTopic | undefined {
   }
 }
 
-/** Names of the topics that `db.consumer` was given, as names or as handles. */
-export function topicNamesOf(topics: readonly (string | { readonly name: string })[]): string[] {
+/** Names, as they are now, of topics that are given as names or as handles. */
+function topicNamesOf(topics: readonly (string | { readonly name: string })[]): string[] {
   if (!Array.isArray(topics) || topics.length === 0) throw new TypeError('topics must be a non-empty array of topics or their names')
   return topics.map(topic => {
     const name = typeof topic === 'string' ? topic : topic?.name

@@ -119,8 +119,8 @@ export class Topic<V = unknown, K = string> {
   consume(options?: ConsumeOptions): Consumer<V, K>
   consume(options: ConsumeOptions | GroupConsumeOptions = {}): Consumer<V, K> | GroupConsumer<V, K> {
     const core = this.#opened()
-    if (isGroupOptions(options)) return this.#topics.groups.consumer<V, K>([core.name], options)
-    return new Consumer<V, K>(this.#topics, [core], options)
+    if (isGroupOptions(options)) return this.#topics.groups.consumer<V, K>([core], options)
+    return new Consumer<V, K>(this.#topics, core, options)
   }
 
   /**

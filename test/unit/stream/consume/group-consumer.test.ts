@@ -296,6 +296,12 @@ describe('offsets', () => {
       const records = db.topic<number>('t').consume({ group: 'g', autoCommit: true })
       for await (const { value } of records.records()) if (value === 4) break
       expect(committed()).toBe(4)
+      // What was committed by hand is not taken back.
+      const both = db.topic<number>('t').consume({ group: 'g', autoCommit: true })
+      await both.poll()
+      await both.commit()
+      await both.close()
+      expect(committed()).toBe(6)
     }))
 
   test('records: commit() includes the record in hand', () =>

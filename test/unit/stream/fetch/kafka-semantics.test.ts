@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { batchBaseOffset, batchLastOffset, batchRecordCount } from '../../../../engine/batch/record-batch.ts'
-import type { Database, Topic } from '../../../../index.ts'
+import type { Database, GroupConsumer, Topic } from '../../../../index.ts'
 import { readAll, sleep, withTopics } from '../support.ts'
 
 const textTopic = (db: Database, options: object = {}): Topic<string> => db.topic<string>('t', { value: 'string', ...options })
@@ -105,6 +105,132 @@ describe('transactions', () => {
       expect(new Set(epochs).size).toBe(3)
       expect([...epochs].sort((a, b) => a - b)).toEqual(epochs)
       expect((await readAll(topic.consume({ until: 'end' }))).map(({ value }) => value)).toEqual(['a', 'c'])
+    }))
+})
+
+describe('what no reader gets', () => {
+  test('a batch that is full ends behind the marker of its transaction, so that nothing is left', () =>
+    withTopics(20, async db => {
+      const topic = textTopic(db)
+      const tx = await db.producer({ transactionalId: 'x' }).begin()
+      for (let i = 0; i < 4; i++) await tx.send(topic, `${i}`)
+      await tx.commit()
+      const consumer = topic.consume({ group: 'g', maxRecords: 4 })
+      const batch = await consumer.poll()
+      expect(batch?.records).toHaveLength(4)
+      expect(batch?.nextOffset).toBe(5)
+      await batch?.commit()
+      expect(db.describeGroup('g').lag).toBe(0)
+      await consumer.close()
+    }))
+
+  test.each(['commit', 'commitWith', 'autoCommit'] as const)(
+    '%s of a consumer passes an aborted transaction and expired records at the end',
+    how =>
+      withTopics(21, async (db, environment) => {
+        const topic = textTopic(db)
+        await topic.sendBatch(['a', 'b'])
+        const consumer = topic.consume({ group: 'g', ...(how === 'autoCommit' ? { autoCommit: { intervalMs: 1 } } : {}) })
+        expect((await consumer.poll())?.records).toHaveLength(2)
+        const tx = await db.producer({ transactionalId: 'x' }).begin()
+        await tx.send(topic, 'aborted')
+        await tx.abort()
+        await topic.send({ value: 'expired', ttlMs: 1 })
+        await sleep(environment, 10)
+        expect(await consumer.poll({ maxWaitMs: 10 })).toBeUndefined()
+        if (how === 'commit') await consumer.commit()
+        if (how === 'commitWith') await db.transaction(tx => tx.offsets(consumer))
+        await consumer.close()
+        expect(db.describeGroup('g')).toMatchObject({ lag: 0, partitions: [{ offset: 5 }] })
+      }),
+  )
+
+  test('... but never a record that was not handed out', () =>
+    withTopics(22, async db => {
+      const topic = textTopic(db)
+      await topic.sendBatch(['a', 'b', 'c'])
+      const consumer = topic.consume({ group: 'g' })
+      const offsets: (number | undefined)[] = []
+      for await (const { value } of consumer.records()) {
+        await consumer.commit()
+        offsets.push(db.describeGroup('g').partitions[0]?.offset)
+        if (value === 'c') break
+      }
+      expect(offsets).toEqual([1, 2, 3])
+    }))
+})
+
+describe('places', () => {
+  test('the end is the last stable offset for those who wait for the end of transactions: they miss nothing that is committed later', () =>
+    withTopics(23, async (db, environment) => {
+      const topic = textTopic(db)
+      await topic.send('before')
+      const tx = await db.producer({ transactionalId: 'x' }).begin()
+      await tx.send(topic, 'within')
+      const seen: string[] = []
+      const consumers = (['read_committed', 'read_uncommitted'] as const).flatMap(isolation => [
+        topic.consume({ from: 'latest', isolation }),
+        topic.consume({ group: isolation, autoOffsetReset: 'latest', isolation }),
+      ])
+      const loops = consumers.map(async (consumer, i) => {
+        for await (const { records } of consumer) {
+          seen.push(...records.map(({ value }) => `${i} ${value}`))
+          if (records.at(-1)?.value === 'behind') break
+        }
+      })
+      await sleep(environment, 1000)
+      await tx.commit()
+      await topic.send('behind')
+      await Promise.all(loops)
+      for (const i of [0, 1]) expect(seen).toContain(`${i} within`)
+      for (const i of [2, 3]) expect(seen).not.toContain(`${i} within`)
+      for (const i of [0, 1, 2, 3]) expect(seen).toContain(`${i} behind`)
+    }))
+
+  test('behind the end is out of range: an error, or where autoOffsetReset says', () =>
+    withTopics(24, async db => {
+      const topic = textTopic(db)
+      await topic.sendBatch(['a', 'b'])
+      const place = { topic: 't', partition: 0 }
+      const consumer = topic.consume({ group: 'g' })
+      await consumer.poll()
+      consumer.seek(place, 2)
+      expect(await consumer.poll({ maxWaitMs: 10 })).toBeUndefined()
+      consumer.seek(place, 3)
+      expect((await consumer.poll())?.records.map(({ value }) => value)).toEqual(['a', 'b'])
+      await consumer.close()
+      await db.resetGroup('none', 't', 'latest')
+      const onAssigned = (): void => strict.seek(place, 3)
+      const strict: GroupConsumer<string> = topic.consume({ group: 'none', autoOffsetReset: 'none', onAssigned })
+      await expect(strict.poll()).rejects.toMatchObject({ code: 'OFFSET_OUT_OF_RANGE', details: { endOffset: 2 } })
+      await strict.close().catch(() => undefined)
+      const plain = topic.consume()
+      plain.seek(0, 3)
+      await expect(readAll(plain)).rejects.toMatchObject({ code: 'OFFSET_OUT_OF_RANGE', details: { startOffset: 0, endOffset: 2 } })
+    }))
+
+  test('partitions that are added are taken up by readers of all that go on for ever, and by tables', () =>
+    withTopics(25, async (db, environment) => {
+      const topic = textTopic(db)
+      const table = topic.table()
+      await table.caughtUp()
+      const seen: string[] = []
+      const consumers = [topic.consume(), topic.consume({ from: 'latest' }), topic.consume({ from: { offset: 0 } })]
+      const loops = consumers.map(async (consumer, i) => {
+        for await (const { partition, value } of consumer.records()) seen.push(`${i}: ${partition} ${value}`)
+      })
+      const some = topic.consume({ partitions: [0] })
+      const rest = (async () => {
+        for await (const { partition } of some.records()) seen.push(`some: ${partition}`)
+      })()
+      await sleep(environment, 10)
+      await topic.addPartitions(3)
+      await topic.send({ key: 'k', value: 'new', partition: 2 })
+      await sleep(environment, 100)
+      expect(seen.sort()).toEqual(['0: 2 new', '1: 2 new', '2: 2 new'])
+      expect(table.get('k')).toBe('new')
+      for (const consumer of [...consumers, some]) await consumer.close()
+      await Promise.all([...loops, rest])
     }))
 })
 

@@ -1,0 +1,166 @@
+/**
+ * Goal: a group's offsets belong to a topic, not to its name. A topic that is deleted and made anew, or renamed away and replaced, under the name that a consumer
+ * has subscribed to is another topic: what was read of the old one is not committed for it, and the consumer reads it from where its group stands there, from its
+ * first record on. Consumers of a handle follow a rename. Both in the thread of the database and behind a port.
+ */
+import { MessageChannel } from 'node:worker_threads'
+import { describe, expect, test } from 'vitest'
+import { type Database, type GroupConsumeOptions, type GroupConsumer, isVarveError, open, openConsumer } from '../../../../index.ts'
+
+async function withDatabase(program: (db: Database) => Promise<void>): Promise<void> {
+  const db = await open({ storage: 'memory' })
+  try {
+    await program(db)
+  } finally {
+    await db.close()
+  }
+}
+
+/** The next values, all that come within the time when no count is given. */
+async function take(consumer: GroupConsumer<string>, count: number, maxWaitMs: number = 5000): Promise<(string | null)[]> {
+  const values: (string | null)[] = []
+  while (values.length < count) {
+    const batch = await consumer.poll({ maxWaitMs })
+    if (batch === undefined) break
+    values.push(...batch.records.map(({ value }) => value))
+  }
+  return values
+}
+
+async function fill(db: Database, topic: string, ...values: string[]): Promise<void> {
+  await db.topic<string>(topic, { value: 'string' }).sendBatch(values)
+}
+
+const places = {
+  'in the thread of the database': (db: Database, options: Partial<GroupConsumeOptions> = {}): GroupConsumer<string> =>
+    db.consumer<string>({ group: 'g', topics: ['t'], ...options }),
+  'behind a port': (db: Database, options: Partial<GroupConsumeOptions> = {}): GroupConsumer<string> => {
+    const { port1, port2 } = new MessageChannel()
+    db.serveConsumers(port1)
+    return openConsumer<string>(port2, { group: 'g', topics: ['t'], ...options })
+  },
+}
+
+describe.each(Object.entries(places))('%s', (_, consume) => {
+  test.each(['deleted', 'renamed'] as const)(
+    'a topic with the name of one that was %s is read from its start, and committed for itself',
+    how =>
+      withDatabase(async db => {
+        await fill(db, 't', 'old 0', 'old 1', 'old 2')
+        const told: string[] = []
+        const consumer = consume(db, { onRevoked: () => void told.push('revoked'), onLost: () => void told.push('lost') })
+        const batch = await consumer.poll()
+        expect(batch?.records).toHaveLength(3)
+        await (how === 'deleted' ? db.deleteTopic('t') : db.renameTopic('t', 'u'))
+        await fill(db, 't', 'new 0', 'new 1', 'new 2', 'new 3')
+        // The batch in hand is of the old topic: it counts there, if there is one, and never for the new.
+        const refused = await batch?.commit().then(
+          () => undefined,
+          error => error,
+        )
+        expect(isVarveError(refused, 'NOT_FOUND'), String(refused)).toBe(how === 'deleted')
+        expect(
+          db.groupNames().includes('g') ? db.describeGroup('g').partitions.filter(({ offset }) => offset !== undefined) : [],
+        ).toMatchObject(how === 'deleted' ? [] : [{ topic: 'u', offset: 3 }])
+        expect(await take(consumer, 4)).toEqual(['new 0', 'new 1', 'new 2', 'new 3'])
+        // Behind a port only a commit would tell.
+        expect(told).toEqual([how === 'deleted' && consume !== places['behind a port'] ? 'lost' : 'revoked'])
+        await consumer.commit()
+        await fill(db, 't', 'new 4')
+        expect(await take(consumer, 1)).toEqual(['new 4'])
+        await consumer.close()
+        expect(db.describeGroup('g').partitions.find(({ topic }) => topic === 't')).toMatchObject({ offset: 4, lag: 1 })
+      }),
+  )
+
+  test('a consumer that waits when its topic is replaced goes on with the new one; automatic commits do not fail on the old', () =>
+    withDatabase(async db => {
+      await fill(db, 't', 'old 0', 'old 1')
+      const consumer = consume(db, { autoCommit: { intervalMs: 0 } })
+      expect(await take(consumer, 2)).toHaveLength(2)
+      const next = take(consumer, 1)
+      await new Promise(resolve => setTimeout(resolve, 20))
+      await db.deleteTopic('t')
+      await fill(db, 't', 'new 0')
+      expect(await next).toEqual(['new 0'])
+      await consumer.close()
+    }))
+
+  test('a topic that is gone leaves the others of a consumer as they are', () =>
+    withDatabase(async db => {
+      await fill(db, 't', 'gone')
+      await fill(db, 'stays', 'a')
+      const { port1, port2 } = new MessageChannel()
+      db.serveConsumers(port1)
+      const topics = ['t', 'stays']
+      const consumer =
+        consume === places['behind a port']
+          ? openConsumer<string>(port2, { group: 'g', topics, autoCommit: true })
+          : db.consumer<string>({ group: 'g', topics, autoCommit: true })
+      expect((await take(consumer, 2)).sort()).toEqual(['a', 'gone'])
+      await db.deleteTopic('t')
+      await fill(db, 'stays', 'b')
+      expect(await take(consumer, 1)).toEqual(['b'])
+      await consumer.commit()
+      await consumer.close()
+      expect(db.describeGroup('g')).toMatchObject({ lag: 0, partitions: [{ topic: 'stays', offset: 2 }] })
+      port2.close()
+    }))
+})
+
+test('a transaction does not take the offset of a batch whose topic was replaced', () =>
+  withDatabase(async db => {
+    await fill(db, 't', 'old 0', 'old 1')
+    const consumer = db.topic<string>('t').consume({ group: 'g' })
+    const batch = await consumer.poll()
+    if (batch === undefined) throw new Error('nothing came')
+    await db.deleteTopic('t')
+    await fill(db, 't', 'new 0', 'new 1', 'new 2')
+    const out = db.topic<string>('out', { value: 'string' })
+    const commit = db.transaction(tx => {
+      tx.topic(out).send('of the old one')
+      tx.offsets(batch)
+    })
+    await expect(commit).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    expect(out.describe().partitions[0]?.highWatermark).toBe(0)
+    expect(await take(consumer, 3)).toEqual(['new 0', 'new 1', 'new 2'])
+  }))
+
+test('a consumer of a handle follows a rename, with its offsets; one of the name waits for a topic of the name', () =>
+  withDatabase(async db => {
+    await fill(db, 't', '0', '1', '2', '3')
+    const topic = db.topic<string>('t', { value: 'string' })
+    const ofHandle = topic.consume({ group: 'handle', maxRecords: 2 })
+    const ofName = db.consumer<string>({ group: 'name', topics: ['t'] })
+    expect(await take(ofName, 4)).toHaveLength(4)
+    const batch = await ofHandle.poll()
+    await db.renameTopic('t', 'u')
+    await batch?.commit()
+    expect(await take(ofHandle, 2)).toEqual(['2', '3'])
+    await topic.send('4')
+    expect(await take(ofHandle, 1)).toEqual(['4'])
+    await ofHandle.commit()
+    expect(await take(ofHandle, 1, 500)).toEqual([])
+    expect(ofHandle.assignment).toEqual([{ topic: 'u', partition: 0 }])
+    expect(db.describeGroup('handle')).toMatchObject({ lag: 0, partitions: [{ topic: 'u', offset: 5 }] })
+    expect(await take(ofName, 1, 50)).toEqual([])
+    expect(ofName.assignment).toEqual([])
+    await fill(db, 't', 'another')
+    expect(await take(ofName, 1)).toEqual(['another'])
+  }))
+
+test('a feed of a store that was dropped does not go on with another of its name', () =>
+  withDatabase(async db => {
+    const users = db.store<number>('users', { changes: true })
+    await users.put('a', 1)
+    const feed = users.changes({ group: 'g' })
+    const batch = await feed.poll()
+    await db.dropStore('users')
+    await db.store<number>('users', { changes: true }).put('b', 2)
+    await expect(batch?.commit()).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    expect(await feed.poll({ maxWaitMs: 50 })).toBeUndefined()
+    await feed.close()
+    const again = db.store<number>('users').changes({ group: 'g' })
+    expect((await again.poll({ maxWaitMs: 1000 }))?.changes).toMatchObject([{ key: 'b', value: 2 }])
+    await again.close()
+  }))
