@@ -68,6 +68,7 @@ export {
   isNothing,
   NumberVector,
   nullVector,
+  sameVector,
   TextVector,
   type Vector,
 } from './field/vector.ts'

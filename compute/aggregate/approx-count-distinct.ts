@@ -5,7 +5,7 @@
  *
  * State of a group: bytes, four for each hash (little-endian), or the registers, which are recognized by their number. Nulls are passed over.
  */
-import { hashVector } from '../group/hash.ts'
+import { hashVector, mixedHash } from '../group/hash.ts'
 import { AnyVector, NumberVector, type Vector } from '../vector/vector.ts'
 import type { Aggregator } from './aggregator.ts'
 
@@ -43,7 +43,7 @@ export class ApproxCountDistinct implements Aggregator {
     if (this.#hashes.length < count) this.#hashes = new Int32Array(count)
     hashVector(input, rows, count, this.#hashes, false)
     for (let k = 0; k < count; k++) {
-      if (!input.isNull(rows[k] as number)) this.#addHash(groups[k] as number, this.#hashes[k] as number)
+      if (!input.isNull(rows[k] as number)) this.#addHash(groups[k] as number, mixedHash(this.#hashes[k] as number)) // hashes of neighbours are not independent
     }
   }
 

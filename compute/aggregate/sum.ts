@@ -30,19 +30,10 @@ export class Sum implements Aggregator {
 
   add([input]: readonly Vector[], rows: Int32Array, count: number, groups: Int32Array): void {
     if (input?.kind === 'number') {
-      const { values, nulls } = input
-      const states = this.#states
-      for (let k = 0; k < count; k++) {
-        const row = rows[k] as number
-        if (nulls !== undefined && nulls[row] === 1) continue
-        const at = WIDTH * (groups[k] as number)
-        const value = values[row] as number
-        const sum = states[at] as number
-        const next = sum + value
-        states[at] = next
-        states[at + 1] = (states[at + 1] as number) + (Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum)
-        states[at + 2] = (states[at + 2] as number) + 1
-      }
+      if (input.nulls === undefined) addNumbers(this.#states, input.values, rows, count, groups)
+      else
+        for (let k = 0; k < count; k++)
+          if (!input.isNull(rows[k] as number)) this.#addNumber(groups[k] as number, input.values[rows[k] as number] as number, 0, 1)
       return
     }
     if (input?.kind !== 'any') return
@@ -137,5 +128,18 @@ export class Sum implements Aggregator {
       state.sum += value
       state.count += count
     }
+  }
+}
+
+/** Numbers, none of which is null. */
+function addNumbers(states: Float64Array, values: Float64Array, rows: Int32Array, count: number, groups: Int32Array): void {
+  for (let k = 0; k < count; k++) {
+    const at = WIDTH * (groups[k] as number)
+    const value = values[rows[k] as number] as number
+    const sum = states[at] as number
+    const next = sum + value
+    states[at] = next
+    states[at + 1] = (states[at + 1] as number) + (Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum)
+    states[at + 2] = (states[at + 2] as number) + 1
   }
 }

@@ -43,7 +43,7 @@ export interface StagedRun {
 }
 
 /** Bytes that a task reads of other tasks' outputs, rather: a table of their keys is about as large, and fast as long as the processor's cache holds it. */
-const bytesOfShare = 4 << 20
+const bytesOfShare = 2 << 20
 
 /** The share of the memory that outputs may keep, and of it sorted ones: shared memory is free only when no thread's collector knows it any more. */
 const outputShare = 2

@@ -92,6 +92,7 @@ export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOut
     meter,
     memoryBytesMax: task.memoryBytesMax,
     keyBytesMax: task.keyBytesMax,
+    rowsExpected: task.work.kind === 'split' ? undefined : rowsIn(task.work),
     files: place.files,
     spillPath: () => `${task.file}-${spills++}`,
     onEnd: close => void endings.push(close),
@@ -112,6 +113,13 @@ export async function runTask(task: Task, place: TaskPlace): Promise<ExchangeOut
     for (const close of endings) close()
   }
   return end.output(counters, meter.measures)
+}
+
+/** Of its buckets. */
+function rowsIn({ outputs }: BucketWork): number {
+  let rows = 0
+  for (const { buckets } of Object.values(outputs).flat()) for (const bucket of buckets) rows += bucket.rows
+  return rows
 }
 
 interface TaskEnd extends Receiver {

@@ -26,10 +26,11 @@ export class GroupTable {
   /** As `#tuples`, of the rows at hand. */
   #rowTuples: Int32Array = new Int32Array(0)
 
-  constructor(width: number) {
+  /** `shift`, `expected`: of a `ValueTable`, where keys have one field. */
+  constructor(width: number, shift: number = 0, expected: number = 0) {
     assert(width > 0, 'a key has fields', width)
     this.width = width
-    this.#fields = Array.from({ length: width }, () => new ValueTable())
+    this.#fields = Array.from({ length: width }, () => (width === 1 ? new ValueTable(shift, expected) : new ValueTable()))
     if (width > 1) this.#slots = new Int32Array(slotsFirst)
   }
 

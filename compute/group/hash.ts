@@ -11,6 +11,10 @@ export const HASH_NULL = 0x2545f491
 const HASH_FALSE = 0x1b873593
 const HASH_TRUE = 0x4cf5ad43
 
+/** See `hashWhole`. */
+export const WHOLE_SHIFT = 6
+const WHOLE_NEIGHBOURS = 1 << WHOLE_SHIFT
+
 const float = new Float64Array(1)
 const words = new Int32Array(float.buffer)
 
@@ -23,11 +27,19 @@ export function mixedHash(hash: number): number {
 }
 
 export function hashNumber(value: number): number {
-  // A small whole number is its own bits: the two words of a double differ in few.
   const whole = value | 0
-  if (whole === value) return mixedHash(whole ^ 0x5bd1e995)
+  if (whole === value) return hashWhole(whole)
   float[0] = value
   return mixedHash((words[0] as number) ^ Math.imul(words[1] as number, 0x9e3779b1))
+}
+
+/**
+ * A whole number of 32 bits is its own bits: the two words of a double differ in few. Of 64 neighbours, from a multiple of 64 on, no two have the same six top bits, by which rows are divided among
+ * 64 buckets: keys without gaps fall into all of them evenly, and in one bucket are there once in `WHOLE_NEIGHBOURS`.
+ */
+function hashWhole(whole: number): number {
+  const place = whole & (WHOLE_NEIGHBOURS - 1)
+  return mixedHash((whole >> WHOLE_SHIFT) ^ 0x5bd1e995) ^ ((place << 26) | (Math.imul(place, 0x9e3779b1) & 0x03ffffff))
 }
 
 /** By size up to eight bytes: what of the first and of the second four bytes belongs to a text. */

@@ -22,6 +22,8 @@ const HEAD_INTS = 4
 /** Texts of larger dictionaries are looked up row by row: most of them come only a few times. */
 const dictionaryMax = 4096
 const arenaBytesMax = 2 ** 31 - 1
+/** Of so many, if not as many others are found at once, whole numbers are not looked for by themselves any more. */
+const recentMissesMax = 8192
 /** How many times as large as their number the range of whole numbers may be that are found by index. */
 const rangeOfWhole = 4
 
@@ -44,6 +46,15 @@ export class ValueTable {
   #heads: Int32Array = new Int32Array(0)
   /** Group of null in the form of numbers; -1: none. */
   #nullGroup = -1
+  /** Where whole numbers were found, group + 1 by what of them lies above `#recentShift`; 0: nothing. A power of two, no less than there are groups; empty where it was of no use. */
+  #recent: Int32Array = new Int32Array(slotsFirst / 2)
+  readonly #recentShift: number
+  /** Rows of values that were there and had to be looked up by hash all the same, less than others. */
+  #recentMisses = 0
+  /** Of the rows at hand those that are not in `#recent`: which row, and which of the rows at hand. */
+  #missedRows: Int32Array = new Int32Array(0)
+  #missedAt: Int32Array = new Int32Array(0)
+  #missedGroups: Int32Array = new Int32Array(0)
   /** Of a sealed table of whole numbers of a small range, their groups from the smallest on; -1: none. */
   #groupOfWhole: Int32Array | undefined
   #smallest = 0
@@ -52,10 +63,17 @@ export class ValueTable {
   #dictionary: Dictionary | undefined
   #codeGroups: Int32Array = new Int32Array(0)
 
+  /** `shift`: whole numbers that lie between two multiples of its power of two are hardly ever there together, since they are in other buckets (`WHOLE_SHIFT`). `expected`: values that will come, about. */
+  constructor(shift: number = 0, expected: number = 0) {
+    this.#recentShift = shift
+    if (expected > slotsFirst / 2) this.#expect(expected)
+  }
+
   /** Bytes that the table holds. */
   get bytes(): number {
     return (
       this.#slots.byteLength +
+      this.#recent.byteLength +
       this.#hashes.byteLength +
       this.#numbers.byteLength +
       (this.#groupOfWhole?.byteLength ?? 0) +
@@ -148,6 +166,14 @@ export class ValueTable {
       this.#lookTexts(vector, rows, count, groups, adds)
       return
     }
+    if (this.#form === 'number' && vector.kind === 'number' && vector.nulls === undefined && this.#recent.length > 0) {
+      this.#lookWholes(vector, rows, count, groups, adds)
+      return
+    }
+    this.#lookByHash(vector, rows, count, groups, adds)
+  }
+
+  #lookByHash(vector: Vector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
     if (this.#rowHashes.length < count) this.#rowHashes = new Int32Array(Math.max(count, 4096))
     hashVector(vector, rows, count, this.#rowHashes, false)
     if (this.#form === 'number' && vector.kind === 'number') this.#lookNumbers(vector, rows, count, groups, adds)
@@ -155,6 +181,58 @@ export class ValueTable {
       if (this.#form !== 'bytes') this.#toBytes()
       this.#lookBytes(vector, rows, count, groups, adds)
     }
+  }
+
+  /** Numbers, whole ones by themselves as far as possible and the rest by hash. */
+  #lookWholes(vector: NumberVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
+    if (this.#missedRows.length < count) {
+      this.#missedRows = new Int32Array(Math.max(count, 4096))
+      this.#missedAt = new Int32Array(this.#missedRows.length)
+      this.#missedGroups = new Int32Array(this.#missedRows.length)
+    }
+    const missed = this.#findRecent(vector, rows, count, groups)
+    if (missed === 0) return
+    const [missedRows, missedAt, found] = [this.#missedRows, this.#missedAt, this.#missedGroups]
+    const before = this.size
+    this.#lookByHash(vector, missedRows, missed, found, adds)
+    const recent = this.#recent
+    const mask = recent.length - 1
+    const { values } = vector
+    for (let i = 0; i < missed; i++) {
+      const group = found[i] as number
+      groups[missedAt[i] as number] = group
+      const value = values[missedRows[i] as number] as number
+      const whole = value | 0
+      if (group >= 0 && whole === value) recent[(whole >> this.#recentShift) & mask] = group + 1
+    }
+    this.#recentMisses = Math.max(0, this.#recentMisses + 2 * (missed - (this.size - before)) - count)
+    if (this.#recentMisses > recentMissesMax) this.#recent = new Int32Array(0)
+  }
+
+  /** The groups of those that are in `#recent`; how many are not. */
+  #findRecent({ values }: NumberVector, rows: Int32Array, count: number, groups: Int32Array): number {
+    const [recent, numbers, missedRows, missedAt, shift] = [
+      this.#recent,
+      this.#numbers,
+      this.#missedRows,
+      this.#missedAt,
+      this.#recentShift,
+    ]
+    const mask = recent.length - 1
+    let missed = 0
+    for (let k = 0; k < count; k++) {
+      const row = rows[k] as number
+      const value = values[row] as number
+      const whole = value | 0
+      const group = (recent[(whole >> shift) & mask] as number) - 1
+      // Of whatever was taken for the whole number; beyond the end is none.
+      if (group >= 0 && numbers[group] === value) groups[k] = group
+      else {
+        missedRows[missed] = row
+        missedAt[missed++] = k
+      }
+    }
+    return missed
   }
 
   #lookNumbers({ values, nulls }: NumberVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
@@ -334,6 +412,15 @@ export class ValueTable {
     return vectorOf(values)
   }
 
+  /** Room for so many values, if they are numbers. What is not used takes no memory. */
+  #expect(values: number): void {
+    const length = 2 ** Math.ceil(Math.log2(2 * values))
+    this.#slots = new Int32Array(length)
+    this.#recent = new Int32Array(length / 2)
+    this.#hashes = new Int32Array(values)
+    this.#numbers = new Float64Array(values)
+  }
+
   /** The first free slot for a hash, where slots have no hashes. */
   #freeSlot(hash: number): number {
     const slots = this.#slots
@@ -401,6 +488,19 @@ export class ValueTable {
       if (ints === 2) slots[slot + 1] = hash
     }
     this.#slots = slots
+    if (this.#recent.length > 0 && this.#form === 'number') this.#growRecent(length / 2)
+  }
+
+  #growRecent(length: number): void {
+    const recent = new Int32Array(length)
+    const numbers = this.#numbers
+    for (let group = 0; group < this.size; group++) {
+      const number = numbers[group] as number
+      const whole = number | 0
+      // The last group is only about to get its number; what is at a place is compared when it is found.
+      if (whole === number && group !== this.#nullGroup) recent[(whole >> this.#recentShift) & (length - 1)] = group + 1
+    }
+    this.#recent = recent
   }
 
   /** From whatever form to bytes, which hold every key. */

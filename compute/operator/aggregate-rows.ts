@@ -14,13 +14,14 @@ import type { Aggregator } from '../aggregate/aggregator.ts'
 import { evaluate, selectRows } from '../expression/evaluate.ts'
 import type { ExpressionNode } from '../expression/node.ts'
 import { GroupTable } from '../group/group-table.ts'
+import { WHOLE_SHIFT } from '../group/hash.ts'
 import type { NamedAggregate, NamedExpression } from '../plan/node.ts'
 import { ColumnRows } from '../rows/chunk-data.ts'
 import { BUCKETS } from '../shuffle/exchange.ts'
 import { ExchangeReader } from '../shuffle/exchange-reader.ts'
 import { ExchangeWriter } from '../shuffle/exchange-writer.ts'
 import { allRows, CHUNK_ROWS, Chunk } from '../vector/chunk.ts'
-import { BooleanVector, isNothing, nullVector, type Vector } from '../vector/vector.ts'
+import { nullVector, sameVector, type Vector } from '../vector/vector.ts'
 import type { OperatorContext } from './context.ts'
 import { deeper, SPILL_LEVEL_MAX, Unfinished } from './key-spill.ts'
 import { type Receiver, sendAll } from './receiver.ts'
@@ -28,16 +29,19 @@ import { type Receiver, sendAll } from './receiver.ts'
 export type AggregateStep = 'whole' | 'partial' | 'final'
 
 const oneGroup = new Int32Array(0)
-/** The truth values of rows that all are true. */
-let trueRows = new Uint8Array(CHUNK_ROWS).fill(1)
 
 /** Groups that about fit the processor's cache with their states. */
 const groupsOfCache = 32 * 1024
 /** Fewer rows a group than this: adding them before they are divided by key is not worth while. */
 const rowsOfGroupMin = 3
+/** Rows of a group, rather, where nothing is known. */
+const rowsOfGroupGuess = 8
 /** So many rows go on as they are before it is tried again whether there are fewer groups now. */
 const rowsAsTheyAre = 1 << 20
 const rowsAsTheyAreMax = 1 << 24
+
+/** Where the last task of a stage in this thread was, by its keys: the next one goes on there, rather than find out by itself how many groups there are. */
+const passing = new WeakMap<readonly NamedExpression[], { readonly rowsToPass: number; readonly rowsOfPass: number }>()
 
 /** Columns of partial states and rows. */
 export function partialWidth(keys: number, aggregates: readonly NamedAggregate[]): number {
@@ -107,6 +111,10 @@ export class AggregateRows implements Receiver {
     this.#widths = this.#aggregators.map(aggregator => aggregator.states(0, 0).length)
     this.#stateWidth = this.#widths.reduce((sum, width) => sum + width, 0)
     this.#inputs = inputsOf(this.#nodes)
+    const before = step === 'partial' ? passing.get(keys) : undefined
+    if (before === undefined) return
+    this.#rowsToPass = before.rowsToPass
+    this.#rowsOfPass = before.rowsOfPass
   }
 
   /** Bytes held, about. */
@@ -154,11 +162,11 @@ export class AggregateRows implements Receiver {
   #receiveParts(chunk: Chunk): void {
     const flags = chunk.field(String(this.#keys.length + this.#stateWidth + this.#inputs.expressions.length))
     assert(flags.kind === 'boolean', 'parts say whether they are rows')
-    const { values } = flags
+    const { values, same } = flags
     const { rows, count } = chunk
     for (let from = 0; from < count; ) {
       const flag = values[rows[from] as number]
-      let to = isNothing(flags) ? count : from + 1
+      let to = same === undefined ? from + 1 : count
       while (to < count && values[rows[to] as number] === flag) to++
       const isRow = flag === 1
       const part = new Chunk(chunk.data, rows.subarray(from, to), to - from)
@@ -212,13 +220,20 @@ export class AggregateRows implements Receiver {
   }
 
   finish(): void | Promise<void> {
+    if (this.#step === 'partial') passing.set(this.#keys, { rowsToPass: this.#rowsToPass, rowsOfPass: this.#rowsOfPass })
     const sent = this.#spilled === undefined ? sendAll(this.#results(), this.#next) : this.#finishSpilled(this.#spilled)
     return sent === undefined ? this.#next.finish() : sent.then(() => this.#next.finish())
   }
 
   /** No groups yet. */
   #begin(): void {
-    this.#table = this.#keys.length === 0 ? undefined : new GroupTable(this.#keys.length)
+    const { spillLevel = 0 } = this.#context
+    // What comes is of one bucket, rather.
+    const isOfBucket = this.#step === 'final' && spillLevel === 0
+    const shift = isOfBucket ? WHOLE_SHIFT : 0
+    const { rowsExpected = 0, memoryBytesMax } = this.#context
+    const expected = isOfBucket ? Math.floor(Math.min(groupsOfCache, rowsExpected / rowsOfGroupGuess, memoryBytesMax / 256)) : 0
+    this.#table = this.#keys.length === 0 ? undefined : new GroupTable(this.#keys.length, shift, expected)
     this.#aggregators = this.#nodes.map(makeAggregator)
     this.#rowsOfTable = 0
     this.#isKept = false
@@ -258,8 +273,7 @@ export class AggregateRows implements Receiver {
     const keys = this.#keys.map(({ expression }) => evaluate(expression, chunk))
     const states = Array.from({ length: this.#stateWidth }, () => nullVector(data.size))
     const inputs = this.#inputs.expressions.map(expression => evaluate(expression, chunk))
-    if (trueRows.length < data.size) trueRows = new Uint8Array(2 * data.size).fill(1)
-    const vectors = [...keys, ...states, ...inputs, new BooleanVector(trueRows)]
+    const vectors = [...keys, ...states, ...inputs, sameVector(1, data.size)]
     return new Chunk(new ColumnRows(data.size, this.#partialColumns(), vectors), rows, count)
   }
 

@@ -9,6 +9,8 @@ export interface OperatorContext {
   readonly keyBytesMax: number
   /** How often the rows of an operator were divided by their keys already, each time by other bits of the hash (`key-spill.ts`). Default 0. */
   readonly spillLevel?: number
+  /** Rows that come in, as far as it is known. */
+  readonly rowsExpected?: number | undefined
   readonly files: Files
   /** A path for a new file, which is removed with the run. */
   spillPath(): string

@@ -119,7 +119,7 @@ function part(vector: Vector, from: number, to: number): Vector {
     case 'number':
       return new NumberVector(vector.values.subarray(from, to), vector.nulls?.subarray(from, to))
     case 'boolean':
-      return new BooleanVector(vector.values.subarray(from, to), vector.isNothing)
+      return new BooleanVector(vector.values.subarray(from, to), vector.same)
     case 'text': {
       const [starts, ends] = [vector.starts.subarray(from, to), vector.ends.subarray(from, to)]
       if (!(vector instanceof DictionaryVector)) return new TextVector(vector.bytes, starts, ends)

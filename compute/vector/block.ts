@@ -17,7 +17,17 @@
 import { assert, readText, valueCodecOf } from '../../engine/index.ts'
 import { areAdjacent, gatherBytes } from './gather-bytes.ts'
 import { codecOf, describeCodec } from './row-codec.ts'
-import { AnyVector, BooleanVector, EncodedVector, NumberVector, nullVector, TextVector, type Vector } from './vector.ts'
+import {
+  AnyVector,
+  BOOLEAN_NULL,
+  BooleanVector,
+  EncodedVector,
+  NumberVector,
+  nullVector,
+  sameVector,
+  TextVector,
+  type Vector,
+} from './vector.ts'
 
 const HEADER_BYTES = 16
 const COLUMN_HEADER_BYTES = 8
@@ -61,9 +71,9 @@ function measure(vector: Vector, rows: Int32Array, from: number, to: number): Co
       return measureNumbers(vector, rows, from, to)
     case 'boolean': {
       if (vector.isNothing) return { kind: KIND_NOTHING, extra: 0, bytes: 0, encoded: undefined }
-      const { values } = vector
+      const { values, same } = vector
       const first = values[rows[from] as number] as number
-      let k = from
+      let k = same === undefined ? from : to
       while (k < to && values[rows[k] as number] === first) k++
       const isOne = k === to && count > 0
       return { kind: KIND_BOOLEAN, extra: isOne ? 1 + first : 0, bytes: isOne ? 0 : count, encoded: undefined }
@@ -146,6 +156,49 @@ export function encodeBlock(
   }
   return block
 }
+
+/** Numbers of a column as they may lie in a block: whole ones counted from `least`, or as they are. */
+export type PackedNumbers = Uint16Array | Uint32Array | Float32Array | Float64Array
+
+/** A column in the form that a block has it in: numbers none of which is null, or one truth value for all rows; `BOOLEAN_NULL`: nothing. */
+export type PackedColumn = { readonly numbers: PackedNumbers; readonly least: number } | { readonly truth: number }
+
+/** As `encodeBlock`, of columns that are packed already; numbers are copied. */
+export function encodePacked(
+  columns: readonly PackedColumn[],
+  count: number,
+  allocate: (size: number) => Uint8Array = newBlock,
+): Uint8Array {
+  let size = HEADER_BYTES
+  for (const column of columns) size += COLUMN_HEADER_BYTES + ('truth' in column ? 0 : padded(packedBytes(column.numbers)))
+  const block = allocate(size)
+  assert(block.byteOffset % 8 === 0 && block.length === size, 'a block is aligned, and of its size', block.byteOffset, block.length)
+  const words = new Uint32Array(block.buffer, block.byteOffset, size / 4)
+  words[0] = count
+  words[1] = columns.length
+  words[2] = size
+  let at = HEADER_BYTES
+  for (const column of columns) {
+    const data = at + COLUMN_HEADER_BYTES
+    if ('truth' in column) {
+      words[at / 4] = column.truth === BOOLEAN_NULL ? KIND_NOTHING : KIND_BOOLEAN
+      words[at / 4 + 1] = column.truth === BOOLEAN_NULL ? 0 : 1 + column.truth
+      at = data
+      continue
+    }
+    const { numbers, least } = column
+    const isWhole = isWholeForm(numbers)
+    words[at / 4] = isWhole ? KIND_WHOLE : numbers instanceof Float32Array ? KIND_SINGLE : KIND_NUMBER
+    words[at / 4 + 1] = isWhole ? 2 * numbers.BYTES_PER_ELEMENT : 0
+    if (isWhole) new Float64Array(block.buffer, block.byteOffset + data, 1)[0] = least
+    block.set(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength), isWhole ? data + 8 : data)
+    at = data + padded(packedBytes(numbers))
+  }
+  return block
+}
+
+const isWholeForm = (numbers: PackedNumbers): boolean => numbers instanceof Uint16Array || numbers instanceof Uint32Array
+const packedBytes = (numbers: PackedNumbers): number => numbers.byteLength + (isWholeForm(numbers) ? 8 : 0)
 
 function fill(block: Uint8Array, at: number, vector: Vector, column: Column, rows: Int32Array, from: number, count: number): void {
   switch (vector.kind) {
@@ -304,7 +357,7 @@ export function decodeBlock(block: Uint8Array, wide: WideNumbers = new WideNumbe
       }
       case KIND_BOOLEAN:
         bytes = extra === 0 ? count : 0
-        vectors.push(new BooleanVector(extra === 0 ? new Uint8Array(buffer, place, count) : new Uint8Array(count).fill(extra - 1)))
+        vectors.push(extra === 0 ? new BooleanVector(new Uint8Array(buffer, place, count)) : sameVector(extra - 1, count))
         break
       case KIND_TEXT:
         bytes = 8 * count + extra

@@ -9,6 +9,7 @@ export {
   isNothing,
   NumberVector,
   nullVector,
+  sameVector,
   TextVector,
   type Vector,
 } from '../../engine/index.ts'

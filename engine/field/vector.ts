@@ -48,12 +48,17 @@ export class BooleanVector {
   readonly kind = 'boolean'
   /** 0 false, 1 true, 2 null. */
   readonly values: Uint8Array
-  /** Whether it is known that all rows are null; also what a field is that no row has. */
-  readonly isNothing: boolean
+  /** What all rows have, if it is known. */
+  readonly same: number | undefined
 
-  constructor(values: Uint8Array, isNothing: boolean = false) {
+  constructor(values: Uint8Array, same: number | undefined = undefined) {
     this.values = values
-    this.isNothing = isNothing
+    this.same = same
+  }
+
+  /** Whether it is known that all rows are null; also what a field is that no row has. */
+  get isNothing(): boolean {
+    return this.same === BOOLEAN_NULL
   }
 
   /** The value; null: there is none. */
@@ -171,15 +176,22 @@ export class AnyVector {
   }
 }
 
-let nothing = new Uint8Array(4096).fill(BOOLEAN_NULL)
-
 /** A vector of `size` rows that have nothing. */
 export function nullVector(size: number): BooleanVector {
-  if (size > nothing.length) nothing = new Uint8Array(2 * size).fill(BOOLEAN_NULL)
-  return new BooleanVector(nothing, true)
+  return sameVector(BOOLEAN_NULL, size)
 }
 
 /** Whether it is known that the vector has nothing in any row. */
 export function isNothing(vector: Vector): boolean {
   return vector.kind === 'boolean' && vector.isNothing
+}
+
+/** Shared values of rows that are all the same, by value. */
+const sames: Uint8Array[] = []
+
+/** A vector of `size` rows that all have one truth value, as `BooleanVector` has it. */
+export function sameVector(value: number, size: number): BooleanVector {
+  let values = sames[value]
+  if (values === undefined || values.length < size) sames[value] = values = new Uint8Array(Math.max(4096, 2 * size)).fill(value)
+  return new BooleanVector(values, value)
 }

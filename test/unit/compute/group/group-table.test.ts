@@ -76,6 +76,44 @@ test('a table that begins with numbers or texts goes on when other keys come', a
   })
 })
 
+test.each([0, 6])('whole numbers, close together and far apart, with and without room from the beginning, shifted by %i', async shift => {
+  await seeded(random => {
+    const keysOf: readonly (() => number)[] = [
+      () => random.below(3000),
+      () => 64 * random.below(9000) + 5,
+      () => random.below(2 ** 31) - 2 ** 30,
+      () => (random.below(9) - 4) / 2,
+      () => random.pick([-0, 0, Number.NaN, 2 ** 32, 2 ** 40, -1]),
+    ]
+    for (let round = 0; round < 8; round++) {
+      const table = new GroupTable(1, shift, random.pick([0, 100, 5000]))
+      const groupOf = new Map<number | null, number>()
+      const tries = random.below(2) === 0 ? keysOf.slice(0, 2) : keysOf
+      for (let chunk = 0; chunk < 30; chunk++) {
+        const size = 1 + random.below(2000)
+        const next = random.pick(tries)
+        const values = Float64Array.from({ length: size }, next)
+        const nulls = random.below(5) === 0 ? Uint8Array.from({ length: size }, () => random.below(2)) : undefined
+        const vector = new NumberVector(values, nulls)
+        const { rows, count } = randomChunk(random, {}, size)
+        const known = new Map(groupOf)
+        const found = new Int32Array(count)
+        table.find([vector], rows, count, found)
+        const groups = new Int32Array(count)
+        table.assign([vector], rows, count, groups)
+        for (let k = 0; k < count; k++) {
+          const value = vector.get(rows[k] as number)
+          const key = value === 0 ? 0 : value
+          if (!groupOf.has(key)) groupOf.set(key, groupOf.size)
+          if (groups[k] !== groupOf.get(key) || found[k] !== (known.get(key) ?? -1))
+            expect.fail(`${key} is ${groups[k]}, found as ${found[k]}`)
+        }
+        expect(table.size).toBe(groupOf.size)
+      }
+    }
+  })
+})
+
 test('looking in an empty table finds nothing and decides nothing about it', () => {
   const table = new GroupTable(1)
   const groups = new Int32Array(2)
