@@ -205,7 +205,10 @@ export function checkReadStoreOptions(options: ReadStoreOptions): void {
 }
 
 export function checkRange(options: RangeOptions<unknown>): void {
-  checkObject(options, 'options')
+  if (options === null || typeof options !== 'object')
+    throw new TypeError(
+      `a range must be an object, as { gte, lt } or { prefix } (of one key { gte: key, lte: key }), got ${String(options)}`,
+    )
   checkNames(options, rangeOptionNames)
   const { gt, gte, lt, lte, prefix, reverse, limit, snapshot } = options
   if (gt !== undefined && gte !== undefined) throw new TypeError('gt and gte exclude each other')

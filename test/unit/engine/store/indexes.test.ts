@@ -74,6 +74,9 @@ describe('entries', () => {
         ])
         expect(users.index('byCityAge').get(['Ulm', 7.5])).toMatchObject({ email: 'cid@x' })
         expect(users.index('byCityAge').count({ prefix: ['Ulm'] })).toBe(2)
+        expect(users.index('byCityAge').count({ gte: ['Ulm', 7], lte: ['Ulm', 7] })).toBe(1)
+        // Whoever takes it for `getAll` is told how.
+        expect(() => users.index('city').count('Ulm' as never)).toThrow(/gte: key, lte: key.*got Ulm/)
       }
       await users.put('ada', { email: 'ada@y', tags: [], address: { city: 'Ulm' } })
       await users.del('bob')
