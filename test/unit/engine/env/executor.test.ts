@@ -120,6 +120,19 @@ describe('worker threads', () => {
     await executor.close()
   })
 
+  test.skipIf(process.platform !== 'linux')('the worker gives way to the other threads of the process', () => {
+    const niceOf = `(await import('node:fs')).readdirSync('/proc/self/task').map(id => +readFileSync('/proc/self/task/' + id + '/stat', 'utf8').split(') ')[1].split(' ')[16])`
+    const [before, after] = run(`
+      const { readFileSync } = await import('node:fs')
+      const highest = async () => Math.max(...${niceOf})
+      const before = await highest()
+      await executor.run({ kind: 'add', input: { left: 1, right: 2 } })
+      console.log(before + ' ' + await highest())`)
+      .split(/\s/)
+      .map(Number) as [number, number]
+    expect(after).toBe(Math.min(19, before + 5))
+  })
+
   test('no thread before the first task; an idle worker lets the process end, a busy one does not', () => {
     const threads = `(await import('node:fs')).readdirSync('/proc/self/task').length`
     expect(
