@@ -40,8 +40,8 @@ export class FetchSession {
   /** Index in `#fetchers` of the one to ask next. */
   #next = 0
   #wake: (() => void) | undefined
-  /** What a waiter ended with; thrown by the next poll. */
-  #failed: unknown
+  /** What a waiter ended with; thrown by the next wait, unless its fetcher was removed since. */
+  #failed: { readonly fetcher: Fetcher; readonly error: unknown } | undefined
   /** Records handed out at a time, at most. */
   #piece = pieceFirst
   readonly #breath: Breath
@@ -68,6 +68,7 @@ export class FetchSession {
     if (index >= 0) this.#fetchers.splice(index, 1)
     this.#waiting.get(fetcher)?.abort()
     this.#waiting.delete(fetcher)
+    if (this.#failed?.fetcher === fetcher) this.#failed = undefined
     this.wake()
   }
 
@@ -183,7 +184,7 @@ export class FetchSession {
     signal.removeEventListener('abort', this.#onAbort)
     const failed = this.#failed
     this.#failed = undefined
-    if (failed !== undefined && !signal.aborted) throw failed
+    if (failed !== undefined && !signal.aborted) throw failed.error
   }
 
   readonly #onAbort = (): void => this.wake()
@@ -199,7 +200,7 @@ export class FetchSession {
     log.waitFor(seen, { signal: controller.signal }).then(
       () => this.#woken(fetcher, controller),
       error => {
-        if (!controller.signal.aborted) this.#failed = error
+        if (!controller.signal.aborted) this.#failed = { fetcher, error }
         this.#woken(fetcher, controller)
       },
     )

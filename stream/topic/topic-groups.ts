@@ -138,6 +138,9 @@ export class TopicGroups implements ConsumerPlace {
   ): { readonly log: LocalLog; readonly topicId: number; readonly source: RecordSource } {
     const core = topicId === undefined ? this.#topics.existing(topic) : this.#topics.coreById(topicId)
     if (core === undefined) throw new VarveError('NOT_FOUND', `topic ${topic} was deleted`, { details: { topic } })
+    // An assignment may speak of a topic that had the name, and more partitions.
+    if (partition >= core.partitionCount)
+      throw new VarveError('NOT_FOUND', `topic ${topic} has no partition ${partition}`, { details: { topic, partition } })
     return { log: core.partition(partition), topicId: core.id, source: { topic, partition, keys: core.keys, values: core.values } }
   }
 

@@ -86,6 +86,33 @@ describe.each(Object.entries(places))('%s', (_, consume) => {
       await consumer.close()
     }))
 
+  test('one with fewer partitions, with two members', () =>
+    withDatabase(async db => {
+      const fresh = (partitions: number): Promise<unknown> => {
+        const topic = db.topic<string>('t', { value: 'string', partitions })
+        return topic.sendBatch(Array.from({ length: partitions }, (_, partition) => ({ value: `${partitions}: ${partition}`, partition })))
+      }
+      await fresh(4)
+      const consumers = [consume(db), consume(db)]
+      const seen: (string | null)[] = []
+      const loops = consumers.map(async consumer => {
+        for await (const { value } of consumer.records()) seen.push(value)
+      })
+      const until = async (done: () => boolean): Promise<void> => {
+        while (!done()) await new Promise(resolve => setTimeout(resolve, 5))
+      }
+      await until(() => seen.length >= 4 && consumers.every(({ assignment }) => assignment.length === 2))
+      await db.deleteTopic('t')
+      await fresh(3)
+      await until(() => seen.length >= 7)
+      await db.deleteTopic('t')
+      await fresh(1)
+      await until(() => seen.length >= 8)
+      await Promise.all(consumers.map(consumer => consumer.close()))
+      await Promise.all(loops)
+      expect([...new Set(seen)].sort()).toEqual(['1: 0', '3: 0', '3: 1', '3: 2', '4: 0', '4: 1', '4: 2', '4: 3'])
+    }))
+
   test('a topic that is gone leaves the others of a consumer as they are', () =>
     withDatabase(async db => {
       await fill(db, 't', 'gone')
