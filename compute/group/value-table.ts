@@ -4,6 +4,8 @@
  * Values are kept in the narrowest form: numbers as doubles, text as UTF-8 in an arena, everything else in the bytes of `group-key.ts`. The table begins with the form of its first
  * chunk and turns to the last when others come; hashes do not change by that. Null is a value like others.
  *
+ * One file, although it is long: all forms share slots, growth and the change from one to another.
+ *
  * Invariants: at most half of the slots are used; the hash, and the value, of a number never change.
  */
 import { assert, readText } from '../../engine/index.ts'
@@ -17,8 +19,14 @@ import { stringTexts } from './string-texts.ts'
 type Form = 'none' | 'number' | 'text' | 'bytes'
 
 const slotsFirst = 1024
-/** Integers of a group in the heads of texts: size, the first eight bytes as two words, and where it lies in the arena. */
+/** Integers of a group in the heads of texts: size, the first eight bytes as two words, and of longer ones the last four. */
 const HEAD_INTS = 4
+/** A table of so many texts is larger than the processor's caches: waiting for memory is what looking costs. */
+const manyTexts = 1 << 16
+/** Rows that are looked through at a time: what is noted of them fits the innermost cache. */
+const rowsOfPass = 512
+/** Texts up to this size are altogether in their head. */
+const sizeOfHead = 12
 /** Texts of larger dictionaries are looked up row by row: most of them come only a few times. */
 const dictionaryMax = 4096
 const arenaBytesMax = 2 ** 31 - 1
@@ -51,14 +59,17 @@ export class ValueTable {
   readonly #recentShift: number
   /** Rows of values that were there and had to be looked up by hash all the same, less than others. */
   #recentMisses = 0
-  /** Of the rows at hand those that are not in `#recent`: which row, and which of the rows at hand. */
+  /** Of the rows at hand those that were not found at once: which row, which of the rows at hand, and then its group. */
   #missedRows: Int32Array = new Int32Array(0)
   #missedAt: Int32Array = new Int32Array(0)
   #missedGroups: Int32Array = new Int32Array(0)
   /** Of a sealed table of whole numbers of a small range, their groups from the smallest on; -1: none. */
   #groupOfWhole: Int32Array | undefined
   #smallest = 0
+  /** Of the rows at hand. */
   #rowHashes: Int32Array = new Int32Array(0)
+  /** As `#heads`, of the rows at hand. */
+  #rowHeads: Int32Array = new Int32Array(0)
   /** The dictionary of the texts that came last, and the groups of its codes; -1: not known yet. */
   #dictionary: Dictionary | undefined
   #codeGroups: Int32Array = new Int32Array(0)
@@ -163,7 +174,8 @@ export class ValueTable {
     if (this.#form === 'none' && adds) this.#form = form
     if (this.#form !== form && adds) this.#toBytes()
     if (this.#form === 'text' && vector.kind === 'text') {
-      this.#lookTexts(vector, rows, count, groups, adds)
+      if (this.size < manyTexts) this.#lookTexts(vector, rows, count, groups, adds)
+      else this.#lookManyTexts(vector, rows, count, groups, adds)
       return
     }
     if (this.#form === 'number' && vector.kind === 'number' && vector.nulls === undefined && this.#recent.length > 0) {
@@ -185,11 +197,7 @@ export class ValueTable {
 
   /** Numbers, whole ones by themselves as far as possible and the rest by hash. */
   #lookWholes(vector: NumberVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
-    if (this.#missedRows.length < count) {
-      this.#missedRows = new Int32Array(Math.max(count, 4096))
-      this.#missedAt = new Int32Array(this.#missedRows.length)
-      this.#missedGroups = new Int32Array(this.#missedRows.length)
-    }
+    this.#roomForMissed(Math.max(count, 4096))
     const missed = this.#findRecent(vector, rows, count, groups)
     if (missed === 0) return
     const [missedRows, missedAt, found] = [this.#missedRows, this.#missedAt, this.#missedGroups]
@@ -207,6 +215,13 @@ export class ValueTable {
     }
     this.#recentMisses = Math.max(0, this.#recentMisses + 2 * (missed - (this.size - before)) - count)
     if (this.#recentMisses > recentMissesMax) this.#recent = new Int32Array(0)
+  }
+
+  #roomForMissed(count: number): void {
+    if (this.#missedRows.length >= count) return
+    this.#missedRows = new Int32Array(count)
+    this.#missedAt = new Int32Array(count)
+    this.#missedGroups = new Int32Array(count)
   }
 
   /** The groups of those that are in `#recent`; how many are not. */
@@ -296,6 +311,7 @@ export class ValueTable {
       let size = -1
       let first = 0
       let second = 0
+      let last = 0
       let hash = HASH_NULL
       if (start >= 0) {
         const end = ends[row] as number
@@ -308,6 +324,7 @@ export class ValueTable {
           first = firstWord(view, start, end)
           second = secondWord(view, start, end)
         }
+        if (size > 8) last = view.getInt32(end - 4, true)
         hash = hashText(view, start, end, first, second)
       }
       let slot = (hash << 1) & mask
@@ -317,8 +334,8 @@ export class ValueTable {
         if (candidate < 0) break
         if (slots[slot + 1] === hash) {
           const head = HEAD_INTS * candidate
-          if (heads[head + 1] === first && heads[head + 2] === second && heads[head] === size) {
-            if (size <= 8 || this.#hasRest(heads[head + 3] as number, view, start, size)) {
+          if (heads[head + 1] === first && heads[head + 2] === second && heads[head + 3] === last && heads[head] === size) {
+            if (size <= sizeOfHead || this.#hasRest(candidate, view, start, size)) {
               group = candidate
               break
             }
@@ -335,7 +352,7 @@ export class ValueTable {
         heads[HEAD_INTS * group] = size
         heads[HEAD_INTS * group + 1] = first
         heads[HEAD_INTS * group + 2] = second
-        heads[HEAD_INTS * group + 3] = this.#starts[group] as number
+        heads[HEAD_INTS * group + 3] = last
         slots = this.#slots
         mask = slots.length - 1
       }
@@ -343,12 +360,96 @@ export class ValueTable {
     }
   }
 
-  /** Whether the text at `at` of the arena is this one also from its ninth byte on. */
-  #hasRest(at: number, view: DataView, start: number, size: number): boolean {
+  /**
+   * As `#lookTexts`, in passes over the rows, so that the processor waits for the memory of many of them at a time: what hash and head each has and what is in its slot; whether that is it. What is
+   * elsewhere, or new, is looked for after that.
+   */
+  #lookManyTexts(vector: TextVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
+    this.#roomForMissed(rowsOfPass)
+    if (this.#rowHeads.length === 0) this.#rowHeads = new Int32Array(HEAD_INTS * rowsOfPass)
+    const [missedRows, missedAt, found] = [this.#missedRows, this.#missedAt, this.#missedGroups]
+    for (let from = 0; from < count; from += rowsOfPass) {
+      const to = Math.min(count, from + rowsOfPass)
+      this.#readHeads(vector, rows, from, to, groups)
+      const missed = this.#compareHeads(vector, rows, from, to, groups)
+      if (missed === 0) continue
+      this.#lookTexts(vector, missedRows, missed, found, adds)
+      for (let i = 0; i < missed; i++) groups[missedAt[i] as number] = found[i] as number
+    }
+  }
+
+  /** Hash and head of each row; `groups[k]` becomes the group with the hash of the k-th, if it is in one of the two slots where it is looked for first, else -1. */
+  #readHeads({ bytes, starts, ends }: TextVector, rows: Int32Array, from: number, to: number, groups: Int32Array): void {
+    const [rowHeads, slots] = [this.#rowHeads, this.#slots]
+    const mask = slots.length - 1
+    const view = viewOf(bytes)
+    const eighthLast = bytes.length - 8
+    // Of another module: once here is not each time there.
+    const [masksOfFirst, masksOfSecond] = [firstMasks, secondMasks]
+    for (let k = from, at = 0; k < to; k++, at += HEAD_INTS) {
+      const row = rows[k] as number
+      const start = starts[row] as number
+      if (start < 0) {
+        // Null has a size that no text has.
+        rowHeads[at] = -1
+        rowHeads[at + 1] = 0
+        rowHeads[at + 2] = 0
+        rowHeads[at + 3] = 0
+        groups[k] = -1
+        continue
+      }
+      const end = ends[row] as number
+      const size = end - start
+      let first: number
+      let second: number
+      if (start <= eighthLast) {
+        const masks = upToEight(size)
+        first = view.getInt32(start, true) & (masksOfFirst[masks] as number)
+        second = view.getInt32(start + 4, true) & (masksOfSecond[masks] as number)
+      } else {
+        first = firstWord(view, start, end)
+        second = secondWord(view, start, end)
+      }
+      rowHeads[at] = size
+      rowHeads[at + 1] = first
+      rowHeads[at + 2] = second
+      rowHeads[at + 3] = size > 8 ? view.getInt32(end - 4, true) : 0
+      const hash = hashText(view, start, end, first, second)
+      let slot = (hash << 1) & mask
+      if (slots[slot + 1] !== hash) slot = (slot + 2) & mask
+      groups[k] = slots[slot + 1] === hash ? (slots[slot] as number) - 1 : -1
+    }
+  }
+
+  /** How many rows are not of the group that was found for them, or have none; they are in `#missedRows`. */
+  #compareHeads({ bytes, starts }: TextVector, rows: Int32Array, from: number, to: number, groups: Int32Array): number {
+    const [rowHeads, heads, missedRows, missedAt] = [this.#rowHeads, this.#heads, this.#missedRows, this.#missedAt]
+    const view = viewOf(bytes)
+    let missed = 0
+    for (let k = from, at = 0; k < to; k++, at += HEAD_INTS) {
+      const group = groups[k] as number
+      const head = HEAD_INTS * group
+      const isIt =
+        group >= 0 &&
+        heads[head + 1] === rowHeads[at + 1] &&
+        heads[head + 2] === rowHeads[at + 2] &&
+        heads[head + 3] === rowHeads[at + 3] &&
+        heads[head] === rowHeads[at] &&
+        ((rowHeads[at] as number) <= sizeOfHead || this.#hasRest(group, view, starts[rows[k] as number] as number, rowHeads[at] as number))
+      missedRows[missed] = rows[k] as number
+      missedAt[missed] = k
+      missed += isIt ? 0 : 1
+    }
+    return missed
+  }
+
+  /** Whether the text of a group whose head is that of this one is it altogether. */
+  #hasRest(group: number, view: DataView, start: number, size: number): boolean {
     const arena = this.#arenaView
+    const at = this.#starts[group] as number
     let i = 8
     while (i < size - 4 && arena.getInt32(at + i, true) === view.getInt32(start + i, true)) i += 4
-    return i >= size - 4 && arena.getInt32(at + size - 4, true) === view.getInt32(start + size - 4, true)
+    return i >= size - 4
   }
 
   #lookBytes(vector: Vector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {

@@ -114,6 +114,43 @@ test.each([0, 6])('whole numbers, close together and far apart, with and without
   })
 })
 
+test('texts of every size, more than the processor holds, alike in what comes first and last', async () => {
+  await seeded(random => {
+    const table = new GroupTable(1)
+    const groupOf = new Map<string | null, number>()
+    const textOf = (): string | null => {
+      const number = random.below(90_000)
+      if (number % 997 === 0) return null
+      const digits = String(number)
+      // In the middle, at the end, at the beginning; within eight bytes, twelve, and beyond.
+      return [`${digits}`, `text-${digits}`, `long text ${digits} of one size`, `${digits}${'x'.repeat(number % 30)}`, `é${digits}`][
+        number % 5
+      ] as string
+    }
+    for (let chunk = 0; chunk < 110; chunk++) {
+      const size = 1 + random.below(4096)
+      const values = Array.from({ length: size }, textOf)
+      const vector = textVector(values)
+      const { rows, count } = randomChunk(random, {}, size)
+      const known = groupOf.size
+      const found = new Int32Array(count)
+      table.find([vector], rows, count, found)
+      const groups = new Int32Array(count)
+      table.assign([vector], rows, count, groups)
+      for (let k = 0; k < count; k++) {
+        const value = values[rows[k] as number] as string | null
+        if (!groupOf.has(value)) groupOf.set(value, groupOf.size)
+        const group = groupOf.get(value) as number
+        if (groups[k] !== group || found[k] !== (group < known ? group : -1)) expect.fail(`${value} is ${groups[k]}, found as ${found[k]}`)
+      }
+    }
+    expect(table.size).toBe(groupOf.size)
+    expect(table.size).toBeGreaterThan(68_000)
+    const [keys] = table.keys()
+    for (const [value, group] of groupOf) if (keys?.get(group) !== value) expect.fail(`${group} is ${keys?.get(group)}`)
+  })
+})
+
 test('looking in an empty table finds nothing and decides nothing about it', () => {
   const table = new GroupTable(1)
   const groups = new Int32Array(2)
