@@ -1,6 +1,6 @@
 /**
- * Text of keys and values out of bytes. Short ASCII, the usual case, is made in JavaScript; longer ASCII is copied as latin1; everything else is decoded strictly, since
- * bytes that are not UTF-8 are damage and not text.
+ * Text of keys and values out of bytes. Short ASCII, the usual case, is made in JavaScript; longer ASCII is copied as latin1, which is looked at when it is copied;
+ * everything else is decoded strictly, since bytes that are not UTF-8 are damage and not text.
  *
  * Called by the key and value codecs. Works on ordinary and shared memory; nothing returned refers to the bytes.
  */
@@ -9,8 +9,8 @@ import { damagedBytes } from './damage.ts'
 
 /** Up to this size a string made from character codes costs less than a call into the platform, and is one piece (measured). */
 const codesMax = 12
-/** Beyond this size the platform decodes faster than a loop looks at the bytes. */
-const loopMax = 512
+/** Up to this size a loop looks at all bytes; of longer ones the platform looks faster at the text made of them. Text that is not ASCII tells it early, mostly. */
+const loopMax = 48
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const { fromCharCode } = String
 /** Buffer's own, which takes any Uint8Array. */
@@ -18,9 +18,13 @@ const { latin1Slice } = Buffer.prototype as unknown as { latin1Slice(this: Uint8
 
 /** The text whose UTF-8 is `bytes[start, end)`; `CORRUPT` when that is no UTF-8. */
 export function readText(bytes: Uint8Array, start: number, end: number): string {
-  if (end - start > loopMax) return readUtf8(bytes, start, end)
-  if (!isAscii(bytes, start, end)) return readUtf8(bytes, start, end)
-  if (end - start > codesMax) return latin1Slice.call(bytes, start, end)
+  const size = end - start
+  if (!isAscii(bytes, start, size > loopMax ? start + loopMax : end)) return readUtf8(bytes, start, end)
+  if (size > codesMax) {
+    const latin1 = latin1Slice.call(bytes, start, end)
+    // UTF-8 of latin1 has one byte more for each that is not ASCII.
+    return size <= loopMax || Buffer.byteLength(latin1, 'utf8') === size ? latin1 : readUtf8(bytes, start, end)
+  }
   let text = ''
   let i = start
   for (; i + 4 <= end; i += 4) {

@@ -2,7 +2,8 @@
  * The blocks of one run, one after the other, for whoever walks over its records: which one is read when, and what is read with it.
  *
  * Used by `RunCursor` and by the windows of a store's scans. Without a source blocks are read ahead into an array that is used again; with one (a cache),
- * the first blocks behind a jump come from it or go into it, and later ones only if that costs nothing; then bytes stay as they are for ever.
+ * the first blocks behind a jump come from it or go into it, and later ones only if that costs nothing. Then bytes stay as they are for ever, or, where the walk
+ * gave memory, until the read after the next.
  * Invariant: after `enter` the block's records are `bytes[start, table)`, and its offset table has `count` entries from `table` on.
  */
 import { RecordsText } from '../batch/records-text.ts'
@@ -12,7 +13,7 @@ import { assert, corrupt } from '../errors.ts'
 import type { BlockKeys } from './block-keys.ts'
 import type { RunIndex } from './part-index.ts'
 import type { SegmentReader } from './reader.ts'
-import { giveBytes, takeBytes } from './scratch-memory.ts'
+import { giveBytes, type TurningMemory, takeBytes } from './scratch-memory.ts'
 
 /** Gives whole checked blocks, each as an array of its own that begins with the block. */
 export interface RunBlockSource {
@@ -38,6 +39,8 @@ export interface RunBlocksOptions {
   readonly bytesMax?: number | undefined
   /** The blocks that a jump leads to and the first ones behind it come from here, and later ones that are at hand; the others are read ahead. */
   readonly source?: RunBlockSource | undefined
+  /** With a source: where blocks are read to. Without it, what was read stays as it is for ever. Whoever gave it releases it. */
+  readonly memory?: TurningMemory | undefined
 }
 
 const noBytes = new Uint8Array(0)
@@ -58,6 +61,7 @@ export class RunBlocks {
   readonly #part: number
   readonly #bytesMax: number
   readonly #source: RunBlockSource | undefined
+  readonly #memory: TurningMemory | undefined
   /** Blocks `[first, end)` lie in `#chunk`, from its beginning. */
   #chunk: Uint8Array = noBytes
   #first = 0
@@ -75,6 +79,7 @@ export class RunBlocks {
     this.#part = part
     this.#bytesMax = options.bytesMax ?? 256 * 1024
     this.#source = options.source
+    this.#memory = options.memory
   }
 
   /** The current block as text; only with a source. */
@@ -193,11 +198,14 @@ export class RunBlocks {
     const { index } = this
     const rest = index.contentPosition(index.blockCount) - index.contentPosition(from)
     const need = Math.max(Math.min(bytesMax, rest), index.contentBytes(from))
-    if (this.#source !== undefined) this.#into = new Uint8Array(need)
+    if (this.#source !== undefined) this.#into = this.#memory?.turn(need) ?? new Uint8Array(need)
     else if (this.#into.length < need) {
       giveBytes(this.#into)
       this.#into = takeBytes(need)
     }
+    // If this fails, what lay there may be gone.
+    this.#first = 0
+    this.#end = 0
     const range = this.#reader.readBlocks(this.#part, from, bytesMax, { into: this.#into })
     this.#chunk = range.bytes
     this.#first = range.first

@@ -12,6 +12,7 @@ import { assert } from '../errors.ts'
 const keptSizeMin = 16 * 1024
 const keptBytesMax = 16 * 1024 * 1024
 
+const noBytes = new Uint8Array(0)
 /** By size. */
 const kept = new Map<number, Uint8Array[]>()
 let keptBytes = 0
@@ -34,6 +35,32 @@ export function giveBytes(bytes: Uint8Array): void {
   if (same === undefined) kept.set(size, [bytes])
   else same.push(bytes)
   keptBytes += size
+}
+
+/** Memory of one walk: two arrays in turn, so that what was read into one holds until the read after the next. */
+export class TurningMemory {
+  #now: Uint8Array = noBytes
+  #before: Uint8Array = noBytes
+
+  /** An array of at least so many bytes: that of the time before the last, if it is large enough. */
+  turn(bytesMin: number): Uint8Array {
+    let next = this.#before
+    this.#before = this.#now
+    if (next.length < bytesMin) {
+      giveBytes(next)
+      next = takeBytes(bytesMin)
+    }
+    this.#now = next
+    return next
+  }
+
+  /** Nobody reads either any more. */
+  release(): void {
+    giveBytes(this.#now)
+    giveBytes(this.#before)
+    this.#now = noBytes
+    this.#before = noBytes
+  }
 }
 
 /** `count` numbers in memory of `takeBytes`; `giveNumbers` gives it back. */

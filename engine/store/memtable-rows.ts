@@ -16,7 +16,6 @@ export class MemtableRows implements RowSource {
   readonly rows: RowWindow = new RowWindow()
   rank = 0
   isClipped = false
-  readonly isLasting = false
   readonly #reverse: boolean
   #moment: ScanMoment | undefined
   #cursor: MemtableCursor | undefined

@@ -39,8 +39,6 @@ export interface RowSource {
   rank: number
   /** Rows behind the range were left out of `rows`: there are no more. Of its cursor. */
   isClipped: boolean
-  /** Whether the bytes of its rows stay as they are for ever. */
-  readonly isLasting: boolean
   /** Fills `rows` from the first row at or behind the key on (`isBehind`: behind it); backwards, from the last one before it. False when there is none. */
   place(key: Uint8Array, start: number, size: number, isBehind: boolean, wanted: number): boolean
   /** Fills `rows` from the first row of all on; backwards, from the last. */

@@ -8,6 +8,7 @@
 import { createKeyHash, hashKey } from '../batch/store-keys.ts'
 import { compareRecordKey, StoreRecordCursor } from '../batch/store-record.ts'
 import type { RunBlocks } from '../segment/run-blocks.ts'
+import { TurningMemory } from '../segment/scratch-memory.ts'
 import { type KeyPlace, type RowSource, RowWindow, type ScanMoment, windowRowsMax } from './row-window.ts'
 import type { SortedRun } from './run.ts'
 
@@ -22,9 +23,10 @@ export class RunRows implements RowSource {
   readonly rows: RowWindow = new RowWindow()
   rank = 0
   isClipped = false
-  readonly isLasting = true
   readonly #run: SortedRun
   readonly #reverse: boolean
+  /** What is read, of all pieces. */
+  readonly #memory: TurningMemory = new TurningMemory()
   /** By piece, once it was walked. */
   readonly #blocksOf: (RunBlocks | undefined)[]
   #piece = -1
@@ -35,8 +37,9 @@ export class RunRows implements RowSource {
   #moment: ScanMoment | undefined
   /** Whether records may be later than the moment. */
   #sequences = false
-  /** Forwards: the key of the last row, whose other records may follow. */
+  /** Forwards: the key of the last row, whose other records may follow; a copy, since they may lie some reads further on. */
   readonly #last: KeyPlace = { bytes: noBytes, start: 0, size: -1 }
+  #lastCopy: Uint8Array = noBytes
   /** Backwards: the next key, whose records lie in several blocks. */
   #spanning: Uint8Array | undefined
 
@@ -58,6 +61,7 @@ export class RunRows implements RowSource {
     this.#blocks = undefined
     this.#piece = -1
     this.#last.bytes = noBytes
+    this.#memory.release()
   }
 
   place(key: Uint8Array, start: number, size: number, isBehind: boolean, wanted: number): boolean {
@@ -105,10 +109,20 @@ export class RunRows implements RowSource {
     this.#at = rows.fill(blocks.bytes, from, blocks.table, max, this.#moment!, this.#sequences, last)
     rows.text = wanted >= textRowsMin ? blocks.text : undefined
     if (from === blocks.start && this.#at === blocks.table) rows.text?.tellOthers(rows.othersBeforeKeys)
-    if (rows.count === 0) return
-    last.bytes = rows.bytes
-    last.start = rows.keyStarts[rows.count - 1]!
-    last.size = rows.keyBytes(rows.count - 1)
+    if (rows.count > 0) this.#remember(rows, rows.count - 1)
+  }
+
+  #remember(rows: RowWindow, row: number): void {
+    const last = this.#last
+    const size = rows.keyBytes(row)
+    if (size > this.#lastCopy.length) this.#lastCopy = new Uint8Array(Math.max(64, size * 2))
+    const copy = this.#lastCopy
+    const { bytes } = rows
+    const start = rows.keyStarts[row]!
+    for (let i = 0; i < size; i++) copy[i] = bytes[start + i]!
+    last.bytes = copy
+    last.start = 0
+    last.size = size
   }
 
   #fillBackward(blocks: RunBlocks, wanted: number): void {
@@ -187,7 +201,7 @@ export class RunRows implements RowSource {
       return undefined
     }
     const known = this.#blocksOf[piece]
-    const blocks = known ?? run.blocks()
+    const blocks = known ?? run.blocks(this.#memory)
     if (known === undefined) this.#blocksOf[piece] = blocks
     blocks.leave(this.#reverse ? blocks.index.blockCount : -1)
     this.#blocks = blocks

@@ -12,6 +12,7 @@ import type { KeyRange } from '../segment/key-range.ts'
 import type { RunIndex } from '../segment/part-index.ts'
 import { type RunBlockSource, RunBlocks } from '../segment/run-blocks.ts'
 import { RunCursor } from '../segment/run-reader.ts'
+import type { TurningMemory } from '../segment/scratch-memory.ts'
 import type { BlockCache } from './block-cache.ts'
 import { FRAME_BEHIND, FRAME_FOUND } from './block-frame.ts'
 import { CachedBlocks } from './cached-blocks.ts'
@@ -199,8 +200,8 @@ export class Run implements SortedRun {
   }
 
   /** For a walk over blocks; see `RunBlocks`. */
-  blocks(): RunBlocks {
-    return new RunBlocks(this.part.reader, this.part.part, { source: this.#walked })
+  blocks(memory: TurningMemory): RunBlocks {
+    return new RunBlocks(this.part.reader, this.part.part, { source: this.#walked, memory })
   }
 
   forget(): void {

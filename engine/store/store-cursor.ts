@@ -8,7 +8,7 @@
  *    it is, so that the cost of merging is one of stretches, not of records; `next` goes through it record by record.
  * 3. When memtables or runs went meanwhile (`StoreTable.version`), the cursor finds its place anew behind the last key. It pins nothing between
  *    two calls; who keeps it over turns registers its sequence as a snapshot, so that compaction leaves what it may still show. So the last key is
- *    copied where it lies in an arena, which may be used again; blocks of runs stay as they are (`RunBlocks` with a source).
+ *    a copy: arenas are used again, and so is the memory that blocks are read to.
  *
  * No object per record, and few per walk: a cursor that is opened again keeps the sources of the runs that are still there.
  */
@@ -99,12 +99,9 @@ export class StoreCursor implements ScanMoment {
   /** One for each of `#runs`. */
   #runSources: RunRows[] = []
   #runs: readonly SortedRun[] | undefined
-  /** The last key that was given, in `#last[#lastStart, +#lastBytes)`; `#lastBytes` -1 before any. */
+  /** The last key that was given, in `#last[0, #lastBytes)`; `#lastBytes` -1 before any. */
   #last: Uint8Array = emptyKey
-  #lastStart = 0
   #lastBytes = -1
-  /** Where the last key is copied to when it lies in an arena. */
-  #lastCopy: Uint8Array = emptyKey
   #done = false
   /** Where `seek` sent it; used when it opens before it has a last key. */
   #target: Uint8Array | undefined
@@ -145,7 +142,6 @@ export class StoreCursor implements ScanMoment {
     this.rows = noRows
     this.#memtablesWithDeletes = noMemtables
     this.#runDeletes = undefined
-    this.#last = emptyKey
     this.#done = true
   }
 
@@ -204,7 +200,7 @@ export class StoreCursor implements ScanMoment {
     this.from = rows.at
     this.to = Math.min(this.#stretchEnd, rows.at + max)
     rows.at = this.to
-    this.#remember(rows, this.to - 1, top.isLasting)
+    this.#remember(rows, this.to - 1)
     return true
   }
 
@@ -214,7 +210,7 @@ export class StoreCursor implements ScanMoment {
     this.#stretchEnd = 0
     this.#goOn(heap[0]!, wanted)
     for (let top = heap[0]; top !== undefined; top = heap[0]) {
-      if (!top.rows.isKey(top.rows.at, this.#last, this.#lastStart, this.#lastBytes)) return
+      if (!top.rows.isKey(top.rows.at, this.#last, 0, this.#lastBytes)) return
       top.rows.at++
       this.#goOn(top, wanted)
     }
@@ -272,21 +268,14 @@ export class StoreCursor implements ScanMoment {
     return this.#runDeletes !== undefined || this.#memtablesWithDeletes.length > 0
   }
 
-  #remember(rows: RowWindow, row: number, isLasting: boolean): void {
+  #remember(rows: RowWindow, row: number): void {
     const { bytes } = rows
     const keyStart = rows.keyStarts[row]!
     const keyBytes = rows.keyBytes(row)
+    if (keyBytes > this.#last.length) this.#last = new Uint8Array(Math.max(64, keyBytes * 2))
+    const last = this.#last
+    for (let i = 0; i < keyBytes; i++) last[i] = bytes[keyStart + i]!
     this.#lastBytes = keyBytes
-    if (isLasting) {
-      this.#last = bytes
-      this.#lastStart = keyStart
-      return
-    }
-    if (keyBytes > this.#lastCopy.length) this.#lastCopy = new Uint8Array(Math.max(64, keyBytes * 2))
-    const copy = this.#lastCopy
-    for (let i = 0; i < keyBytes; i++) copy[i] = bytes[keyStart + i]!
-    this.#last = copy
-    this.#lastStart = 0
   }
 
   // --- opening -------------------------------------------------------------------------------------------------------------------------
@@ -343,13 +332,13 @@ export class StoreCursor implements ScanMoment {
   }
 
   #placeForward(source: RowSource, wanted: number): boolean {
-    if (this.#lastBytes >= 0) return source.place(this.#last, this.#lastStart, this.#lastBytes, true, wanted)
+    if (this.#lastBytes >= 0) return source.place(this.#last, 0, this.#lastBytes, true, wanted)
     const from = later(this.#start, this.#target)
     return from === undefined ? source.placeFirst(wanted) : source.place(from, 0, from.length, false, wanted)
   }
 
   #placeBackward(source: RowSource, wanted: number): boolean {
-    if (this.#lastBytes >= 0) return source.place(this.#last, this.#lastStart, this.#lastBytes, false, wanted)
+    if (this.#lastBytes >= 0) return source.place(this.#last, 0, this.#lastBytes, false, wanted)
     const target = this.#target
     const end = this.#end
     // At the target or before it, but before the end.

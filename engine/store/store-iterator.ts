@@ -1,7 +1,7 @@
 /**
  * What users iterate: entries, keys or values of a range at one moment, decoded in batches.
  *
- * One iterator is one pass: `nextBatch` for speed, `nextRaw` for more, `next` and `for … of` for comfort (they take from batches that grow from 16 to 1024). It keeps its
+ * One iterator is one pass: `nextBatch` for speed, `nextRaw` for more, `next` and `for … of` for comfort (they take from batches that grow from 16 entries to 1024, or 64 KB). It keeps its
  * moment as a snapshot until it has given its last entry or is closed, and pins nothing else. An iterator that was forgotten gives its moment back when it is collected.
  */
 import { VarveError } from '../errors.ts'
@@ -14,6 +14,8 @@ import type { ValueCodec } from './value-codec.ts'
 
 const batchFirst = 16
 const batchMax = 1024
+/** Single steps read ahead about so many bytes at most: large values are given before the next ones are made, and can be forgotten as they come. */
+const aheadBytesMax = 64 * 1024
 
 /** What an iterator gives for each entry. */
 export type IteratorShape = 'entry' | 'key' | 'value'
@@ -241,14 +243,17 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
     const cursor = this.#cursor!
     const found: T[] = []
     const wanted = Math.min(count, this.#left)
+    let bytesLeft = maybeFewer ? aheadBytesMax : Number.POSITIVE_INFINITY
     /** Entries before the stretch that is being decoded; -1 while the cursor moves. */
     let before = -1
     this.#isReading = true
     try {
-      while (found.length < wanted && cursor.nextStretch(wanted - found.length)) {
+      // At least one entry: what a stretch shows may be nothing.
+      while (found.length < wanted && (bytesLeft > 0 || found.length === 0) && cursor.nextStretch(wanted - found.length)) {
         before = found.length
         this.#decode(cursor, found)
         before = -1
+        bytesLeft -= stretchBytes(cursor)
       }
       this.#left -= found.length
     } catch (error) {
@@ -304,6 +309,11 @@ export class StoreIterator<T> implements IterableIterator<T>, Disposable {
       found.push([key, value] as T)
     }
   }
+}
+
+/** About how many bytes the records of the cursor's stretch have. */
+function stretchBytes({ rows: { starts, ends }, from, to }: StoreCursor): number {
+  return Math.max(ends[from]!, ends[to - 1]!) - Math.min(starts[from]!, starts[to - 1]!)
 }
 
 /** Back to the entry of the cursor's stretch before which `given` were given: it is the next one again. */

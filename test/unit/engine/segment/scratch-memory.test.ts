@@ -1,6 +1,6 @@
 /** Goal: arrays that are given back are used again, never by two at a time, and only those that the pool made. */
 import { expect, test } from 'vitest'
-import { giveBytes, giveNumbers, takeBytes, takeFloat64, takeUint32 } from '../../../../engine/segment/scratch-memory.ts'
+import { giveBytes, giveNumbers, TurningMemory, takeBytes, takeFloat64, takeUint32 } from '../../../../engine/segment/scratch-memory.ts'
 
 const size = 64 * 1024
 
@@ -43,4 +43,18 @@ test('the pool keeps no more than 16 MiB', () => {
   const again = Array.from({ length: 20 }, () => takeBytes(1 << 20)).filter(({ buffer }) => buffers.has(buffer))
   expect(again.length).toBeLessThanOrEqual(16)
   expect(again.length).toBeGreaterThanOrEqual(14)
+})
+
+test('memory of a walk: what was read holds until the read after the next', () => {
+  const memory = new TurningMemory()
+  const first = memory.turn(size)
+  const second = memory.turn(size)
+  expect(second.buffer).not.toBe(first.buffer)
+  expect(memory.turn(size / 2).buffer).toBe(first.buffer)
+  const larger = memory.turn(size * 2)
+  expect(larger.length).toBe(size * 2)
+  expect(larger.buffer).not.toBe(first.buffer)
+  memory.release()
+  memory.release()
+  expect(takeBytes(size * 2).buffer).toBe(larger.buffer)
 })

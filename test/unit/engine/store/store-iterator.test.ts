@@ -1,6 +1,7 @@
 /** Goal: single steps, batches and seeking of one iterator agree on where it stands and how much of its limit is left. */
 import { expect, test } from 'vitest'
 import { SimRandom } from '../../../../engine/env/index.ts'
+import type { Snapshot } from '../../../../engine/index.ts'
 import { coreOf } from '../../../../engine/store/store.ts'
 import { newEnvironment, openSim } from '../../../probes/support.ts'
 
@@ -98,7 +99,7 @@ test('raw entries are what batches give, as bytes', async () => {
       iterator.close()
       expect(() => iterator.nextRaw()).toThrow(expect.objectContaining({ code: 'CLOSED' }))
     }
-    const mixed = store.iterator()
+    const mixed = store.iterator({ gte: 'k001' }) // what comes first is so large that nothing is read ahead
     mixed.next()
     expect(() => mixed.nextRaw()).toThrow(/single steps/)
     expect(() => mixed.nextRaw(0)).toThrow(/^count must/)
@@ -178,6 +179,100 @@ test('a codec may close the iterator that calls it, and read the same range mean
     expect(() => iterator.nextBatch(1)).toThrow(expect.objectContaining({ code: 'CLOSED' }))
     expect([...store.entries({ reverse: true })]).toEqual(all.toReversed())
     expect(coreOf(store).host.snapshots.count).toBe(0)
+    await db.close()
+  })
+})
+
+/**
+ * Goal: a walk reads blocks into the same memory again and again, and gives the right entries all the same: values larger than a read ahead, versions of a
+ * key over many blocks, which only a snapshot sees, from piece to piece of the bottom, both ways, with other walks between.
+ */
+test('large values, many versions, several walks at once', async () => {
+  const environment = newEnvironment(11)
+  await environment.drive(async () => {
+    const db = await openSim(environment, { ownSegmentBytes: 16 * 1024 })
+    const store = db.store<string, string>('s', { keys: 'string', value: 'string' })
+    const wanted = new Map<string, string>()
+    const snapshots: { snapshot: Snapshot; entries: [string, string][] }[] = []
+    const sorted = (): [string, string][] => [...wanted].sort(([left], [right]) => (left < right ? -1 : 1))
+    for (let round = 0; round < 4; round++) {
+      for (let i = 0; i < 60; i++) {
+        const key = `k${String(i).padStart(3, '0')}`
+        // One key has versions by the dozen, each as large as some blocks.
+        const sizes =
+          i === 30 ? Array.from({ length: 12 }, (_, j) => 9000 + j) : [i % 7 === 0 ? 70_000 + round : i % 3 === 0 ? 5000 + i : 40]
+        for (const size of sizes) {
+          const value = `${round} ${key} `.padEnd(size, i % 2 === 0 ? 'x' : 'ü')
+          await store.put(key, value)
+          wanted.set(key, value)
+        }
+      }
+      await db.seal()
+      snapshots.push({ snapshot: db.snapshot(), entries: sorted() })
+      if (round === 2) await store.compact()
+    }
+    for (const reverse of [false, true]) {
+      const walks = snapshots.map(({ snapshot, entries }) => ({
+        iterator: store.iterator({ snapshot, reverse }),
+        entries: reverse ? [...entries].reverse() : entries,
+        found: [] as [string, string][],
+      }))
+      for (let step = 0; step < 62; step++)
+        for (const { iterator, entries, found } of walks)
+          if (found.length < entries.length) found.push(...(step % 3 === 0 ? iterator.nextBatch(2) : take(iterator)))
+      for (const { entries, found } of walks) expect(found).toEqual(entries)
+    }
+    for (const { snapshot } of snapshots) snapshot.close()
+    await db.close()
+  })
+})
+
+function take<T>(iterator: Iterator<T>): T[] {
+  const { done, value } = iterator.next()
+  return done === true ? [] : [value]
+}
+
+/** Goal: a key whose versions fill many reads is given once, though the memory that its newest one was read to was used again meanwhile. */
+test('one key with versions over many reads', async () => {
+  const environment = newEnvironment(13)
+  await environment.drive(async () => {
+    const db = await openSim(environment)
+    const store = db.store<string, string>('s', { keys: 'string', value: 'string', history: { retentionMs: 1e9 } })
+    const keys = Array.from({ length: 60 }, (_, i) => `k${i + 10}`)
+    for (const key of keys) for (let i = 0; i < (key === 'k60' ? 100 : 1); i++) await store.put(key, `${key} ${i} `.padEnd(20_000 + 37 * i))
+    await store.compact()
+    for (const reverse of [false, true]) {
+      const found = [...store.entries({ reverse })].map(([key, value]) => `${key}: ${value.trim()}`)
+      const wanted = keys.map(key => `${key}: ${key} ${key === 'k60' ? 99 : 0}`)
+      expect(found).toEqual(reverse ? wanted.reverse() : wanted)
+    }
+    await db.close()
+  })
+})
+
+/** Goal: single steps over large values do not hold a thousand of them at once. */
+test('single steps read ahead by bytes', async () => {
+  const environment = newEnvironment(12)
+  await environment.drive(async () => {
+    const db = await openSim(environment)
+    let decoded = 0
+    const value = {
+      name: 'counting',
+      encode: (text: string) => Buffer.from(text),
+      decode: (bytes: Uint8Array) => {
+        decoded++
+        return Buffer.from(bytes).toString()
+      },
+    }
+    const store = db.store<string, string>('s', { keys: 'string', value })
+    for (let i = 0; i < 200; i++) await store.put(`k${i}`, 'v'.repeat(20_000))
+    await db.seal()
+    let given = 0
+    for (const _ of store.values()) {
+      given++
+      expect(decoded - given).toBeLessThan(5)
+    }
+    expect(given).toBe(200)
     await db.close()
   })
 })
