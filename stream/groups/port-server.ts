@@ -2,9 +2,10 @@
  * The owner's side of a port: answers the calls of consumers in another thread. Made by `TopicGroups.serve`, one a port.
  *
  * When the port closes, because the thread has ended or let go of it, its members leave at once: their partitions go to others without waiting for the
- * session timeout.
+ * session timeout. Static members leave for a while, as always.
  */
 import type { LocalLog } from '../../engine/index.ts'
+import type { JoinRequest } from './group-messages.ts'
 import type { GroupTransport } from './group-transport.ts'
 import {
   type LogState,
@@ -39,8 +40,8 @@ export function servePort(port: PortLike, host: PortHost): () => void {
 class PortServer {
   readonly #port: PortLike
   readonly #host: PortHost
-  /** By member id: the group, and what ends its nudges. */
-  readonly #members = new Map<string, { readonly group: string; readonly endListening: () => void }>()
+  /** By member id: the group, whether it is a static member, and what ends its nudges. */
+  readonly #members = new Map<string, { readonly group: string; readonly isStatic: boolean; readonly endListening: () => void }>()
   readonly #waits = new Map<number, AbortController>()
   #isClosed = false
 
@@ -66,10 +67,11 @@ class PortServer {
     if (this.#isClosed) return
     this.#isClosed = true
     for (const wait of this.#waits.values()) wait.abort()
-    for (const [memberId, { group, endListening }] of this.#members) {
+    // A static member is to be back within its session timeout, in another thread perhaps, and finds its partitions.
+    for (const [memberId, { group, isStatic: temporary, endListening }] of this.#members) {
       endListening()
       Promise.resolve()
-        .then(() => this.#host.transport.request({ type: 'leave', group, memberId }))
+        .then(() => this.#host.transport.request({ type: 'leave', group, memberId, temporary }))
         .catch(() => undefined) // the database was closed meanwhile
     }
   }
@@ -89,7 +91,7 @@ class PortServer {
     if (call.verb === 'matching') return await transport.matching(call.pattern)
     if (call.verb === 'request') {
       const reply = await transport.request(call.request)
-      if (call.request.type === 'join' && reply !== undefined) this.#listen(call.request.group, reply.memberId)
+      if (call.request.type === 'join' && reply !== undefined) this.#listen(call.request, reply.memberId)
       if (call.request.type === 'leave') this.#forget(call.request.memberId)
       return reply
     }
@@ -118,9 +120,9 @@ class PortServer {
     }
   }
 
-  #listen(group: string, memberId: string): void {
+  #listen({ group, instanceId }: JoinRequest, memberId: string): void {
     const endListening = this.#host.transport.listen(memberId, () => this.#post({ nudge: memberId }))
-    this.#members.set(memberId, { group, endListening })
+    this.#members.set(memberId, { group, isStatic: instanceId !== undefined, endListening })
   }
 
   #forget(memberId: string): void {

@@ -76,6 +76,28 @@ test('when the thread ends, its partitions are free at once, and its records com
     await heir.close()
   }))
 
+test('a static member whose thread ends keeps its partitions for its session timeout, and has them again in another, without a rebalance', () =>
+  withDatabase(async db => {
+    await fill(db, 4)
+    const options = { sessionTimeoutMs: 2000, heartbeatIntervalMs: 100 }
+    const first = behindPort<number>(db, { ...options, instanceId: 'first' })
+    const second = behindPort<number>(db, { ...options, instanceId: 'second' })
+    const counts = (): number[] => [first, second].map(({ consumer }) => consumer.assignment.length)
+    while (String(counts()) !== '2,2') await Promise.all([first.consumer.poll({ maxWaitMs: 20 }), second.consumer.poll({ maxWaitMs: 20 })])
+    const held = first.consumer.assignment
+    const { generation } = db.describeGroup('g')
+    first.kill()
+    await second.consumer.poll({ maxWaitMs: 100 })
+    const again = behindPort<number>(db, { ...options, instanceId: 'first' })
+    await again.consumer.poll({ maxWaitMs: 500 })
+    expect(again.consumer.assignment).toEqual(held)
+    expect(counts()[1]).toBe(2)
+    expect(db.describeGroup('g').generation).toBe(generation)
+    again.kill()
+    while (counts()[1] !== 4) await second.consumer.poll({ maxWaitMs: 100 })
+    await second.consumer.close()
+  }))
+
 test('is fenced with the same errors; by pattern, by time, raw; and has no transactions', () =>
   withDatabase(async db => {
     await fill(db, 8)
