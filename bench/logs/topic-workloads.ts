@@ -1,6 +1,7 @@
-/** The benchmark's table of contents, continued: workloads of topics and their peer; see `workloads.ts`. Targets in records a second stand beside Kafka's own in docs/TOPICS.md. */
+/** The benchmark's table of contents, continued: workloads of topics and their peers; see `workloads.ts`. Targets in records a second stand beside Kafka's own in docs/TOPICS.md. */
 
 import { type Target, type Workload, workload } from './workload.ts'
+import { hasRedis, redisRead, redisSendBatches, redisSendSingly } from './workloads/redis-stream.ts'
 import { hasSqlite, sqliteRead, sqliteSend } from './workloads/sqlite-queue.ts'
 import { consumeGroup, sendLingering, transactions, workQueue } from './workloads/topic-groups.ts'
 import { compactBesideAppends, compactTopic, openLarge, replayTopic } from './workloads/topic-upkeep.ts'
@@ -53,8 +54,56 @@ const sqlite: readonly Workload[] = [
   }),
 ]
 
+const redis: readonly Workload[] = [
+  workload({
+    name: 'redis-stream-send',
+    what: 'peer: pipelines of 1000 records into a stream of Redis (fsync always), 4 at a time',
+    durability: 'sync',
+    unit: 'records',
+    latencyOf: 'batch',
+    targets: [],
+    small: { records: 5000, batch: 1000, window: 4 },
+    large: { records: 500_000, batch: 1000, window: 4 },
+    body: redisSendBatches,
+  }),
+  workload({
+    name: 'redis-stream-awaited',
+    what: 'peer: one record after the other into a stream of Redis (fsync always)',
+    durability: 'sync',
+    unit: 'records',
+    latencyOf: 'record',
+    targets: [],
+    small: { appends: 50, callers: 1 },
+    large: { appends: 10_000, callers: 1 },
+    body: redisSendSingly,
+  }),
+  workload({
+    name: 'redis-stream-concurrent',
+    what: 'peer: 64 callers, each with one record after the other, into a stream of Redis (fsync always)',
+    durability: 'sync',
+    unit: 'records',
+    latencyOf: 'record',
+    targets: [],
+    small: { appends: 640, callers: 64 },
+    large: { appends: 128_000, callers: 64 },
+    body: redisSendSingly,
+  }),
+  workload({
+    name: 'redis-stream-read',
+    what: 'peer: a stream of Redis from start to end, 1000 records at a time',
+    durability: '–',
+    unit: 'records',
+    latencyOf: '–',
+    targets: [],
+    small: { records: 5000, batch: 1000 },
+    large: { records: 500_000, batch: 1000 },
+    body: redisRead,
+  }),
+]
+
 export const topicWorkloads: readonly Workload[] = [
   ...(withSqlite ? sqlite : []),
+  ...(hasRedis() ? redis : []),
   workload({
     name: 'topic-send-8',
     what: 'sendBatch of 1000 records of 100 bytes over 8 partitions',

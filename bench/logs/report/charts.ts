@@ -41,7 +41,7 @@ export function logCharts(results: LogResults): Chart[] {
 }
 
 function isOurs(name: string): boolean {
-  return !name.startsWith('raw-') && !name.startsWith('sqlite-')
+  return !name.startsWith('raw-') && !name.startsWith('sqlite-') && !name.startsWith('redis-')
 }
 
 function words({ metric }: Quantity, value: number): string {
