@@ -1,9 +1,8 @@
 /**
  * Parquet, by the package `hyparquet`: one row group after the other, so that memory is bounded by the largest one. A row is an object of its
- * columns; 64-bit integers are numbers where they are safe, else bigints.
+ * columns; 64-bit integers are numbers where they are safe, else bigints, and bytes that are not marked as text stay bytes.
  */
 import { statSync } from 'node:fs'
-import zlib from 'node:zlib'
 import { InputError } from '../input-error.ts'
 import { loadOptional } from '../optional-package.ts'
 import type { Row } from './row.ts'
@@ -20,18 +19,15 @@ export async function* readParquet(path: string, added: (bytes: number) => void)
     throw new InputError(`${path}: is not Parquet: ${messageOf(error)}`)
   })
   const codecs = new Set(metadata.row_groups.flatMap(group => group.columns.map(({ meta_data }) => meta_data?.codec)))
-  const compressors = {
-    GZIP: (input: Uint8Array): Uint8Array => zlib.gunzipSync(input),
-    BROTLI: (input: Uint8Array): Uint8Array => zlib.brotliDecompressSync(input),
-    ...(codecs.has('ZSTD') ? { ZSTD: await zstd() } : {}),
-  }
+  const isPlain = [...codecs].every(codec => codec === undefined || codec === 'UNCOMPRESSED' || codec === 'SNAPPY')
+  const options = isPlain ? {} : { compressors: await loadCompressors() }
   const total = Number(metadata.num_rows)
   let line = 0
   for (const { num_rows } of metadata.row_groups) {
     const rowEnd = line + Number(num_rows)
     let objects: Record<string, unknown>[]
     try {
-      objects = await parquetReadObjects({ file, metadata, rowStart: line, rowEnd, compressors })
+      objects = await parquetReadObjects({ file, metadata, rowStart: line, rowEnd, utf8: false, ...options })
     } catch (error) {
       throw new InputError(`${path}: rows ${line + 1} to ${rowEnd} cannot be read: ${messageOf(error)}`)
     }
@@ -44,9 +40,13 @@ export async function* readParquet(path: string, added: (bytes: number) => void)
   }
 }
 
-async function zstd(): Promise<(input: Uint8Array, outputBytes: number) => Uint8Array> {
-  const { decompress } = await loadOptional('fzstd', 'reading Parquet with zstd', () => import('fzstd'))
-  return (input, outputBytes) => decompress(input, new Uint8Array(outputBytes))
+async function loadCompressors(): Promise<typeof import('hyparquet-compressors')['compressors']> {
+  const { compressors } = await loadOptional(
+    'hyparquet-compressors',
+    'reading Parquet compressed other than by snappy',
+    () => import('hyparquet-compressors'),
+  )
+  return compressors
 }
 
 /** Values as JavaScript has them; an absent cell is null. */

@@ -1,6 +1,6 @@
 /**
- * Parquet files as sources, by the optional package hyparquet: a split a row group, and only the columns that the job reads. What is compressed other than by snappy needs more than that
- * package has, and is refused by it.
+ * Parquet files as sources, by the optional package hyparquet: a split a row group, and only the columns that the job reads. What is compressed other than by snappy
+ * needs hyparquet-compressors too.
  */
 import { type Files, nodeFiles, VarveError } from '../../engine/index.ts'
 import type { TypedSource } from '../flow/input.ts'
@@ -18,11 +18,15 @@ interface RowRange {
 }
 
 type Hyparquet = typeof import('hyparquet')
+type Compressors = typeof import('hyparquet-compressors')['compressors']
 
 /** Rows that are decoded at a time. */
 const rowsMax = 65536
 
-/** Rows of Parquet files, as objects; see `readText` for the path. Needs the package hyparquet. */
+/**
+ * Rows of Parquet files, as objects; see `readText` for the path. Needs the package hyparquet, and hyparquet-compressors for files that are compressed by gzip, brotli, lz4
+ * or zstd.
+ */
 export function readParquet<T = Readonly<Record<string, unknown>>>(path: string | readonly string[]): TypedSource<T> {
   const paths = typeof path === 'string' ? [path] : path
   if (!Array.isArray(paths) || paths.length === 0 || paths.some(one => typeof one !== 'string' || one === '')) {
@@ -65,6 +69,7 @@ async function openRange({ path, start, end }: RowRange, needs: Needs, files: Fi
   const size = (await files.stat(path))?.size ?? 0
   const file = await bufferOf(path, size, files)
   const metadata = await reading(path, () => parquetMetadataAsync(file))
+  const compressors = await compressorsFor(metadata.row_groups)
   const all = parquetSchema(metadata).children.map(child => child.element.name)
   const wanted = new Set(needs.paths.map(name => (all.includes(name) ? name : (name.split('.')[0] as string))))
   const columns = needs.values ? all : all.filter(name => wanted.has(name))
@@ -76,7 +81,7 @@ async function openRange({ path, start, end }: RowRange, needs: Needs, files: Fi
       const [rowStart, rowEnd] = [at, Math.min(end, at + rowsMax)]
       at = rowEnd
       if (columns.length === 0) return new Chunk(new ColumnRows(rowEnd - rowStart, [], []))
-      const rows = await reading(path, () => parquetReadObjects({ file, metadata, columns, rowStart, rowEnd, utf8: false }))
+      const rows = await reading(path, () => parquetReadObjects({ file, metadata, columns, rowStart, rowEnd, utf8: false, ...compressors }))
       reader.bytesRead += rows.length * columns.length * 8
       const vectors = columns.map(name => vectorOf(rows.map(row => (row as Readonly<Record<string, unknown>>)[name])))
       return new Chunk(new ColumnRows(rows.length, columns, vectors))
@@ -121,13 +126,27 @@ async function bufferOf(
   }
 }
 
-async function loadHyparquet(): Promise<Hyparquet> {
+type RowGroups = readonly { readonly columns: readonly { readonly meta_data?: { readonly codec: string } }[] }[]
+
+/** hyparquet itself has snappy. */
+async function compressorsFor(groups: RowGroups): Promise<{ readonly compressors?: Compressors }> {
+  const isPlain = (codec: string | undefined): boolean => codec === undefined || codec === 'UNCOMPRESSED' || codec === 'SNAPPY'
+  if (groups.every(({ columns }) => columns.every(column => isPlain(column.meta_data?.codec)))) return {}
+  const { compressors } = await loadPackage('hyparquet-compressors', () => import('hyparquet-compressors'))
+  return { compressors }
+}
+
+function loadHyparquet(): Promise<Hyparquet> {
+  return loadPackage('hyparquet', () => import('hyparquet'))
+}
+
+async function loadPackage<T>(name: string, load: () => Promise<T>): Promise<T> {
   try {
-    return await import('hyparquet')
+    return await load()
   } catch (cause) {
-    throw new VarveError('CODEC_MISSING', 'Parquet files are read by the package hyparquet, which is not installed', {
+    throw new VarveError('CODEC_MISSING', `Parquet files are read by the package ${name}, which is not installed`, {
       cause,
-      details: { package: 'hyparquet' },
+      details: { package: name },
     })
   }
 }

@@ -54,7 +54,12 @@ export function csvText(columns: readonly string[] | undefined): (rows: readonly
 const emptyText = { value: '', quoted_empty: true }
 
 function isoText(date: Date): string {
-  return Number.isNaN(date.getTime()) ? '' : date.toISOString()
+  return isNoTime(date) ? '' : date.toISOString()
+}
+
+/** A date that is none is written as null, as in JSON. */
+function isNoTime(value: unknown): boolean {
+  return value instanceof Date && Number.isNaN(value.getTime())
 }
 
 interface ColumnData {
@@ -87,7 +92,7 @@ function typedColumn(data: readonly unknown[]): Omit<ColumnData, 'name'> {
   if (all(value => typeof value === 'boolean')) return { data, type: 'BOOLEAN' }
   if (all(value => typeof value === 'number')) return { data, type: 'DOUBLE' }
   if (all(value => typeof value === 'bigint' && BigInt.asIntN(64, value) === value)) return { data, type: 'INT64' }
-  if (all(value => value instanceof Date)) return { data, type: 'TIMESTAMP' }
+  if (all(value => value instanceof Date)) return { data: data.map(value => (isNoTime(value) ? null : value)), type: 'TIMESTAMP' }
   if (all(value => typeof value === 'string')) return { data, type: 'STRING' }
   if (all(value => value instanceof Uint8Array)) return { data, type: 'BYTE_ARRAY' }
   return { data: data.map(value => (value === null ? null : (JSON.stringify(value, writable) ?? null))), type: 'STRING' }

@@ -141,6 +141,15 @@ describe('export and import', () => {
       status: exitCodes.badInput,
       stderr: expect.stringContaining('is not Parquet'),
     })
+    const { DuckDBInstance } = await import('@duckdb/node-api')
+    const duck = await (await DuckDBInstance.create(':memory:')).connect()
+    const packed = join(folder, 'packed.parquet')
+    await duck.run(`copy (select 1 as id, 'é' as t, from_hex('ff00') as b) to '${packed}' (format parquet, compression zstd)`)
+    duck.closeSync()
+    expect(await varve('import', path, 'packed', packed, '--format', 'parquet', '--key', 'id')).toMatchObject({ status: 0 })
+    const again = await open(path)
+    expect(again.store('packed').get(1)).toEqual({ id: 1, t: 'é', b: new Uint8Array([0xff, 0]) })
+    await again.close()
     const none = await varve('import', path, 'p', file, '--format', 'parquet', '--key', 'date,no-such-column')
     expect(none).toMatchObject({
       status: exitCodes.badInput,

@@ -250,6 +250,27 @@ describe('Parquet', () => {
     ])
   })
 
+  it('reads what others have compressed, and bytes of theirs as bytes', async () => {
+    const { DuckDBInstance } = await import('@duckdb/node-api')
+    const db = await (await DuckDBInstance.create(':memory:')).connect()
+    for (const codec of ['uncompressed', 'snappy', 'gzip', 'zstd', 'brotli', 'lz4_raw']) {
+      const file = path(`${codec}.parquet`)
+      await db.run(
+        `copy (select i::integer as i, 'text ' || (i % 7) as t, from_hex('ff0' || (i % 10)) as b from range(5000) r(i)) to '${file}' (format parquet, compression ${codec})`,
+      )
+      const rows = await flow('f', readParquet<{ i: number; t: string; b: Uint8Array }>(file)).toArray()
+      expect(rows.length, codec).toBe(5000)
+      expect(rows[4321], codec).toEqual({ i: 4321, t: 'text 2', b: new Uint8Array([0xff, 1]) })
+    }
+    db.closeSync()
+  })
+
+  it('writes dates that are none as null', async () => {
+    const rows = [{ at: new Date(0) }, { at: new Date(Number.NaN) }]
+    await flow('f', rows).to(writeParquet(path('dates.parquet')))
+    expect(await flow('f', readParquet(path('dates.parquet'))).toArray()).toEqual([{ at: new Date(0) }, { at: null }])
+  })
+
   it('gives the columns that are read, row group by row group', async () => {
     const ids = Array.from({ length: 5000 }, (_, i) => i)
     const buffer = parquetWriteBuffer({
