@@ -20,6 +20,11 @@ const depthMax = 1000
 /** Shapes that are remembered: rows of more kinds than that are looked through key by key. */
 const shapesMax = 8
 
+/** A key that is not wanted. */
+const LEAF_NONE = -1
+/** A key of which things inside are wanted. */
+const LEAF_INSIDE = -2
+
 /** By tag, the bytes of a value with its tag; 0: the tag alone does not say. Of codecs with records, tags of records are 0 too. */
 const sizesOfTags: Uint8Array = Uint8Array.from({ length: 256 }, (_, tag) => {
   if (tag < 0x80 || tag >= 0xe0 || tag === 0xc0 || tag === 0xc2 || tag === 0xc3) return 1
@@ -37,7 +42,7 @@ interface Shape {
   readonly tag: number
   /** Where the first key begins, or of a record the first value, from the beginning of the row. */
   readonly head: number
-  /** The keys as rows have them, tags included, each as words of four bytes (the first byte lowest), the last filled up with zeros; of a record none. */
+  /** What is compared of the keys as rows have them, tags included, each as words of four bytes (the first byte lowest), the last filled up with zeros; of a record none. */
   readonly words: Int32Array
   /** Of each word, the bits that are the key's. */
   readonly masks: Int32Array
@@ -48,20 +53,25 @@ interface Shape {
   /** Bytes of the longest key, in whole words: what is read from where a key begins. */
   readonly reach: number
   readonly nodes: readonly (FieldNode | undefined)[]
-  /** Of each key, the field that it is; -1: it is none, or things inside are wanted. */
+  /** Of each key, the field that it is; `LEAF_NONE`; `LEAF_INSIDE`. */
   readonly leaves: Int32Array
 }
 
-function wordsOf(keys: readonly Uint8Array[]): Pick<Shape, 'words' | 'masks' | 'wordEnds' | 'keySizes' | 'reach'> {
+/** `compared`: what is looked at of each key, from its beginning. */
+function wordsOf(
+  keys: readonly Uint8Array[],
+  compared: readonly Uint8Array[],
+): Pick<Shape, 'words' | 'masks' | 'wordEnds' | 'keySizes' | 'reach'> {
   const words: number[] = []
   const masks: number[] = []
   const wordEnds: number[] = []
   let reach = 0
-  for (const key of keys) {
-    for (let at = 0; at < key.length; at += 4) {
+  for (const [k, key] of keys.entries()) {
+    const bytes = compared[k] as Uint8Array
+    for (let at = 0; at < bytes.length; at += 4) {
       let [word, mask] = [0, 0]
-      for (let i = 0; i < 4 && at + i < key.length; i++) {
-        word |= (key[at + i] as number) << (8 * i)
+      for (let i = 0; i < 4 && at + i < bytes.length; i++) {
+        word |= (bytes[at + i] as number) << (8 * i)
         mask |= 0xff << (8 * i)
       }
       words.push(word)
@@ -174,16 +184,17 @@ export class MsgpackFields {
       for (let i = 0; i < count; i++) {
         const wordEnd = wordEnds[i] as number
         if (at > readEnd) return this.#otherShape(row) // the walk reads byte by byte
-        let place = at
-        while (word < wordEnd && ((view.getInt32(place, true) ^ (words[word] as number)) & (masks[word] as number)) === 0) {
-          word++
-          place += 4
+        // Of most keys the first word is all; of records there is none.
+        if (word < wordEnd) {
+          if (((view.getInt32(at, true) ^ (words[word] as number)) & (masks[word] as number)) !== 0) return this.#otherShape(row)
+          for (let place = at + 4; ++word < wordEnd; place += 4) {
+            if (((view.getInt32(place, true) ^ (words[word] as number)) & (masks[word] as number)) !== 0) return this.#otherShape(row)
+          }
         }
-        if (word < wordEnd) return this.#otherShape(row)
         at += keySizes[i] as number
         const leaf = leaves[i] as number
         if (leaf >= 0) places[leaf * size + row] = at
-        else if (nodes[i] !== undefined) {
+        else if (leaf === LEAF_INSIDE) {
           this.#row = row
           this.#end = end
           this.#missing = Number.MAX_SAFE_INTEGER
@@ -231,11 +242,13 @@ export class MsgpackFields {
     const root = this.#root
     const nodes: (FieldNode | undefined)[] = []
     const keys: Uint8Array[] = []
+    const compared: Uint8Array[] = []
     let head = 1
     if (this.#isRecord(tag)) {
       head = this.#afterStructure(start) - start
       for (const node of root.places[this.#structureNumber(start)] ?? []) nodes.push(node)
       for (const _ of nodes) keys.push(new Uint8Array(0))
+      compared.push(...keys)
     } else {
       if (tag < 0x80 || tag > 0x8f) return
       let at = start + 1
@@ -247,6 +260,8 @@ export class MsgpackFields {
         const end = at + headBytes + size
         if (end >= this.#end) return
         keys.push(bytes.slice(at, end))
+        // Of a size that no wanted key has, it is none of them, whatever its name.
+        compared.push(root.children.some(({ name }) => name.length === size) ? bytes.slice(at, end) : bytes.slice(at, at + headBytes))
         const node = childNamed(root, bytes, at + headBytes, size)
         // Of a key that is there twice the first counts.
         nodes.push(node !== undefined && nodes.includes(node) ? undefined : node)
@@ -256,8 +271,8 @@ export class MsgpackFields {
     // Where a wanted field is missing, all keys tell that it is.
     const hasAll = this.#isRecord(tag) || root.children.every(child => nodes.includes(child))
     while (hasAll && nodes.length > 0 && nodes.at(-1) === undefined) nodes.pop()
-    const leaves = Int32Array.from(nodes, node => (node === undefined || node.children.length > 0 ? -1 : node.leaf))
-    const words = wordsOf(keys.slice(0, nodes.length))
+    const leaves = Int32Array.from(nodes, node => (node === undefined ? LEAF_NONE : node.children.length > 0 ? LEAF_INSIDE : node.leaf))
+    const words = wordsOf(keys.slice(0, nodes.length), compared)
     this.#reach = Math.max(this.#reach, words.reach)
     this.#shapes.push({ tag, head, ...words, nodes, leaves })
   }

@@ -161,6 +161,30 @@ test('a key that a map has twice counts once, and rows behind it stay where they
   }
 })
 
+test('rows alike in the sizes of their keys alone give each its own fields', async () => {
+  await seeded(random => {
+    const names = ['kind', 'want', 'rest', 'id', 'no', 'amount', 'counts', 'a name of some length', 'a name that is as long'] as const
+    const codec = valueCodecOf('msgpack')
+    for (let round = 0; round < 60; round++) {
+      // Keys of one row have the sizes of another's, in the same places.
+      const sizes = Array.from({ length: 1 + random.below(4) }, () => random.pick(names).length)
+      const rows = Array.from({ length: 40 }, (_, row) =>
+        Object.fromEntries(sizes.map((size, i) => [random.pick(names.filter(name => name.length === size)), 100 * row + i])),
+      )
+      const range = layOut(
+        random,
+        rows.map(row => new Uint8Array(codec.encode(row))),
+      )
+      const paths = names.filter(() => random.below(3) === 0)
+      const read = new EncodedReader(codec, paths).rows(range)
+      for (const path of paths) {
+        const vector = read.field(path)
+        expect(rows.map((_, row) => vector.get(row))).toEqual(rows.map(row => row[path] ?? null))
+      }
+    }
+  })
+})
+
 test('structures that come up while rows are read are asked for, and one that nobody knows is CORRUPT', () => {
   const codec = new MsgpackValues({ structures: [] })
   const reader = new EncodedReader(codec, ['n'])
