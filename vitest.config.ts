@@ -1,10 +1,12 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 /**
- * Files that change what all modules of a process share (mocks, handlers of the process), or need it as it is at the start (pools, memory in use): each runs in
- * a process of its own. All others share two processes, so that modules are loaded twice and not once a file, which was a third of the time.
+ * Files that change what all modules of a process share (mocks, handlers of the process), need it as it is at the start (pools, memory in use), or import helpers
+ * with hooks of their own, which are of the file that loads them first: each runs in a process of its own. All others share two processes, so that modules are
+ * loaded twice and not once a file, which was a third of the time.
  */
 const alone = [
+  'test/conformance/format/**/*.test.ts',
   'test/fault/**/*.test.ts',
   'test/fuzz/**/*.test.ts',
   'test/unit/engine/codec/checksums.test.ts',
@@ -15,6 +17,7 @@ const alone = [
   'test/unit/engine/store/compression.test.ts',
   'test/unit/engine/store/review.test.ts',
   'test/unit/engine/store/shared-numbers.test.ts',
+  'test/unit/engine/tools/*.test.ts',
   'test/unit/engine/store/history.test.ts',
 ]
 const others = ['test/package/**', 'test/examples/**', 'test/bench/**', '**/node_modules/**']
