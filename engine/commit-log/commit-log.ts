@@ -65,8 +65,8 @@ const flightsMax = 2
 /** A frame overlaps another only when it is large (or an eighth of the largest): small ones gain more by gathering. */
 const overlapBytes = 256 * 1024
 const spareArenasMax = 6
-/** Memory of batches that gathered, for the next ones. */
-const spareBatchesMax = 32
+/** Memory of batches that gathered, for the next ones, bytes. */
+const spareBatchBytesMax = 4 * 1024 * 1024
 
 interface Flight {
   readonly frame: PendingFrame
@@ -98,6 +98,8 @@ export class CommitLog {
   /** What they will take behind the frame's entries, entry headers included. */
   #gatheredBytes = 0
   readonly #spareBatches: TopicBatch[] = []
+  /** Invariant: the capacities of `#spareBatches`. */
+  #spareBatchBytes = 0
   #queue: PendingFrame[] = []
   /** Frames whose writes are under way, oldest first; at most two. */
   readonly #inFlight: Flight[] = []
@@ -306,7 +308,7 @@ export class CommitLog {
     const { arena } = frame.tail
     let gathering = known
     if (gathering === undefined) {
-      const records = this.#spareBatches.pop() ?? new TopicBatch()
+      const records = this.#takeSpareBatch()
       const row = arena.addIndexRow(logId, frame.start, 0, baseOffset, baseOffset, 0, epoch, state)
       gathering = new GatheringBatch(records, logId, row, baseOffset, epoch)
       this.#gathering.push(gathering)
@@ -350,8 +352,17 @@ export class CommitLog {
     frame.end = end
     this.#gatheredBytes -= end - headerAt
     gathering.isPlaced = true
+    if (this.#spareBatchBytes + records.capacity > spareBatchBytesMax) return
     records.clear()
-    if (this.#spareBatches.length < spareBatchesMax) this.#spareBatches.push(records)
+    this.#spareBatches.push(records)
+    this.#spareBatchBytes += records.capacity
+  }
+
+  #takeSpareBatch(): TopicBatch {
+    const spare = this.#spareBatches.pop()
+    if (spare === undefined) return new TopicBatch()
+    this.#spareBatchBytes -= spare.capacity
+    return spare
   }
 
   /** Closes the commit, which took `sequences` commit sequences, and schedules what its word asks for. */

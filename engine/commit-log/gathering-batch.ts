@@ -14,7 +14,7 @@ import type { TopicBatch } from '../batch/topic-batch.ts'
 /** A batch is not made longer than this by gathering, bytes: whoever reads takes whole batches. */
 const gatheredBytesMax = 64 * 1024
 /** Larger appends are entries of their own: copying them costs more than they gain. */
-export const gatheredAppendBytesMax: number = 4 * 1024
+export const gatheredAppendBytesMax: number = 1024
 
 export class GatheringBatch {
   /** Empty for the next log once it is placed. */
