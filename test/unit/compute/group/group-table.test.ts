@@ -5,6 +5,7 @@
 import { expect, test } from 'vitest'
 import { encodeGroupKey, groupKeyBytes } from '../../../../compute/group/group-key.ts'
 import { GroupTable } from '../../../../compute/group/group-table.ts'
+import { hashBytes } from '../../../../compute/group/hash.ts'
 import { PackedTexts } from '../../../../compute/group/packed-texts.ts'
 import { compareValues } from '../../../../compute/vector/value-order.ts'
 import { AnyVector, NumberVector } from '../../../../compute/vector/vector.ts'
@@ -148,6 +149,24 @@ test('texts of every size, more than the processor holds, alike in what comes fi
     expect(table.size).toBeGreaterThan(68_000)
     const [keys] = table.keys()
     for (const [value, group] of groupOf) if (keys?.get(group) !== value) expect.fail(`${group} is ${keys?.get(group)}`)
+  })
+})
+
+test.each([8, 12, 20])('texts of %d bytes that have one hash are told apart', async size => {
+  await seeded(random => {
+    const texts = new Set<string>()
+    while (texts.size < 150_000) texts.add(`${random.below(2 ** 30)}`.padStart(10, 'x').repeat(2).slice(0, size))
+    const values = [...texts]
+    const hashes = new Set(values.map(value => hashBytes(Buffer.from(value), 0, size)))
+    expect(hashes.size, 'some have the hash of another').toBeLessThan(values.length)
+    const vector = textVector(values)
+    const rows = Int32Array.from(values.keys())
+    const table = new GroupTable(1)
+    const groups = new Int32Array(values.length)
+    table.assign([vector], rows, values.length, groups)
+    expect(groups).toEqual(rows)
+    table.find([vector], rows, values.length, groups)
+    expect(groups).toEqual(rows)
   })
 })
 
