@@ -535,6 +535,17 @@ export class RunIndex implements BlockIndex {
     return from
   }
 
+  /**
+   * The block with the first record whose key is >= the key, or the one before it, since of a block only the first key is known. The last one when all are
+   * smaller; 0 of a run without blocks.
+   */
+  findBlock(key: Uint8Array, start: number, size: number): number {
+    const fence = this.findFence(key, start, size)
+    if (fence === 0) return 0
+    // All that a block of one record has is known, and smaller: large values are read once, not with what lies before them.
+    return fence < this.blockCount && this.recordCount(fence - 1) === 1 ? fence : fence - 1
+  }
+
   facts(): RunFacts {
     const bytes = this.#statistics
     return {

@@ -29,7 +29,7 @@ export class RunCursor {
   seek(key: Uint8Array, start: number = 0, size: number = key.length): boolean {
     const blocks = this.#blocks
     const { index } = blocks
-    const first = Math.max(0, index.findFence(key, start, size) - 1)
+    const first = index.findBlock(key, start, size)
     for (let block = first; block < index.blockCount; block++) {
       blocks.enter(block, 1, true)
       this.#at = blocks.lowerBound(key, start, size)

@@ -81,7 +81,7 @@ export class BlockCache {
   /** Whether a frame of this size would take the place of nothing. */
   hasRoom(size: number): boolean {
     const newest = this.#newest
-    if (newest !== undefined && !this.#isFull && newest.end + size <= newest.bytes.length) return true
+    if (newest !== undefined && !this.#isFull && fits(newest, size)) return true
     return size <= this.bytesMax / blockShare && this.#taken + Math.max(size, this.#sizeOfNext()) <= this.#slabsMax
   }
 
@@ -91,7 +91,7 @@ export class BlockCache {
    */
   slabFor(size: number): Slab {
     const newest = this.#newest
-    if (newest !== undefined && newest.end + size <= newest.bytes.length) return newest
+    if (newest !== undefined && fits(newest, size)) return newest
     if (size > this.bytesMax / blockShare) return looseSlab(size)
     const slab = this.#nextSlab(alignedUp(Math.max(size, this.#sizeOfNext())))
     // One that turned may have kept too much for a frame that needs all of it.
@@ -101,7 +101,7 @@ export class BlockCache {
 
   /** Makes the frame of this size at the slab's `end` the block's; its place. */
   keep(slab: Slab, size: number, run: CachedBlocks, block: number): number {
-    assert(slab.number > 0 && slab.end + size <= slab.bytes.length, 'a frame lies in its slab', slab.end, size)
+    assert(slab.number > 0 && fits(slab, size), 'a frame lies in its slab', slab.end, size)
     const offset = slab.end
     slab.runs.push(run)
     slab.blocks.push(block)
@@ -263,6 +263,11 @@ function makeSlab(size: number, number: number): Slab {
 /** For one block that no cache keeps. */
 export function looseSlab(size: number): Slab {
   return makeSlab(alignedUp(size), 0)
+}
+
+/** Whether a frame may go to the slab's end. A slab of one large block, whose read failed, has more room than places can name. */
+function fits({ end, bytes }: Slab, size: number): boolean {
+  return end < slabBytesMax && end + size <= bytes.length
 }
 
 /** Where the frame lies; never 0. */

@@ -186,7 +186,9 @@ export class RunRows implements RowSource {
       this.#nextBlock(wanted, true)
       return
     }
-    this.#enter(blocks, Math.max(0, blocks.index.findFence(key, start, size) - 1), wanted, true)
+    const { index } = blocks
+    const block = this.#reverse ? Math.max(0, index.findFence(key, start, size) - 1) : index.findBlock(key, start, size)
+    this.#enter(blocks, block, wanted, true)
     const at = blocks.lowerBound(key, start, size)
     this.#at = this.#reverse ? at : at === blocks.count ? blocks.table : blocks.position(at)
   }

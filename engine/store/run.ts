@@ -149,7 +149,7 @@ export class Run implements SortedRun {
       return false
     }
     const blocks = this.#cached
-    for (let block = Math.max(0, index.findFence(key, start, size) - 1); ; block++) {
+    for (let block = index.findBlock(key, start, size); ; block++) {
       const found = blocks.find(block, key, start, size, hash, sequenceMax, record)
       if (found === FRAME_FOUND) {
         this.found++
@@ -162,7 +162,7 @@ export class Run implements SortedRun {
   async warm(key: Uint8Array, start: number, size: number, hash: KeyHash): Promise<void> {
     const { index, part } = this
     if (index.filter?.mayContain(hash) !== true) return
-    const block = Math.max(0, index.findFence(key, start, size) - 1)
+    const block = index.findBlock(key, start, size)
     if (block >= index.blockCount || this.#cached.has(block)) return
     const { bytes } = await part.reader.readBlocksAsync(part.part, block, 0)
     this.#cached.keep(block, bytes)
