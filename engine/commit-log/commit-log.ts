@@ -10,15 +10,15 @@
  *   4. Completion moves `writtenLsn` and `durableLsn` and settles the frame's ticket.
  * A full arena is sealed: its frames become durable, its owner flushes it to segments and gives it back with `release`.
  *
- * One file, although long: room, order, writing and poison are one invariant. How bytes reach the disk is in `frame-output.ts`, who waits in
- * `waits.ts`, what the parts hand to each other in `tail-file.ts`.
+ * One file, although long: room, order, writing and poison are one invariant. How bytes reach the disk is in `frame-output.ts`, what small appends of a frame
+ * share in `gathering-batch.ts`, who waits in `waits.ts`, what the parts hand to each other in `tail-file.ts`.
  *
  * Owned by the database; logs and the committer append through it on the owner's thread. Files come from the pool, one ahead.
  *
  * Invariants: frames are sealed and settled in LSN order; durableLsn <= writtenLsn <= endLsn; after the first failed write or sync
  * nothing is written again (poison). Bounds: `pendingBytesMax` for what waits to be written, `tailBytesMax` for arenas not flushed yet.
  */
-import { TopicBatch } from '../batch/topic-batch.ts'
+import type { TopicBatch } from '../batch/topic-batch.ts'
 import { poisonChannel, stallChannel } from '../diagnostics.ts'
 import type { Clock, Environment } from '../env/environment.ts'
 import { assert, ioError, VarveError } from '../errors.ts'
@@ -27,11 +27,9 @@ import { Arena } from './arena.ts'
 import { closeLogFile, type FilePool, type LogFile } from './file-pool.ts'
 import {
   alignFrame,
-  ENTRY_FLAG_CHECKSUM_OPEN,
   ENTRY_HEADER_BYTES,
   ENTRY_STAGED,
   ENTRY_STAGED_BODY_BYTES,
-  ENTRY_TOPIC_BATCH,
   FRAME_CHECKSUM,
   FRAME_FLAG_CLOSE,
   FRAME_HEADER_BYTES,
@@ -39,7 +37,7 @@ import {
 } from './format.ts'
 import { sealFrame, writeEntryHeader } from './frame.ts'
 import { FrameOutput } from './frame-output.ts'
-import { GatheringBatch } from './gathering-batch.ts'
+import { type GatheringBatch, GatheringBatches } from './gathering-batch.ts'
 import { Pacer } from './pacer.ts'
 import { discardStagedFile, writeStagedFile } from './staging.ts'
 import { StallClock } from './stall-clock.ts'
@@ -65,8 +63,6 @@ const flightsMax = 2
 /** A frame overlaps another only when it is large (or an eighth of the largest): small ones gain more by gathering. */
 const overlapBytes = 256 * 1024
 const spareArenasMax = 6
-/** Memory of batches that gathered, for the next ones, bytes. */
-const spareBatchBytesMax = 4 * 1024 * 1024
 
 interface Flight {
   readonly frame: PendingFrame
@@ -93,13 +89,8 @@ export class CommitLog {
   readonly #spareArenas: Arena[] = []
 
   #open: PendingFrame | undefined
-  /** Batches of the open frame that still take records, oldest first. */
-  readonly #gathering: GatheringBatch[] = []
-  /** What they will take behind the frame's entries, entry headers included. */
-  #gatheredBytes = 0
-  readonly #spareBatches: TopicBatch[] = []
-  /** Invariant: the capacities of `#spareBatches`. */
-  #spareBatchBytes = 0
+  /** Batches of the open frame that still take records. */
+  readonly #gathering: GatheringBatches = new GatheringBatches()
   #queue: PendingFrame[] = []
   /** Frames whose writes are under way, oldest first; at most two. */
   readonly #inFlight: Flight[] = []
@@ -258,7 +249,7 @@ export class CommitLog {
     if (bytesMax + FRAME_HEADER_BYTES > this.#options.frameBytesMax) return this.#beginStaged(bytesMax, passesTail)
     const frame = this.#frameWithRoom(bytesMax, passesTail)
     const { end, entryCount } = frame
-    this.#building = { frame, end, entryCount, indexCount: frame.tail.arena.indexCount, gatheredBytes: this.#gatheredBytes }
+    this.#building = { frame, end, entryCount, indexCount: frame.tail.arena.indexCount, gatheredBytes: this.#gathering.bytes }
     return { arena: frame.tail.arena, position: frame.end }
   }
 
@@ -305,20 +296,7 @@ export class CommitLog {
   ): GatheringBatch {
     const frame = this.#building?.frame
     assert(frame !== undefined && frame === this.#open && this.#stagedBuild === undefined, 'a commit is being built in a frame')
-    const { arena } = frame.tail
-    let gathering = known
-    if (gathering === undefined) {
-      const records = this.#takeSpareBatch()
-      const row = arena.addIndexRow(logId, frame.start, 0, baseOffset, baseOffset, 0, epoch, state)
-      gathering = new GatheringBatch(records, logId, row, baseOffset, epoch)
-      this.#gathering.push(gathering)
-      this.#gatheredBytes += ENTRY_HEADER_BYTES
-    } else this.#gatheredBytes -= gathering.records.size
-    const { records, row } = gathering
-    records.append(batch)
-    this.#gatheredBytes += records.size
-    arena.setBatch(row, frame.start, records.size, gathering.baseOffset + records.count, records.maxTimestamp)
-    return gathering
+    return this.#gathering.add(frame.tail.arena, frame.start, known, logId, batch, baseOffset, epoch, state)
   }
 
   /** Writes a batch that gathers behind the entries of the open frame: it takes no more. No commit is being built. */
@@ -326,43 +304,12 @@ export class CommitLog {
     const frame = this.#open
     if (gathering.isPlaced) return
     assert(frame !== undefined && this.#building === undefined, 'what gathers belongs to the open frame')
-    this.#gathering.splice(this.#gathering.indexOf(gathering), 1)
-    this.#place(frame, gathering)
+    this.#gathering.place(frame, gathering)
   }
 
   /** As `place`, of all that gather. */
   placeAll(): void {
-    const frame = this.#open
-    if (frame === undefined || this.#gathering.length === 0) return
-    for (const gathering of this.#gathering) this.#place(frame, gathering)
-    this.#gathering.length = 0
-    assert(this.#gatheredBytes === 0, 'what gathers has the size that was counted', this.#gatheredBytes)
-  }
-
-  #place(frame: PendingFrame, gathering: GatheringBatch): void {
-    const { arena } = frame.tail
-    const { records, row, logId, baseOffset, epoch } = gathering
-    const { size, count, maxTimestamp } = records
-    const headerAt = frame.end
-    const body = headerAt + ENTRY_HEADER_BYTES
-    const end = records.place(arena.bytes, body, { baseOffset, epoch })
-    writeEntryHeader(arena.view, headerAt, ENTRY_TOPIC_BATCH, ENTRY_FLAG_CHECKSUM_OPEN, logId, end - body)
-    arena.setBatch(row, body, size, baseOffset + count, maxTimestamp)
-    frame.entryCount++
-    frame.end = end
-    this.#gatheredBytes -= end - headerAt
-    gathering.isPlaced = true
-    if (this.#spareBatchBytes + records.capacity > spareBatchBytesMax) return
-    records.clear()
-    this.#spareBatches.push(records)
-    this.#spareBatchBytes += records.capacity
-  }
-
-  #takeSpareBatch(): TopicBatch {
-    const spare = this.#spareBatches.pop()
-    if (spare === undefined) return new TopicBatch()
-    this.#spareBatchBytes -= spare.capacity
-    return spare
+    if (this.#open !== undefined) this.#gathering.placeAll(this.#open)
   }
 
   /** Closes the commit, which took `sequences` commit sequences, and schedules what its word asks for. */
@@ -375,7 +322,7 @@ export class CommitLog {
     const { frame } = building
     this.#sequence += sequences
     frame.sequence = this.#sequence
-    this.#pendingBytes += frame.end - building.end + this.#gatheredBytes - building.gatheredBytes
+    this.#pendingBytes += frame.end - building.end + this.#gathering.bytes - building.gatheredBytes
     this.#touchEnd(frame)
     this.#prepareAhead(frame.tail)
     this.counters.commits++
@@ -421,7 +368,7 @@ export class CommitLog {
     building.frame.entryCount = building.entryCount
     building.frame.tail.arena.indexCount = building.indexCount
     // A frame that somebody waits for stays, though it is empty.
-    if (building.entryCount === 0 && this.#gathering.length === 0 && !building.frame.write && this.#open === building.frame)
+    if (building.entryCount === 0 && this.#gathering.isEmpty && !building.frame.write && this.#open === building.frame)
       this.#open = undefined
   }
 
@@ -678,7 +625,7 @@ export class CommitLog {
 
   /** Where the frame ends with what gathers for it. */
   #endOf(frame: PendingFrame): number {
-    return frame === this.#open ? frame.end + this.#gatheredBytes : frame.end
+    return frame === this.#open ? frame.end + this.#gathering.bytes : frame.end
   }
 
   #touchEnd(frame: PendingFrame): void {

@@ -7,6 +7,8 @@
  * is looked up. Objects may be records, which name a structure, a list of keys that many values share, and have values alone (docs/FORMAT.md, "structured object"): then the
  * structure is the shape.
  *
+ * One file, although long: shapes, records and single keys step over the same values.
+ *
  * Bytes come from checked blocks and batches; a value that is no MessagePack all the same is CORRUPT and never read beyond its end. A row that is neither map nor list
  * has no fields; of a key that a map has twice the first counts.
  */

@@ -5,6 +5,7 @@
 import { describe, expect, test } from 'vitest'
 import { decodeRecords } from '../../../../engine/batch/record-batch-codec.ts'
 import { TopicBatch } from '../../../../engine/batch/topic-batch.ts'
+import { GatheringBatch } from '../../../../engine/commit-log/gathering-batch.ts'
 import type { Database } from '../../../../engine/database.ts'
 import { SimRandom } from '../../../../engine/env/index.ts'
 import type { LocalLog, ReadBound } from '../../../../engine/log/log.ts'
@@ -197,3 +198,11 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])(
     expect(gathered).toBeGreaterThan(50)
   },
 )
+
+test('a batch that was placed keeps no records, though its log still names it, and takes no more', () => {
+  const gathering = new GatheringBatch(batchOf(['a']), 1, 0, 0, 0)
+  expect([gathering.isPlaced, gathering.takes(batchOf(['b']), 0), gathering.records.count]).toEqual([false, true, 1])
+  gathering.placed()
+  expect([gathering.isPlaced, gathering.takes(batchOf(['b']), 0)]).toEqual([true, false])
+  expect(() => gathering.records).toThrow('has its records in the arena')
+})
