@@ -6,7 +6,7 @@ import type { LocalLog } from '../../../engine/index.ts'
 import { type Measurement, nextTurn } from '../../measurement.ts'
 import { expectAtLeast } from '../../workload.ts'
 import { RecordSource, recordBytes } from '../records.ts'
-import { expectRecords, openWithLogs, Window } from './database.ts'
+import { expectRecords, openWithLogs, writeWithin } from './database.ts'
 
 export interface BatchParameters {
   readonly [name: string]: number
@@ -26,14 +26,11 @@ export async function appendBatches(
   const { database, logs } = await openWithLogs(measurement.folder, logCount)
   const source = new RecordSource(batch)
   await measurement.measure(async () => {
-    const window = new Window(limit)
-    for (let i = 0; i * batch < records; i++) {
-      await window.room()
+    await writeWithin(limit, Math.ceil(records / batch), i => {
       const begun = measurement.begin()
       const { acknowledged } = (logs[i % logCount] as LocalLog).appendRecords(source.next())
-      window.add(acknowledged.then(() => measurement.end(begun)))
-    }
-    await window.all()
+      return acknowledged.then(() => measurement.end(begun))
+    })
     if (flush) await database.seal()
     return { operations: records, payloadBytes: records * recordBytes }
   })

@@ -42,14 +42,19 @@ export class Window {
   }
 }
 
-/** Appends whole batches to the logs in turn and resolves when they are durable. */
-export async function fill(logs: readonly LocalLog[], source: RecordSource, batches: number): Promise<void> {
-  const window = new Window(16)
-  for (let i = 0; i < batches; i++) {
+/** Calls `write` `count` times, with at most `limit` of what it returns under way, and waits for all. */
+export async function writeWithin(limit: number, count: number, write: (i: number) => Promise<unknown>): Promise<void> {
+  const window = new Window(limit)
+  for (let i = 0; i < count; i++) {
     await window.room()
-    window.add((logs[i % logs.length] as LocalLog).appendRecords(source.next()).acknowledged)
+    window.add(write(i).then(() => undefined))
   }
   await window.all()
+}
+
+/** Appends whole batches to the logs in turn and resolves when they are durable. */
+export async function fill(logs: readonly LocalLog[], source: RecordSource, batches: number): Promise<void> {
+  await writeWithin(16, batches, i => (logs[i % logs.length] as LocalLog).appendRecords(source.next()).acknowledged)
 }
 
 /** Reads everything and counts it by the batches' headers. */

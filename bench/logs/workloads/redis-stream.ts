@@ -12,7 +12,7 @@ import type { Measurement } from '../../measurement.ts'
 import { loadPeer, peerVersion } from '../../peer-packages.ts'
 import { expectEqual } from '../../workload.ts'
 import { type BenchRecord, keyBytes, RecordSource } from '../records.ts'
-import { Window } from './database.ts'
+import { writeWithin } from './database.ts'
 
 const stream = 'queue'
 const startMsMax = 10_000
@@ -110,13 +110,10 @@ export async function redisSendBatches(measurement: Measurement, { records, batc
   await withServer(measurement.folder, async client => {
     const source = new RecordSource(batch)
     await measurement.measure(async () => {
-      const window = new Window(limit)
-      for (let i = 0; i * batch < records; i++) {
-        await window.room()
+      await writeWithin(limit, Math.ceil(records / batch), () => {
         const begun = measurement.begin()
-        window.add(addBatch(client, source.next()).then(() => measurement.end(begun)))
-      }
-      await window.all()
+        return addBatch(client, source.next()).then(() => measurement.end(begun))
+      })
       return { operations: records, payloadBytes: records * (keyBytes + 100) }
     })
     expectEqual('records sent', await client.xlen(stream), records)

@@ -4,7 +4,7 @@ import { open } from 'varve'
 import type { Measurement } from '../../measurement.ts'
 import { expectEqual } from '../../workload.ts'
 import { type BenchRecord, keyBytes, RecordSource } from '../records.ts'
-import { Window } from './database.ts'
+import { Window, writeWithin } from './database.ts'
 import { type BytesTopic, type ConsumeParameters, expectSent, fillElsewhere, fillTopic, openTopic } from './topics.ts'
 
 const bytesCodecs = { keyCodec: 'bytes', value: 'bytes' } as const
@@ -131,20 +131,10 @@ export async function sendLingering(measurement: Measurement, { records, lingerM
   const producer = topic.producer({ lingerMs })
   const source = new RecordSource(1, 100)
   await measurement.measure(async () => {
-    await sendWithin(limit, records, () => producer.send(source.next()[0] as BenchRecord))
+    await writeWithin(limit, records, () => producer.send(source.next()[0] as BenchRecord))
     return { operations: records, payloadBytes: records * (keyBytes + 100) }
   })
   expectSent(topic as BytesTopic, records)
   await producer.close()
   await db.close()
-}
-
-/** Sends `count` times, at most `limit` of them under way. */
-async function sendWithin(limit: number, count: number, send: () => Promise<unknown>): Promise<void> {
-  const window = new Window(limit)
-  for (let i = 0; i < count; i++) {
-    await window.room()
-    window.add(send().then(() => undefined))
-  }
-  await window.all()
 }

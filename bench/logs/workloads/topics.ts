@@ -5,7 +5,7 @@ import type { Measurement } from '../../measurement.ts'
 import { ended, firstMessage, startScript } from '../../scripts.ts'
 import { expectEqual } from '../../workload.ts'
 import { type BenchRecord, keyBytes, RecordSource } from '../records.ts'
-import { Window } from './database.ts'
+import { writeWithin } from './database.ts'
 
 export type BytesTopic = Topic<Uint8Array, Uint8Array>
 
@@ -40,13 +40,10 @@ export async function fillTopic(
   { valueBytes, limit, keys = 0, onBatch }: FillOptions,
 ): Promise<void> {
   const source = new RecordSource(batch, valueBytes, keys)
-  const window = new Window(limit)
-  for (let i = 0; i * batch < records; i++) {
-    await window.room()
+  await writeWithin(limit, Math.ceil(records / batch), () => {
     const done = onBatch?.()
-    window.add(topic.sendBatch(source.next()).then(() => done?.()))
-  }
-  await window.all()
+    return topic.sendBatch(source.next()).then(() => done?.())
+  })
 }
 
 /** The same in a process that ends before this one opens the topic. */
