@@ -262,6 +262,8 @@ function narrowestForm(values: Float64Array, rows: Int32Array, from: number, to:
   return { form: areSingle ? 'single' : 'double', least: 0 }
 }
 
+// A loop for each kind of array: one loop that stores to several kinds asks for the kind at each number.
+
 function putWhole4(
   numbers: Uint32Array,
   least: number,

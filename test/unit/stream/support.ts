@@ -24,6 +24,16 @@ export async function withTopics(
   })
 }
 
+/** Runs `program` on a database in memory, in real time, and closes it. */
+export async function withMemoryDatabase(program: (db: Database) => Promise<void>): Promise<void> {
+  const db = await open({ storage: 'memory' })
+  try {
+    await program(db)
+  } finally {
+    await db.close()
+  }
+}
+
 /** Everything a consumer with `until: 'end'` hands out: `partition:offset` and value. */
 export async function readAll<V, K>(
   consumer: Consumer<V, K>,

@@ -10,17 +10,15 @@ import { ExchangeReader } from '../../../../compute/shuffle/exchange-reader.ts'
 import { ExchangeWriter } from '../../../../compute/shuffle/exchange-writer.ts'
 import { Chunk } from '../../../../compute/vector/chunk.ts'
 import { NumberVector, nullVector, sameVector, type Vector } from '../../../../compute/vector/vector.ts'
-import { createMemoryEnvironment } from '../../../../engine/env/index.ts'
-import { type Files, loadChecksums } from '../../../../engine/index.ts'
+import type { Files } from '../../../../engine/index.ts'
 import { randomVector, vectorKinds } from '../../../support/random-chunks.ts'
 import { type Random, seeded } from '../../engine/codec/random.ts'
+import { jobFiles } from './support.ts'
 
 let files: Files
 let count = 0
 beforeAll(async () => {
-  await loadChecksums()
-  files = createMemoryEnvironment({ runners: {} }).files
-  await files.makeDirectory('/job')
+  files = await jobFiles()
 })
 
 /** What makes numbers of a column fit one form or another. */

@@ -15,9 +15,9 @@ import { codecOf } from '../../../../compute/vector/row-codec.ts'
 import { compareValues } from '../../../../compute/vector/value-order.ts'
 import { EncodedVector, type Vector } from '../../../../compute/vector/vector.ts'
 import { vectorOf } from '../../../../compute/vector/vector-builder.ts'
-import { createMemoryEnvironment } from '../../../../engine/env/index.ts'
-import { type Files, loadChecksums, valueCodecOf } from '../../../../engine/index.ts'
+import { type Files, valueCodecOf } from '../../../../engine/index.ts'
 import { makeRandom, type Random, seeded } from '../../engine/codec/random.ts'
+import { jobFiles } from './support.ts'
 
 interface Row {
   readonly key: unknown
@@ -31,9 +31,7 @@ const whole = { paths: [], values: true }
 let files: Files
 let count = 0
 beforeAll(async () => {
-  await loadChecksums()
-  files = createMemoryEnvironment({ runners: {} }).files
-  await files.makeDirectory('/job')
+  files = await jobFiles()
 })
 
 interface Shape {

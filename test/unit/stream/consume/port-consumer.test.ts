@@ -4,16 +4,8 @@
  */
 import { MessageChannel } from 'node:worker_threads'
 import { expect, test } from 'vitest'
-import { type Database, type GroupConsumer, open, openConsumer, type PortConsumerOptions } from '../../../../index.ts'
-
-async function withDatabase(program: (db: Database) => Promise<void>): Promise<void> {
-  const db = await open({ storage: 'memory' })
-  try {
-    await program(db)
-  } finally {
-    await db.close()
-  }
-}
+import { type Database, type GroupConsumer, openConsumer, type PortConsumerOptions } from '../../../../index.ts'
+import { withMemoryDatabase } from '../support.ts'
 
 /** A consumer on the far end of a channel, as a worker would make it. */
 function behindPort<V>(
@@ -45,7 +37,7 @@ const sorted = (...lists: number[][]): number[] => lists.flat().sort((a, b) => a
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, at) => at)
 
 test('shares a topic with a consumer of the owner, commits, and goes on when new records come', () =>
-  withDatabase(async db => {
+  withMemoryDatabase(async db => {
     await fill(db, 40)
     const { consumer } = behindPort<number>(db)
     const here = db.topic<number>('t').consume({ group: 'g' })
@@ -63,7 +55,7 @@ test('shares a topic with a consumer of the owner, commits, and goes on when new
   }))
 
 test('when the thread ends, its partitions are free at once, and its records come again', () =>
-  withDatabase(async db => {
+  withMemoryDatabase(async db => {
     await fill(db, 8)
     const { consumer, kill } = behindPort<number>(db)
     expect((await consumer.poll())?.records.length).toBeGreaterThan(0)
@@ -77,7 +69,7 @@ test('when the thread ends, its partitions are free at once, and its records com
   }))
 
 test('a static member whose thread ends keeps its partitions for its session timeout, and has them again in another, without a rebalance', () =>
-  withDatabase(async db => {
+  withMemoryDatabase(async db => {
     await fill(db, 4)
     const options = { sessionTimeoutMs: 2000, heartbeatIntervalMs: 100 }
     const first = behindPort<number>(db, { ...options, instanceId: 'first' })
@@ -99,7 +91,7 @@ test('a static member whose thread ends keeps its partitions for its session tim
   }))
 
 test('is fenced with the same errors; by pattern, by time, raw; and has no transactions', () =>
-  withDatabase(async db => {
+  withMemoryDatabase(async db => {
     await fill(db, 8)
     const { consumer } = behindPort<number>(db, { pattern: /^t$/, instanceId: 'one', autoOffsetReset: { time: 0 } })
     const batch = await consumer.poll()
@@ -119,7 +111,7 @@ test('is fenced with the same errors; by pattern, by time, raw; and has no trans
   }))
 
 test('codecs of one’s own are given by name, and bad arguments are told', () =>
-  withDatabase(async db => {
+  withMemoryDatabase(async db => {
     const codec = {
       name: 'hex',
       encode: (value: string) => Buffer.from(value, 'hex'),

@@ -5,16 +5,8 @@
  */
 import { MessageChannel } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
-import { type Database, type GroupConsumeOptions, type GroupConsumer, isVarveError, open, openConsumer } from '../../../../index.ts'
-
-async function withDatabase(program: (db: Database) => Promise<void>): Promise<void> {
-  const db = await open({ storage: 'memory' })
-  try {
-    await program(db)
-  } finally {
-    await db.close()
-  }
-}
+import { type Database, type GroupConsumeOptions, type GroupConsumer, isVarveError, openConsumer } from '../../../../index.ts'
+import { withMemoryDatabase } from '../support.ts'
 
 /** The next values, all that come within the time when no count is given. */
 async function take(consumer: GroupConsumer<string>, count: number, maxWaitMs: number = 5000): Promise<(string | null)[]> {
@@ -45,7 +37,7 @@ describe.each(Object.entries(places))('%s', (_, consume) => {
   test.each(['deleted', 'renamed'] as const)(
     'a topic with the name of one that was %s is read from its start, and committed for itself',
     how =>
-      withDatabase(async db => {
+      withMemoryDatabase(async db => {
         await fill(db, 't', 'old 0', 'old 1', 'old 2')
         const told: string[] = []
         const consumer = consume(db, { onRevoked: () => void told.push('revoked'), onLost: () => void told.push('lost') })
@@ -74,7 +66,7 @@ describe.each(Object.entries(places))('%s', (_, consume) => {
   )
 
   test('a consumer that waits when its topic is replaced goes on with the new one; automatic commits do not fail on the old', () =>
-    withDatabase(async db => {
+    withMemoryDatabase(async db => {
       await fill(db, 't', 'old 0', 'old 1')
       const consumer = consume(db, { autoCommit: { intervalMs: 0 } })
       expect(await take(consumer, 2)).toHaveLength(2)
@@ -87,7 +79,7 @@ describe.each(Object.entries(places))('%s', (_, consume) => {
     }))
 
   test('one with fewer partitions, with two members', () =>
-    withDatabase(async db => {
+    withMemoryDatabase(async db => {
       const fresh = (partitions: number): Promise<unknown> => {
         const topic = db.topic<string>('t', { value: 'string', partitions })
         return topic.sendBatch(Array.from({ length: partitions }, (_, partition) => ({ value: `${partitions}: ${partition}`, partition })))
@@ -114,7 +106,7 @@ describe.each(Object.entries(places))('%s', (_, consume) => {
     }))
 
   test('a topic that is gone leaves the others of a consumer as they are', () =>
-    withDatabase(async db => {
+    withMemoryDatabase(async db => {
       await fill(db, 't', 'gone')
       await fill(db, 'stays', 'a')
       const { port1, port2 } = new MessageChannel()
@@ -136,7 +128,7 @@ describe.each(Object.entries(places))('%s', (_, consume) => {
 })
 
 test('a transaction does not take the offset of a batch whose topic was replaced', () =>
-  withDatabase(async db => {
+  withMemoryDatabase(async db => {
     await fill(db, 't', 'old 0', 'old 1')
     const consumer = db.topic<string>('t').consume({ group: 'g' })
     const batch = await consumer.poll()
@@ -154,7 +146,7 @@ test('a transaction does not take the offset of a batch whose topic was replaced
   }))
 
 test('a consumer of a handle follows a rename, with its offsets; one of the name waits for a topic of the name', () =>
-  withDatabase(async db => {
+  withMemoryDatabase(async db => {
     await fill(db, 't', '0', '1', '2', '3')
     const topic = db.topic<string>('t', { value: 'string' })
     const ofHandle = topic.consume({ group: 'handle', maxRecords: 2 })
@@ -179,7 +171,7 @@ test('a consumer of a handle follows a rename, with its offsets; one of the name
   }))
 
 test('a feed of a store that was dropped does not go on with another of its name', () =>
-  withDatabase(async db => {
+  withMemoryDatabase(async db => {
     const users = db.store<number>('users', { changes: true })
     await users.put('a', 1)
     const feed = users.changes({ group: 'g' })
