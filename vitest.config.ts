@@ -9,6 +9,7 @@ const alone = [
   'test/conformance/format/**/*.test.ts',
   'test/fault/**/*.test.ts',
   'test/fuzz/**/*.test.ts',
+  'test/unit/cli/*.test.ts',
   'test/unit/engine/codec/checksums.test.ts',
   'test/unit/engine/env/node-files.test.ts',
   'test/unit/engine/maintenance/run-compaction.test.ts',
