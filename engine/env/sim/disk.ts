@@ -276,11 +276,16 @@ export class SimDisk {
     if (missing > 0) throw systemError('ENOSPC', operation)
   }
 
-  /** A failed write leaves nothing or a prefix; a failed durable write leaves bytes that are read until the power is lost. */
+  /**
+   * A failed write leaves nothing or a prefix, of one whole sector all or nothing: a sector is never torn, and the catalog's first one
+   * relies on it. A failed durable write leaves bytes that are read until the power is lost.
+   */
   #failWrite(operation: PreparedOperation, partial: boolean): void {
     const { file, position, bytes } = operation
     assert(file !== undefined && position !== undefined && bytes !== undefined, 'a write has a file, a position and bytes')
-    const left = partial ? bytes.subarray(0, this.#random.below(bytes.length + 1)) : operation.dsync ? bytes : bytes.subarray(0, 0)
+    const isSector = bytes.length === sectorBytes && position % sectorBytes === 0
+    const drawn = partial ? this.#random.below(bytes.length + 1) : operation.dsync ? bytes.length : 0
+    const left = bytes.subarray(0, isSector && drawn < bytes.length ? 0 : drawn)
     if (left.length === 0) return
     const sizeBefore = file.size
     const effect = ++this.#mark

@@ -222,11 +222,10 @@ export class Cluster {
   }
 
   #failWrites(node: ClusterNode): void {
-    // The simulated catalog counts on whole sectors: its writes fail without leaving a part.
     const isCatalog = this.#random.chance(0.2)
     const path = isCatalog ? 'catalog' : /commit-|segment-|staged-|spare-/
     const skip = this.#random.below(isCatalog ? 3 : 10)
-    const fault = node.disk.addFault({ kinds: ['write', 'sync'], path, code: 'EIO', skip, partial: !isCatalog })
+    const fault = node.disk.addFault({ kinds: ['write', 'sync'], path, code: 'EIO', skip, partial: true })
     this.#scheduler.after(isCatalog ? 600 : 200, () => {
       this.#counters.failedWrites += fault.fired
       fault.remove()

@@ -65,6 +65,22 @@ test('a failing write may leave a part', () =>
     expect([...sizes].sort()).toEqual([0, 1, 2, 3])
   }))
 
+test('a failing write of one sector leaves all of it or nothing, of one that straddles two any part', () =>
+  env.drive(async () => {
+    const sizes = async (position: number): Promise<number[]> => {
+      const seen = new Set<number>()
+      for (let count = 0; count < 3000; count++) {
+        env.disk.addFault({ kinds: ['write'], code: 'EIO', partial: true })
+        expect(await codeOf(() => file.write(new Uint8Array(512), position))).toBe('EIO')
+        seen.add(await file.size())
+        await file.truncate(0)
+      }
+      return [...seen].sort((a, b) => a - b)
+    }
+    expect(await sizes(512)).toEqual([0, 1024])
+    expect((await sizes(100)).length).toBeGreaterThan(100)
+  }))
+
 test('delays stretch an operation and errors still arrive', () =>
   env.drive(async () => {
     env.disk.addFault({ kinds: ['sync'], delayMs: 5000, times: 2 })
