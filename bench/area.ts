@@ -43,16 +43,3 @@ export interface Area<R extends AreaResults = AreaResults> {
   targets(results: R): TextTable
   charts(results: R): readonly Chart[]
 }
-
-/** A whole number above 0, as `--rounds` is given; undefined without one. */
-export function roundsOf(given: string | undefined): number | undefined {
-  if (given === undefined) return undefined
-  const rounds = Number(given)
-  if (!Number.isInteger(rounds) || rounds < 1) throw new RangeError(`--rounds ${given}: a whole number above 0`)
-  return rounds
-}
-
-/** Names separated by commas, or given one by one. */
-export function namesOf(given: readonly string[]): string[] {
-  return given.flatMap(name => name.split(',')).filter(name => name !== '')
-}

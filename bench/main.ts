@@ -1,42 +1,51 @@
 /**
- * `npm run bench -- [--areas logs,store,jobs] [--rounds n] [--short] [--report] [--out folder] [--dir folder]`
- *
- * Runs the areas one after the other, prints what they reached, and writes results, reports and the overview of all areas: RESULTS.md and the page RESULTS.html. `--short`: less of
- * everything and one round, some ten minutes in place of some hours; written to `reports/bench`, unless `--out` says another folder, so that results of the usual size stay. `--report`
- * runs nothing and draws the overview from what is stored. For parts of an area see `bench:logs`, `bench:store`, `bench:jobs`. Exit code 1: a run failed. A missed
- * target is printed and is no failure: machines differ.
+ * `npm run bench`: runs the areas one after the other, prints what they reached, and writes results, reports and the overview of all areas: RESULTS.md and the page
+ * RESULTS.html. Exit code 1: a run failed. A missed target is printed and is no failure: machines differ.
  */
 import { tmpdir } from 'node:os'
-import { parseArgs } from 'node:util'
-import { type AreaOptions, namesOf, roundsOf } from './area.ts'
+import type { AreaOptions } from './area.ts'
 import { areas } from './areas.ts'
+import { benchCommand, namesOption, toRounds } from './command.ts'
 import { resultsFolder, writeOverview } from './overview.ts'
 import { startProgress } from './report/progress.ts'
 import { runAreas } from './run-areas.ts'
 
 const shortFolder = 'reports/bench'
 
+interface Values {
+  readonly areas: string[]
+  readonly rounds?: number
+  readonly short?: boolean
+  readonly report?: boolean
+  readonly out?: string
+  readonly dir: string
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      areas: { type: 'string', multiple: true, default: [] },
-      rounds: { type: 'string' },
-      short: { type: 'boolean', default: false },
-      report: { type: 'boolean', default: false },
-      out: { type: 'string' },
-      dir: { type: 'string', default: tmpdir() },
-    },
-  })
+  const names = areas.map(({ name }) => name)
+  const command = benchCommand(
+    'bench',
+    'Measures Varve beside its peers, area by area, and writes results, reports, RESULTS.md and the page RESULTS.html.',
+  )
+    .addOption(namesOption('--areas', `only these: ${names.join(', ')}`, names))
+    .option('--rounds <count>', 'how often each workload runs; default: what each area says', toRounds)
+    .option('--short', `less of everything and one round: minutes in place of hours; written to ${shortFolder}, so that usual results stay`)
+    .option('--report', 'run nothing, and draw the overview from what is stored')
+    .option('--out <folder>', `where results go; default: ${resultsFolder}`)
+    .option('--dir <folder>', 'where databases are made for what is measured', tmpdir())
+    .addHelpText(
+      'after',
+      '\nFor parts of an area: bench:logs, bench:store, bench:jobs. Exit code 1: a run failed; a missed target is no failure.',
+    )
+    .parse()
+  const values = command.opts<Values>()
   const folder = values.out ?? (values.short ? shortFolder : resultsFolder)
   if (values.report) {
     await writeOverview(folder)
     return
   }
-  const names = namesOf(values.areas)
-  const unknown = names.find(name => !areas.some(area => area.name === name))
-  if (unknown !== undefined) throw new RangeError(`no area is called '${unknown}'; there are ${areas.map(({ name }) => name).join(', ')}`)
-  const selected = areas.filter(({ name }) => names.length === 0 || names.includes(name))
-  const options: AreaOptions = { rounds: roundsOf(values.rounds), isShort: values.short, dir: values.dir }
+  const selected = areas.filter(({ name }) => values.areas.length === 0 || values.areas.includes(name))
+  const options: AreaOptions = { rounds: values.rounds, isShort: values.short === true, dir: values.dir }
 
   const progress = startProgress(selected.reduce((sum, area) => sum + area.countRuns(options), 0))
   const { reports, failures } = await runAreas(selected, options, folder, (what, done) => progress.update(done, what)).finally(() =>

@@ -1,52 +1,40 @@
-/**
- * `npm run bench:jobs -- [--only name,…] [--products name,…] [--contestants name,…] [--rounds n] [--short] [--small] [--json] [--update] [--data folder] [--inputs] [--dir folder]`
- *
- * Runs the workloads of `workloads.ts` on every product that is installed and prints what they reached. A whole run also writes `bench/jobs/results.json` and, made from it,
- * `bench/JOBS.md` and the overview. `--update` puts the workloads of a partial run in place of those stored, if machine, size and products are the same. `--data` keeps the inputs in a folder, for the next
- * run; `--inputs` makes them and runs nothing. Exit code 1: a run failed. A missed target is printed and is no failure: machines differ.
- */
-import { tmpdir } from 'node:os'
+/** `npm run bench:jobs`: runs workloads of jobs on every product that is installed, prints what they reached, and keeps it (`--help`). A missed target is printed and is no failure: machines differ. */
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
-import { namesOf, roundsOf } from '../area.ts'
+import type { Command } from 'commander'
+import { namesOption, type PartOptions, partCommand } from '../command.ts'
 import { resultsFolder, storeArea } from '../overview.ts'
 import { startProgress } from '../report/progress.ts'
 import { checkAlike, mergeWorkloads, storedResults } from '../stored-results.ts'
-import { findProducts, jobRounds, jobsArea, runJobs, selectJobs } from './area.ts'
+import { findProducts, jobRounds, jobsArea, productNames, runJobs, selectJobs } from './area.ts'
 import type { JobResults } from './report/summary.ts'
 import { countJobRuns, makeInputs } from './run.ts'
-import { findJobWorkload, jobWorkloads } from './workloads.ts'
+import type { Product } from './workload.ts'
+import { jobWorkloads } from './workloads.ts'
 
 const resultsFile = join(resultsFolder, jobsArea.resultsFile)
 
+type JobOptions = PartOptions & {
+  readonly products: Product[]
+  readonly contestants: string[]
+  readonly short?: boolean
+  readonly data?: string
+  readonly inputs?: boolean
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string', multiple: true, default: [] },
-      products: { type: 'string', multiple: true, default: [] },
-      contestants: { type: 'string', multiple: true, default: [] },
-      rounds: { type: 'string' },
-      small: { type: 'boolean', default: false },
-      short: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      update: { type: 'boolean', default: false },
-      data: { type: 'string' },
-      inputs: { type: 'boolean', default: false },
-      dir: { type: 'string', default: tmpdir() },
-    },
-  })
-  const rounds = roundsOf(values.rounds) ?? jobRounds
+  const command = jobsCommand().parse()
+  const values = command.opts<JobOptions>()
+  const { only, rounds } = values
   const size = values.small ? 'small' : values.short ? 'short' : 'large'
-  const only = namesOf(values.only).map(name => findJobWorkload(name))
-  const workloads = jobWorkloads.filter(workload => (only.length === 0 ? workload.onlyByName !== true : only.includes(workload)))
-  const found = findProducts(namesOf(values.products))
-  const names = namesOf(values.contestants)
+  const workloads = jobWorkloads.filter(({ name, onlyByName }) => (only.length === 0 ? onlyByName !== true : only.includes(name)))
+  const found = findProducts(values.products)
+  const names = values.contestants
   const selected = selectJobs(workloads, found, names)
+  if (values.inputs && values.data === undefined) command.error('error: --inputs needs --data, a folder to keep them in')
 
   const progress = startProgress(countJobRuns(selected, rounds))
   try {
-    if (values.inputs) {
-      if (values.data === undefined) throw new RangeError('--inputs needs --data, a folder to keep them in')
+    if (values.inputs && values.data !== undefined) {
       await makeInputs({ selected, size, data: resolve(values.data) }, what => progress.update(0, what))
       return
     }
@@ -77,6 +65,20 @@ async function main(): Promise<void> {
   } finally {
     progress.stop()
   }
+}
+
+function jobsCommand(): Command {
+  const contestants = [...new Set(jobWorkloads.flatMap(workload => workload.contestants.map(({ name }) => name)))]
+  return partCommand('bench:jobs', 'Measures jobs beside DuckDB, Polars and JavaScript by hand.', {
+    workloads: jobWorkloads,
+    rounds: jobRounds,
+    resultsFile,
+  })
+    .addOption(namesOption('--products', `only these: ${productNames.join(', ')}`, productNames))
+    .addOption(namesOption('--contestants', 'only these of the products, such as `varve 1 thread`', contestants))
+    .option('--short', 'a tenth of the usual input')
+    .option('--data <folder>', 'keep inputs here, for the next run')
+    .option('--inputs', 'make the inputs in --data, and run nothing')
 }
 
 await main()

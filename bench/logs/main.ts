@@ -1,14 +1,6 @@
-/**
- * `npm run bench:logs -- [--only name,…] [--rounds n] [--small] [--json] [--update] [--dir folder]`
- *
- * Runs the workloads of `workloads.ts` and prints what they reached. A whole run with large parameters also writes `bench/logs/results.json` and,
- * made from it, `bench/LOGS.md` and the overview. `--update` puts the workloads of a partial run in place of those stored, if machine and size are the same; those that a
- * workload is compared to have to be in the run. Exit code 1: a workload failed. A missed target is printed and is no failure: machines differ.
- */
-import { tmpdir } from 'node:os'
+/** `npm run bench:logs`: runs workloads of logs and topics, prints what they reached, and keeps it (`--help`). A missed target is printed and is no failure: machines differ. */
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
-import { namesOf, roundsOf } from '../area.ts'
+import { type PartOptions, partCommand } from '../command.ts'
 import { resultsFolder, storeArea } from '../overview.ts'
 import { startProgress } from '../report/progress.ts'
 import { checkAlike, mergeWorkloads, storedResults } from '../stored-results.ts'
@@ -20,18 +12,18 @@ import { workloads } from './workloads.ts'
 const resultsFile = join(resultsFolder, logsArea.resultsFile)
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string', multiple: true, default: [] },
-      rounds: { type: 'string' },
-      small: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      update: { type: 'boolean', default: false },
-      dir: { type: 'string', default: tmpdir() },
+  const values = partCommand(
+    'bench:logs',
+    'Measures logs and topics beside their peers; a workload brings along those it is compared with.',
+    {
+      workloads,
+      rounds: logRounds,
+      resultsFile,
     },
-  })
-  const rounds = roundsOf(values.rounds) ?? logRounds
-  const only = namesOf(values.only)
+  )
+    .parse()
+    .opts<PartOptions>()
+  const { only, rounds } = values
   const size = values.small ? 'small' : 'large'
   const selected = selectWorkloads(workloads, only)
   const progress = startProgress(selected.length * rounds)

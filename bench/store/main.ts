@@ -1,64 +1,30 @@
-/**
- * `npm run bench:store -- [--only name,…] [--engines name,…] [--n keys] [--rounds n] [--seed n] [--values string|buffer] [--key-bytes n]
- * [--value-bytes n] [--batch n] [--window n] [--small] [--json] [--update] [--dir folder]`
- *
- * Runs the workloads of `workloads.ts` on every engine that is installed and prints what they reached. A whole run with the default parameters
- * also writes `bench/store/results.json` and, made from it, `bench/STORE.md` and the overview. `--update` puts the workloads of a partial run in place of those
- * stored, if machine, parameters and engines are the same. Exit code 1: a run failed. A missed target is printed and is no failure: machines differ.
- */
-
-import { tmpdir } from 'node:os'
+/** `npm run bench:store`: runs workloads on every engine that is installed, prints what they reached, and keeps it (`--help`). A missed target is printed and is no failure: machines differ. */
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
-import { namesOf, roundsOf } from '../area.ts'
+import { type Command, Option } from 'commander'
+import { namesOption, type PartOptions, partCommand, toNumber } from '../command.ts'
 import { resultsFolder, storeArea } from '../overview.ts'
 import { startProgress } from '../report/progress.ts'
 import { checkAlike, isSame, mergeWorkloads, storedResults } from '../stored-results.ts'
 import { findEngines, runStores, storeRounds, storesArea } from './area.ts'
-import { engines, findEngine } from './engines.ts'
-import { checkParameters, largeParameters, type StoreParameters, smallParameters, type ValueKind } from './parameters.ts'
+import { engines } from './engines.ts'
+import { checkParameters, largeParameters, type StoreParameters, smallParameters } from './parameters.ts'
 import type { StoreResults } from './report/summary.ts'
 import { countRuns } from './run.ts'
-import { findStoreWorkload, storeWorkloads } from './workloads.ts'
+import { storeWorkloads } from './workloads.ts'
 
 const resultsFile = join(resultsFolder, storesArea.resultsFile)
 
+type StoreOptions = PartOptions & Partial<StoreParameters> & { readonly engines: string[] }
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string', multiple: true, default: [] },
-      engines: { type: 'string', multiple: true, default: [] },
-      n: { type: 'string' },
-      rounds: { type: 'string' },
-      seed: { type: 'string' },
-      values: { type: 'string' },
-      'key-bytes': { type: 'string' },
-      'value-bytes': { type: 'string' },
-      batch: { type: 'string' },
-      window: { type: 'string' },
-      small: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      update: { type: 'boolean', default: false },
-      dir: { type: 'string', default: tmpdir() },
-    },
-  })
+  const command = storeCommand().parse()
+  const values = command.opts<StoreOptions>()
+  const { only, rounds } = values
   const size = values.small ? 'small' : 'large'
-  const base = values.small ? smallParameters : largeParameters
-  const parameters: StoreParameters = {
-    n: number(values.n, base.n),
-    keyBytes: number(values['key-bytes'], base.keyBytes),
-    valueBytes: number(values['value-bytes'], base.valueBytes),
-    values: (values.values ?? base.values) as ValueKind,
-    batch: number(values.batch, base.batch),
-    window: number(values.window, base.window),
-    seed: number(values.seed, base.seed),
-  }
-  checkParameters(parameters)
-  const rounds = roundsOf(values.rounds) ?? storeRounds
-  const only = namesOf(values.only).map(name => findStoreWorkload(name))
-  const workloads = only.length === 0 ? storeWorkloads : storeWorkloads.filter(workload => only.includes(workload))
-  const named = namesOf(values.engines).map(name => findEngine(name))
-  const found = findEngines(named.length === 0 ? engines : engines.filter(engine => named.includes(engine)))
+  const parameters = parametersOf(command)
+  const workloads = only.length === 0 ? storeWorkloads : storeWorkloads.filter(({ name }) => only.includes(name))
+  const named = values.engines
+  const found = findEngines(named.length === 0 ? engines : engines.filter(({ name }) => named.includes(name)))
 
   const stored = values.update ? storedResults<StoreResults>(resultsFile) : undefined
   const progress = startProgress(countRuns({ workloads, engines: found.present.map(({ engine }) => engine), rounds }))
@@ -91,8 +57,40 @@ async function main(): Promise<void> {
   }
 }
 
-function number(given: string | undefined, fallback: number): number {
-  return given === undefined ? fallback : Number(given)
+function storeCommand(): Command {
+  const engineNames = engines.map(({ name }) => name)
+  return partCommand('bench:store', 'Measures stores beside their peers.', { workloads: storeWorkloads, rounds: storeRounds, resultsFile })
+    .addOption(namesOption('--engines', `only these: ${engineNames.join(', ')}`, engineNames))
+    .option('--n <keys>', `keys in the database; usually ${largeParameters.n}, with --small ${smallParameters.n}`, toNumber)
+    .option('--key-bytes <bytes>', `characters of a key; usually ${largeParameters.keyBytes}`, toNumber)
+    .option(
+      '--value-bytes <bytes>',
+      `size of a value, half of which can be compressed away; usually ${largeParameters.valueBytes}`,
+      toNumber,
+    )
+    .addOption(
+      new Option('--values <kind>', `what values are in JavaScript; usually ${largeParameters.values}`).choices(['string', 'buffer']),
+    )
+    .option('--batch <records>', `records of one write; usually ${largeParameters.batch}, with --small ${smallParameters.batch}`, toNumber)
+    .option(
+      '--window <batches>',
+      `batches that were given to an engine and are not yet acknowledged; usually ${largeParameters.window}`,
+      toNumber,
+    )
+    .option('--seed <number>', `of keys, values and orders; usually ${largeParameters.seed}`, toNumber)
+}
+
+/** Ends the program with what is wrong with them. */
+function parametersOf(command: Command): StoreParameters {
+  const { n, keyBytes, valueBytes, values, batch, window, seed, small } = command.opts<StoreOptions>()
+  const given = Object.entries({ n, keyBytes, valueBytes, values, batch, window, seed }).filter(([, value]) => value !== undefined)
+  const parameters: StoreParameters = { ...(small ? smallParameters : largeParameters), ...Object.fromEntries(given) }
+  try {
+    checkParameters(parameters)
+  } catch (error) {
+    command.error(`error: option --${(error as RangeError).message}`)
+  }
+  return parameters
 }
 
 await main()

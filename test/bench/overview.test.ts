@@ -6,7 +6,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type Area, namesOf, roundsOf } from '../../bench/area.ts'
+import type { Area } from '../../bench/area.ts'
 import { areas } from '../../bench/areas.ts'
 import { writeOverview } from '../../bench/overview.ts'
 import type { Chart } from '../../bench/report/chart.ts'
@@ -128,13 +128,6 @@ describe('options and stored results', () => {
       expect(runs(true)).toBe(runs(false, 1))
       expect(runs(false)).toBeGreaterThan(runs(true))
     }
-  })
-
-  test('names and rounds', () => {
-    expect(namesOf(['logs,jobs', 'store'])).toEqual(['logs', 'jobs', 'store'])
-    expect(roundsOf(undefined)).toBe(undefined)
-    expect(roundsOf('2')).toBe(2)
-    expect(() => roundsOf('0')).toThrow(/--rounds 0: a whole number above 0/)
   })
 
   test('what just ran takes the place of what is stored, in order; another machine is refused', () => {
