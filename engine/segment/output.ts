@@ -2,7 +2,8 @@
  * Sequential buffered output of a segment writer: large writes, nothing read back. What was appended since `hold()` stays in memory in one piece, so that a block
  * can be checksummed when it is complete.
  *
- * Writes block the thread, unless whoever appends can wait now and then (`pace`): then one is under way while the next bytes are made.
+ * Writes block the thread, unless whoever appends can wait now and then (`pace`): then one is under way while the next bytes are made, and the one before reaches the
+ * disk meanwhile.
  *
  * Owned by one `SegmentWriter`. Invariant: the bytes below `#written` are in the file, or under way to it; the buffer holds those from there to `position`.
  */
@@ -30,9 +31,11 @@ export class SegmentOutput {
 
   /** Bytes written since the last sync; counted where the file is to be durable. */
   #unsynced = 0
-  /** What `pace` has begun to write; never rejects. */
+  /** What `pace` has begun to write, until it is the turn of its sync; never rejects. */
   #underWay: Promise<void> | undefined
-  /** Why that failed. */
+  /** The sync of what was written before; never rejects. */
+  #syncing: Promise<void> | undefined
+  /** Why one of them failed, the first one. */
   #failure: unknown
   readonly #durable: boolean
 
@@ -102,12 +105,11 @@ export class SegmentOutput {
 
   /**
    * To be called often by whoever can wait, and awaited where there is something to await. Of files that are to be durable it begins to write what has gathered, and
-   * waits only for the write before. Throws, or rejects, with what that met.
+   * waits only for the write before, and for the sync before that. Throws, or rejects, with what these met.
    */
   pace(): Promise<void> | undefined {
     if (!this.#durable || this.#used < pacedBytes) return undefined
-    if (this.#underWay !== undefined) return this.settled().then(() => this.#beginWrite())
-    this.#assertWritten()
+    if (this.#underWay !== undefined) return this.#underWay.then(() => this.#beginWrite())
     this.#beginWrite()
     return undefined
   }
@@ -115,15 +117,13 @@ export class SegmentOutput {
   /** Resolves when nothing is under way; to be awaited before `finish`, and before the file is closed. Rejects with what a write has met. */
   async settled(): Promise<void> {
     await this.#underWay
-    this.#assertWritten()
-  }
-
-  #assertWritten(): void {
+    await this.#syncing
     if (this.#failure !== undefined) throw this.#failure
   }
 
   /** Hands the buffer over, but for what is held. */
   #beginWrite(): void {
+    if (this.#failure !== undefined) throw this.#failure
     const full = this.#buffer
     const size = this.#held < 0 ? this.#used : this.#held
     if (size === 0) return
@@ -140,18 +140,28 @@ export class SegmentOutput {
   async #writeAhead(full: Uint8Array, size: number, at: number): Promise<void> {
     try {
       await this.#file.write(full.subarray(0, size), at)
+    } catch (error) {
+      this.#failure ??= ioError(error, this.#file.path, 'write')
+    }
+    giveBytes(full)
+    await this.#syncing
+    this.#underWay = undefined
+    if (this.#failure === undefined) this.#syncing = this.#syncAhead()
+  }
+
+  async #syncAhead(): Promise<void> {
+    try {
       await this.#file.sync()
     } catch (error) {
-      this.#failure = ioError(error, this.#file.path, 'write')
+      this.#failure ??= ioError(error, this.#file.path, 'sync')
     } finally {
-      this.#underWay = undefined
-      giveBytes(full)
+      this.#syncing = undefined
     }
   }
 
   /** Writes all that is buffered; the last call. */
   finish(): void {
-    assert(this.#held < 0 && this.#underWay === undefined, 'nothing is held, and nothing under way')
+    assert(this.#held < 0 && this.#underWay === undefined && this.#syncing === undefined, 'nothing is held, and nothing under way')
     this.#flush()
     giveBytes(this.#buffer)
     this.#buffer = noBytes

@@ -1,6 +1,6 @@
 /**
  * Goal: what is appended reaches the file byte for byte, held or not, whether the appender waits for writes, blocks, or both in turn; memory stays bounded; and a
- * write that failed is told before the file counts as whole.
+ * write or sync that failed is told before the file counts as whole.
  */
 import { beforeAll, expect, test } from 'vitest'
 import { loadChecksums } from '../../../../engine/codec/xxh64.ts'
@@ -66,6 +66,55 @@ test('a write that fails is told by what is waited for next, whatever that is, a
     await expect(output.settled()).rejects.toMatchObject({ code: 'NO_SPACE' })
     expect(() => output.pace()).toThrow('no space')
   }
+})
+
+test('a sync that fails is told too, and nothing is left under way', async () => {
+  const { file } = slowFile(new MemoryFiles())
+  file.sync = async () => {
+    await new Promise(setImmediate)
+    throw Object.assign(new Error('no disk'), { code: 'EIO' })
+  }
+  const output = new SegmentOutput(file, undefined, true)
+  output.append(new Uint8Array(800 * 1024))
+  output.pace()
+  await expect(output.settled()).rejects.toMatchObject({ code: 'IO' })
+  output.append(new Uint8Array(800 * 1024))
+  expect(() => output.pace()).toThrow('no disk')
+})
+
+test('a write goes on beside the sync of what was written before, one of each at a time, and all is synced when it is settled', async () => {
+  const { file } = slowFile(new MemoryFiles())
+  const steps: string[] = []
+  const underWay = { write: 0, sync: 0 }
+  let most = 0
+  let besides = 0
+  const watched = (kind: 'write' | 'sync', run: () => Promise<void>): Promise<void> => {
+    underWay[kind]++
+    most = Math.max(most, underWay.write, underWay.sync)
+    if (underWay.write === 1 && underWay.sync === 1) besides++
+    return run().finally(() => {
+      underWay[kind]--
+      steps.push(kind)
+    })
+  }
+  const { write, sync } = { write: file.write.bind(file), sync: file.sync.bind(file) }
+  file.write = (source, position) => watched('write', () => write(source, position))
+  file.sync = () =>
+    watched('sync', async () => {
+      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+      await sync()
+    })
+  const output = new SegmentOutput(file, undefined, true)
+  for (let piece = 0; piece < 4; piece++) {
+    output.append(new Uint8Array(800 * 1024))
+    await output.pace()
+  }
+  await output.settled()
+  expect(most).toBe(1)
+  expect(besides).toBeGreaterThan(2)
+  expect(steps.filter(step => step === 'write')).toHaveLength(4)
+  expect(steps.slice(-1)).toEqual(['sync'])
+  expect(underWay).toEqual({ write: 0, sync: 0 })
 })
 
 test('where the file need not be durable nothing is written ahead', () => {
