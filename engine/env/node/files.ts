@@ -57,8 +57,17 @@ class NodeFiles implements Files {
     }
   }
 
+  /** Step by step: Node's own recursion never ends where a folder that is there takes no others and says ENOENT, as those of /proc do. */
   async makeDirectory(path: string): Promise<void> {
-    await fs.promises.mkdir(path, { recursive: true })
+    try {
+      await fs.promises.mkdir(path)
+    } catch (error) {
+      if (isErrno(error, 'EEXIST') && (await this.stat(path))?.isDirectory === true) return
+      const parent = dirname(path)
+      if (!isErrno(error, 'ENOENT') || (await this.stat(parent)) !== undefined) throw error
+      await this.makeDirectory(parent)
+      await this.makeDirectory(path)
+    }
   }
 
   rename(from: string, to: string): Promise<void> {

@@ -113,6 +113,21 @@ function linkOf(fd: string): string {
   }
 }
 
+describe('folders', () => {
+  test('are made with those above them, also by several at once', async () => {
+    const { files } = world.env
+    await Promise.all(Array.from({ length: 10 }, (_, i) => files.makeDirectory(`${world.folder}/x/y/${i % 3}`)))
+    expect(await files.list(`${world.folder}/x/y`)).toEqual(['0', '1', '2'])
+    expect(await codeOf(() => files.makeDirectory(`${world.folder}/a`))).toBe('EEXIST')
+    expect(await codeOf(() => files.makeDirectory(`${world.folder}/a/b`))).toBe('ENOTDIR')
+  })
+
+  // /proc takes no folders and says ENOENT, which `mkdir` with `recursive` tries for ever. On a read-only system it says ENOENT for EROFS.
+  test.runIf(process.platform === 'linux')('are refused at once where none can be made', async () => {
+    expect(await codeOf(() => world.env.files.makeDirectory('/proc/varve/data'))).toBe('ENOENT')
+  })
+})
+
 test('closing gives the descriptor back only after what is under way', async () => {
   const order: string[] = []
   const big = new Uint8Array(4 << 20)
