@@ -7,6 +7,7 @@ import type { PlanNode } from '../plan/node.ts'
 import type { RunStats } from '../plan/run-stats.ts'
 import type { Executor } from './executor.ts'
 import { inputBytes, isPortablePlan } from './job-data.ts'
+import { withRecordPlace } from './locate-record.ts'
 import { type RunOutcome, runInline, runInlineTogether } from './run-inline.ts'
 import { runStaged, type StagedEnd } from './run-staged.ts'
 import { resolveSpeculation, type SpeculationOptions } from './stage-tasks.ts'
@@ -69,22 +70,26 @@ export async function runFlow(name: string, plan: PlanNode, end: StagedEnd, opti
   const speculation = resolveSpeculation(options.speculation)
   const slots = slotsFor(plan, workers, module !== undefined)
   const began = nodeClock.monotonic()
-  const { counters, operators } =
-    slots === 0
-      ? await runInline(plan, end, place, memoryBytesMax, signal)
-      : await runStaged(plan, end, {
-          name,
-          module,
-          executor: executorOf(slots),
-          files: nodeFiles,
-          makeFolder: place.makeFolder,
-          signal,
-          attemptsMax,
-          speculation,
-          memoryBytesMax,
-          onProgress,
-        })
-  return { counters, stats: { workers: slots, ms: nodeClock.monotonic() - began, operators } }
+  try {
+    const { counters, operators } =
+      slots === 0
+        ? await runInline(plan, end, place, memoryBytesMax, signal)
+        : await runStaged(plan, end, {
+            name,
+            module,
+            executor: executorOf(slots),
+            files: nodeFiles,
+            makeFolder: place.makeFolder,
+            signal,
+            attemptsMax,
+            speculation,
+            memoryBytesMax,
+            onProgress,
+          })
+    return { counters, stats: { workers: slots, ms: nodeClock.monotonic() - began, operators } }
+  } catch (error) {
+    throw await withRecordPlace(error, [plan], place.soon, signal)
+  }
 }
 
 function slotsFor(plan: PlanNode, workers: number | 'auto', hasModule: boolean): number {
@@ -105,5 +110,10 @@ export async function runFlowsTogether(
   { signal, memoryBytesMax = memoryBytesDefault }: Pick<RunOptions, 'signal' | 'memoryBytesMax'>,
 ): Promise<void> {
   checkWhole(memoryBytesMax, 'memoryBytesMax', 1 << 20)
-  await runInlineTogether(plans, place, memoryBytesMax, signal)
+  try {
+    await runInlineTogether(plans, place, memoryBytesMax, signal)
+  } catch (error) {
+    const built = plans.map(({ plan }) => plan)
+    throw await withRecordPlace(error, built, place.soon, signal)
+  }
 }

@@ -136,6 +136,26 @@ class FileSource<T> implements TypedSource<T> {
   open(split: Split, needs: Needs): SplitReader {
     return openRange(split.input as FileRange, this.#format as FileFormat, needs, nodeFiles)
   }
+
+  /** Of JSON lines: those of the others are taken apart where they are read. */
+  async *checkRecords(): AsyncGenerator<void, void, undefined> {
+    if (this.kind !== 'jsonl') return
+    const { splits } = await this.split({ parallelism: 1, portable: false })
+    for (const split of splits) {
+      const reader = this.open(split, { paths: [], values: true }) as TextReader
+      try {
+        for (let chunk = reader.next(); chunk !== undefined; chunk = reader.next()) {
+          const { data, rows, count } = chunk
+          for (let k = 0; k < count; k++) data.value(rows[k] as number)
+          yield
+        }
+      } catch (error) {
+        throw reader.locate(error)
+      } finally {
+        reader.close()
+      }
+    }
+  }
 }
 
 /** Whether a range of a file may begin anywhere: not where values may have line ends. */
@@ -163,6 +183,8 @@ class TextReader implements SplitReader {
   readonly #reader: EncodedReader
   readonly #isJson: boolean
   readonly #skipsBad: boolean
+  /** Lines of the chunk at hand. */
+  #size = 0
 
   constructor(range: FileRange, format: Exclude<LineFormat, { kind: 'csv' }>, needs: Needs, files: Files) {
     this.#range = range
@@ -177,6 +199,7 @@ class TextReader implements SplitReader {
     const { starts, ends } = this.#lines
     for (;;) {
       const size = this.#lines.next()
+      this.#size = size
       if (size === 0) return undefined
       const { bytes, base } = this.#lines
       this.bytesRead = Math.max(this.bytesRead, base + (ends[size - 1] as number) - this.#range.start)
@@ -187,7 +210,10 @@ class TextReader implements SplitReader {
       for (let row = 0; row < size; row++) {
         kept[count] = row
         if (isBlank(bytes, starts[row] as number, ends[row] as number)) continue
-        if (this.#skipsBad && !this.#isGood(bytes, starts[row] as number, ends[row] as number)) continue
+        if (this.#skipsBad && !this.#isGood(bytes, starts[row] as number, ends[row] as number)) {
+          this.badRecords++
+          continue
+        }
         count++
       }
       if (count > 0) return new Chunk(rows, kept, count)
@@ -198,9 +224,21 @@ class TextReader implements SplitReader {
     this.#lines.close()
   }
 
-  /** The error with the file and the line that it is about; its position is one of the chunk's bytes. */
+  /** The error with the file and the line that it is about, if it is about one of the chunk at hand: its position is one of the chunk's bytes. */
   locate(error: unknown): unknown {
-    return located(error, this.#files, this.#range.path, this.#lines.base)
+    return this.#isOfChunk(error) ? located(error, this.#files, this.#range.path, this.#lines.base) : error
+  }
+
+  /** Whether a line of the chunk at hand is no record, where the error says so. What reads rows on may fail for a row of another file, or of this one before. */
+  #isOfChunk(error: unknown): boolean {
+    if (!isVarveError(error, 'CORRUPT') || typeof error.details.position !== 'number') return false
+    const { bytes, starts, ends } = this.#lines
+    for (let row = 0; row < this.#size; row++) {
+      const start = starts[row] as number
+      const end = ends[row] as number
+      if (start <= error.details.position && error.details.position <= end) return !this.#isGood(bytes, start, end)
+    }
+    return false
   }
 
   #isGood(bytes: Uint8Array, start: number, end: number): boolean {
@@ -209,7 +247,6 @@ class TextReader implements SplitReader {
       return true
     } catch (error) {
       if (!isVarveError(error, 'CORRUPT')) throw error
-      this.badRecords++
       return false
     }
   }

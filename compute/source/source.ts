@@ -90,4 +90,9 @@ export interface Source {
   split(options: SplitOptions): Promise<SplitSet>
   /** Reads one of them, in the thread that made them. */
   open(split: Split, needs: Needs): SplitReader | Promise<SplitReader>
+  /**
+   * Of sources whose records are decoded only where their values are wanted, which may be after a sort or in another thread: decodes all records, some at a time, and throws the error of the
+   * first that is none, with its place.
+   */
+  checkRecords?(): AsyncIterable<void>
 }

@@ -15,6 +15,7 @@ import {
   readParquet,
   readText,
   row,
+  runTogether,
   sum,
   writeCsv,
   writeParquet,
@@ -126,6 +127,38 @@ describe('JSON lines', () => {
     await expect(failing.toArray({ workers: 1 })).rejects.toMatchObject({ code: 'CORRUPT', details: { file: path('bad.jsonl'), line: 4 } })
     const skipping = flow('f', readJsonl<{ a: number }>(path('bad.jsonl'), { badRecords: 'skip' }))
     expect(await skipping.toArray()).toEqual([{ a: 1 }, { a: 2 }, { a: 4 }])
+  })
+
+  it('name file and line also where a record is decoded late: behind a sort, by another thread, beside rows of another file', async () => {
+    const good = Array.from({ length: 9000 }, (_, k) => JSON.stringify({ k, text: 'x'.repeat(k % 7) }))
+    await writeFile(path('late-1.jsonl'), good.join('\n'))
+    const bad = good.with(7000, '{"k":7000,"text":x}')
+    await writeFile(path('late-2.jsonl'), bad.join('\n'))
+    const place = {
+      code: 'CORRUPT',
+      details: { file: path('late-2.jsonl'), line: 7001, position: bad.slice(0, 7000).join('\n').length + 1 },
+    }
+    const first = flow('first', readJsonl<{ k: number; text: string }>(path('late-1.jsonl')))
+    const second = flow('second', readJsonl<{ k: number; text: string }>(path('late-2.jsonl')))
+    const both = flow('both', readJsonl<{ k: number }>(path('late-*.jsonl')))
+    for (const workers of [0, 1]) {
+      for (const failing of [
+        second,
+        both,
+        second.sort('k'),
+        both.sort('k'),
+        first.join(second, { on: 'k' }),
+        second.join(first, { on: 'k' }),
+      ]) {
+        await expect(failing.toArray({ workers }), `${failing.explain()}, workers ${workers}`).rejects.toMatchObject(place)
+      }
+    }
+    await expect(runTogether({ first, sorted: second.sort('k') })).rejects.toMatchObject(place)
+    expect(
+      await flow('skip', readJsonl(path('late-2.jsonl'), { badRecords: 'skip' }))
+        .sort('k')
+        .count(),
+    ).toBe(8999)
   })
 })
 
