@@ -65,5 +65,5 @@ export function topicCodecOf<T>(choice: TopicCodecName | CustomValueCodec<T>, op
 }
 
 function describe(value: unknown): string {
-  return value === null ? 'null' : `a ${typeof value}`
+  return value === null ? 'null' : `${typeof value === 'object' || typeof value === 'undefined' ? 'an' : 'a'} ${typeof value}`
 }

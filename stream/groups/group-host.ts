@@ -246,6 +246,7 @@ export class GroupHost implements GroupTransport {
    */
   async reset(group: string, topicName: string, to: ResetTo, partitions?: readonly number[]): Promise<CommittedPosition[]> {
     this.#assertOpen()
+    checkResetTo(to)
     this.#assertEmpty(group)
     const topic = this.#place.topic(topicName)
     if (topic === undefined) throw new VarveError('NOT_FOUND', `no topic is named ${topicName}`, { details: { topic: topicName } })
@@ -416,6 +417,15 @@ export class GroupHost implements GroupTransport {
 
 function notFound(group: string): VarveError {
   return new VarveError('NOT_FOUND', `no group is named ${group}`, { details: { group } })
+}
+
+function checkResetTo(to: unknown): void {
+  if (to === 'earliest' || to === 'latest') return
+  const [name, ...others] = typeof to === 'object' && to !== null ? Object.keys(to) : []
+  const isPlace = (name === 'time' || name === 'offset' || name === 'shift') && others.length === 0
+  if (!isPlace) {
+    throw new TypeError(`to must be 'earliest', 'latest', { offset }, { time } or { shift }, got ${JSON.stringify(to) ?? String(to)}`)
+  }
 }
 
 function offsetOf(topic: GroupTopic, partition: number, to: ResetTo, committed: number | undefined): number {

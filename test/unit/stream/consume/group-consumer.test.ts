@@ -241,6 +241,10 @@ describe('offsets', () => {
       expect(await offsets('g', 'new', 'latest')).toEqual([5, 5])
       await expect(db.resetGroup('g', 'none', 'latest')).rejects.toMatchObject({ code: 'NOT_FOUND' })
       await expect(db.resetGroup('g', 'new', 'latest', [2])).rejects.toThrow(/partition/)
+      for (const to of ['start', {}, null, { offest: 1 }, { offset: 1, time: 2 }])
+        await expect(db.resetGroup('g', 'new', to as never)).rejects.toThrow(
+          /^to must be 'earliest', 'latest', \{ offset \}, \{ time \} or/,
+        )
       await db.deleteTopic('new')
       expect(db.groupNames()).toEqual(['g'])
       expect(db.describeGroup('g').partitions).toEqual([])
