@@ -1,5 +1,7 @@
 /** Aggregates as data, what jobs are described with: `count()`, `sum('total')` and the others; `makeAggregator` makes what computes one. */
+
 import { VarveError } from '../../engine/index.ts'
+import { checkOptions } from '../check-options.ts'
 import { Expression, expressionOf, row } from '../expression/expression.ts'
 import { type ExpressionNode, expressionText, fieldsRead } from '../expression/node.ts'
 import type { Aggregator } from './aggregator.ts'
@@ -152,8 +154,10 @@ export function maxBy<Value = unknown, const Fields extends string = string, con
 /** Values that are not null as a list, in the order in which they come. All of a group are in memory. */
 export function collect<Value = unknown, const Fields extends string = never>(
   input: Input<Fields> = row(),
-  { limit = Number.MAX_SAFE_INTEGER }: CollectOptions = {},
+  options: CollectOptions = {},
 ): Aggregate<Value[], Fields> {
+  checkOptions(options, 'collect', ['limit'])
+  const { limit = Number.MAX_SAFE_INTEGER } = options
   return new Aggregate({ name: 'collect', inputs: [expressionOf(input, 'collect')], parameters: [wholeNumber(limit, 'limit')] })
 }
 

@@ -1,6 +1,8 @@
 /** How a flow is run: in the calling thread, or by worker threads where all of it can go there and there is enough to do. */
+
 import { availableParallelism } from 'node:os'
 import { makeScratchFolder, nodeClock, nodeFiles, nodeTimers } from '../../engine/index.ts'
+import { checkOptions } from '../check-options.ts'
 import type { JobModule } from '../job/job-module.ts'
 import type { PlanEnd } from '../plan/build-together.ts'
 import type { PlanNode } from '../plan/node.ts'
@@ -38,6 +40,10 @@ export interface RunOptions {
   readonly speculation?: boolean | SpeculationOptions | undefined
 }
 
+const runOptionNames: (keyof RunOptions)[] = ['signal', 'onProgress', 'workers', 'memoryBytesMax', 'attemptsMax', 'speculation']
+/** What a job's functions are given comes with them. */
+const jobOptionNames = [...runOptionNames, 'args']
+
 const inlineBytesMax = 8 << 20
 const memoryBytesDefault = 256 << 20
 
@@ -63,6 +69,7 @@ export interface FlowOutcome {
 }
 
 export async function runFlow(name: string, plan: PlanNode, end: StagedEnd, options: RunOptions, module?: JobModule): Promise<FlowOutcome> {
+  checkOptions(options, 'a run', module === undefined ? runOptionNames : jobOptionNames)
   const { signal, onProgress, workers = 'auto', memoryBytesMax = memoryBytesDefault, attemptsMax = 2 } = options
   if (workers !== 'auto') checkWhole(workers, 'workers', 0)
   checkWhole(memoryBytesMax, 'memoryBytesMax', 1 << 20)

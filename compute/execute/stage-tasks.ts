@@ -4,7 +4,9 @@
  *
  * A task fails when all its attempts have; then the stage does.
  */
+
 import { nodeClock, nodeTimers } from '../../engine/index.ts'
+import { checkOptions } from '../check-options.ts'
 
 /** When a task is run a second time. */
 export interface SpeculationOptions {
@@ -24,6 +26,7 @@ export function resolveSpeculation(given: boolean | SpeculationOptions | undefin
   if (given !== true && (typeof given !== 'object' || given === null)) {
     throw new TypeError(`speculation must be true, false or an object, got ${String(given)}`)
   }
+  if (given !== true) checkOptions(given, 'speculation', ['quantile', 'multiplier', 'taskMsMin'])
   const { quantile = 0.75, multiplier = 1.5, taskMsMin = 1000 } = given === true ? {} : given
   if (!(quantile > 0 && quantile <= 1)) throw new RangeError(`quantile must be above 0 and at most 1, got ${String(quantile)}`)
   if (!(multiplier >= 1)) throw new RangeError(`multiplier must be at least 1, got ${String(multiplier)}`)

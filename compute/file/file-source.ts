@@ -2,7 +2,9 @@
  * Files of lines as sources: text, JSON lines and CSV, and files of records of a fixed length. A path, a pattern or a folder names the files; large ones are read in ranges, by as many readers as there are. What readers have to know
  * is plain data, so any thread reads them.
  */
+
 import { type Files, isVarveError, nodeFiles, VarveError, valueCodecOf } from '../../engine/index.ts'
+import { checkOptions } from '../check-options.ts'
 import type { TypedSource } from '../flow/input.ts'
 import { EncodedReader } from '../rows/encoded-rows.ts'
 import type { Needs, OpenReader, Split, SplitOptions, SplitReader, SplitSet } from '../source/source.ts'
@@ -44,6 +46,8 @@ interface FileRange {
   readonly end: number
 }
 
+const csvOptionNames: (keyof CsvOptions)[] = ['delimiter', 'columns', 'types', 'badRecords', 'lineEndsInValues']
+
 const splitBytesMin = 1 << 20
 const recordBytesMax = 2 ** 24
 
@@ -54,6 +58,7 @@ export function readText(path: string | readonly string[]): TypedSource<string> 
 
 /** Rows of files of JSON lines; see `readText` for the path. Fields are taken from the text where they lie. */
 export function readJsonl<T = unknown>(path: string | readonly string[], options: JsonlOptions = {}): TypedSource<T> {
+  checkOptions(options, 'readJsonl', ['badRecords'])
   const { badRecords = 'fail' } = options
   checkBadRecords(badRecords)
   return new FileSource<T>('jsonl', path, () => Promise.resolve({ kind: 'jsonl', badRecords }))
@@ -61,12 +66,14 @@ export function readJsonl<T = unknown>(path: string | readonly string[], options
 
 /** Rows of CSV files, as objects; see `readText` for the path and `CsvOptions` for types. */
 export function readCsv<T = Readonly<Record<string, unknown>>>(path: string | readonly string[], options: CsvOptions = {}): TypedSource<T> {
+  checkOptions(options, 'readCsv', csvOptionNames)
   if (options.badRecords !== undefined) checkBadRecords(options.badRecords)
   return new FileSource<T>('csv', path, async (found, files) => ({ kind: 'csv', csv: csvFormatOf(options, found, files) }))
 }
 
 /** Records of a fixed length, as bytes; see `readText` for the path. `row<Uint8Array>().slice(0, 10)` is a key of them. A file that is not made of whole records is CORRUPT. */
 export function readBinary(path: string | readonly string[], options: BinaryOptions): TypedSource<Uint8Array> {
+  checkOptions(options, 'readBinary', ['recordBytes'])
   const { recordBytes } = options
   if (!Number.isSafeInteger(recordBytes) || recordBytes < 1 || recordBytes > recordBytesMax) {
     throw new RangeError(`recordBytes must be a whole number from 1 to ${recordBytesMax}, got ${String(recordBytes)}`)

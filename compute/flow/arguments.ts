@@ -1,5 +1,7 @@
 /** Checks of what flows are given, by name. */
+
 import { Aggregate } from '../aggregate/aggregate.ts'
+import { checkOptions } from '../check-options.ts'
 import { type Expression, expressionOf } from '../expression/expression.ts'
 import type { ExpressionNode } from '../expression/node.ts'
 import { GROUP_FIELD } from '../operator/row-operators.ts'
@@ -63,10 +65,13 @@ export interface SortOptions<Field> {
   readonly nulls?: 'first' | 'last'
 }
 
+const sortOptionNames = ['by', 'descending', 'nulls']
+
 export function sortCriteria(criteria: readonly unknown[]): SortCriterion[] {
   if (criteria.length === 0) throw new TypeError('sort must have something to sort by')
   return criteria.map(given => {
     const isOptions = typeof given === 'object' && given !== null && 'by' in given
+    if (isOptions) checkOptions(given, 'sort', sortOptionNames)
     const { by, descending = false, nulls = 'last' } = isOptions ? (given as SortOptions<string>) : { by: given as string }
     if (typeof descending !== 'boolean') throw new TypeError(`descending must be true or false, got ${String(descending)}`)
     if (nulls !== 'first' && nulls !== 'last') throw new TypeError(`nulls must be 'first' or 'last', got ${String(nulls)}`)
@@ -109,11 +114,14 @@ export function checkJoin(how: unknown, hint: unknown): void {
   }
 }
 
-/** `on`, or `left` and `right`, of a join's options. */
-export function joinSides(leftPlan: PlanNode, rightPlan: PlanNode, options: unknown): JoinArguments {
-  if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, got ${String(options)}`)
+const keyOptionNames = ['on', 'left', 'right']
+const joinOptionNames = [...keyOptionNames, 'how', 'hint']
+
+/** `on`, or `left` and `right`, of the options of a join or a cogroup. */
+export function joinSides(of: 'join' | 'cogroup', leftPlan: PlanNode, rightPlan: PlanNode, options: unknown): JoinArguments {
+  checkOptions(options, of, of === 'join' ? joinOptionNames : keyOptionNames)
   const { on, left = on, right = on } = options as { readonly on?: unknown; readonly left?: unknown; readonly right?: unknown }
-  if (left === undefined || right === undefined) throw new TypeError('a join must be given on, or left and right')
+  if (left === undefined || right === undefined) throw new TypeError(`${of} must be given on, or left and right`)
   const sides = [joinSide(leftPlan, left, on === undefined ? 'left' : 'on'), joinSide(rightPlan, right, on === undefined ? 'right' : 'on')]
   const [leftSide, rightSide] = sides as [JoinSide, JoinSide]
   if (leftSide.keys.length !== rightSide.keys.length) throw new TypeError('left and right must name equally many fields')

@@ -8,6 +8,7 @@
 import type { Store, StoreKey, StoreView } from '../../engine/index.ts'
 import type { Topic } from '../../stream/index.ts'
 import { type Aggregate, count } from '../aggregate/aggregate.ts'
+import { checkOptions } from '../check-options.ts'
 import { type RunOptions, runFlow } from '../execute/run-flow.ts'
 import type { Counters } from '../execute/run-inline.ts'
 import type { StagedEnd } from '../execute/run-staged.ts'
@@ -107,6 +108,7 @@ export class Flow<T> implements AsyncIterable<T> {
   /** One row for each row, by a function that waits for something; results keep the order of the rows. */
   mapAsync<U>(map: (row: T) => PromiseLike<U>, options: MapAsyncOptions = {}): Flow<U> {
     checkFunction(map, 'map')
+    checkOptions(options, 'mapAsync', ['concurrency'])
     const { concurrency = 16 } = options
     if (!Number.isSafeInteger(concurrency) || concurrency < 1) {
       throw new RangeError(`concurrency must be a whole number from 1 on, got ${String(concurrency)}`)
@@ -176,7 +178,7 @@ export class Flow<T> implements AsyncIterable<T> {
   ): Flow<V>
   join(other: Flow<unknown>, options: JoinOptions<JoinKind>, combine?: (left: never, right: never) => unknown): unknown {
     if (!(other instanceof Flow)) throw new TypeError(`join must be given a flow, got ${String(other)}`)
-    const { left, right } = joinSides(this.plan, other.plan, options)
+    const { left, right } = joinSides('join', this.plan, other.plan, options)
     const { how = 'inner', hint } = options
     checkJoin(how, hint)
     if (combine !== undefined) {
@@ -203,7 +205,7 @@ export class Flow<T> implements AsyncIterable<T> {
   cogroup<U>(other: Flow<U>, options: JoinOn<T, U>): Flow<{ key: unknown; left: T[]; right: U[] }>
   cogroup(other: Flow<unknown>, options: unknown): unknown {
     if (!(other instanceof Flow)) throw new TypeError(`cogroup must be given a flow, got ${String(other)}`)
-    const { left, right, names } = joinSides(this.plan, other.plan, options)
+    const { left, right, names } = joinSides('cogroup', this.plan, other.plan, options)
     if (names.includes('left') || names.includes('right')) throw new TypeError('cogroup must not have a key called left or right')
     const keys = left.keys.map((expression, i) => ({ name: names[i] as string, expression }))
     return this.#with({ op: 'cogroup', left: left.plan, right: right.plan, keys, rightKeys: right.keys })

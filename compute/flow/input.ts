@@ -1,6 +1,8 @@
 /** What a flow may begin with, and which source it is. */
+
 import { Store, StoreView } from '../../engine/index.ts'
 import { Topic } from '../../stream/index.ts'
+import { checkOptions } from '../check-options.ts'
 import type { PlanNode } from '../plan/node.ts'
 import { IterableSource } from '../source/iterable-source.ts'
 import type { Source } from '../source/source.ts'
@@ -40,8 +42,7 @@ export function sourceNode(source: Source, options: TopicInputOptions = {}): Pla
 }
 
 function rangeOf(kind: string, options: TopicInputOptions): SourceRange | undefined {
-  if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, got ${String(options)}`)
-  for (const name of Object.keys(options)) if (name !== 'from' && name !== 'to') throw new TypeError(`unknown option of an input: ${name}`)
+  checkOptions(options, 'an input', ['from', 'to'])
   const { from, to } = options
   if (from === undefined && to === undefined) return undefined
   if (kind !== 'topic') throw new TypeError('from and to are options of topics')

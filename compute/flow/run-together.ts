@@ -1,4 +1,5 @@
 /** Several flows in one run: what they begin with in common is read and computed once. */
+import { checkOptions } from '../check-options.ts'
 import { type RunOptions, runFlowsTogether } from '../execute/run-flow.ts'
 import { Collect } from '../operator/collect.ts'
 import { Flow } from './flow.ts'
@@ -24,6 +25,7 @@ export async function runTogether<const Flows extends Readonly<Record<string, An
   options: TogetherOptions = {},
 ): Promise<TogetherRows<Flows>> {
   if (typeof flows !== 'object' || flows === null) throw new TypeError(`flows must be an object of flows, got ${String(flows)}`)
+  checkOptions(options, 'runTogether', ['signal', 'memoryBytesMax'])
   const ends = Object.entries(flows).map(([name, flow]) => {
     if (!(flow instanceof Flow)) throw new TypeError(`flows.${name} must be a flow, got ${String(flow)}`)
     return { name, plan: flow.plan, end: new Collect() }

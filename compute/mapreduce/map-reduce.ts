@@ -9,6 +9,7 @@
  * 4. Tasks that fail are tried again, and counters count once: only attempts whose output is taken.
  */
 
+import { checkOptions } from '../check-options.ts'
 import { fieldsRead } from '../expression/node.ts'
 import { checkCount, checkFunction, type SortOptions, sortCriteria } from '../flow/arguments.ts'
 import { Flow } from '../flow/flow.ts'
@@ -60,6 +61,8 @@ export interface MapReduceOptions<T, K, V, R, G = K, Args = undefined> {
   readonly skipBadRecords?: number
 }
 
+const optionNames = ['input', 'map', 'combine', 'reduce', 'group', 'sort', 'partition', 'skipBadRecords']
+
 /**
  * A MapReduce job in a module of its own, its default export; `url` is `import.meta.url`. Run it as other jobs: `toArray(db)`, `to(db, sink)`. TypeError naming what is wrong.
  */
@@ -68,6 +71,7 @@ export function mapReduce<T, K, V, R = { key: K; value: V }, G = K, Args = undef
   name: string,
   options: MapReduceOptions<T, K, V, R, G, Args>,
 ): Job<R, Args> {
+  checkOptions(options, 'mapReduce', optionNames)
   const { input, map, combine, reduce, group, sort = [], partition, skipBadRecords = 0 } = options
   checkFunction(input, 'input')
   checkFunction(map, 'map')

@@ -40,7 +40,10 @@ export class FilterBy extends Stage {
     let found = 0
     for (let k = 0; k < count; k++) {
       const row = rows[k] as number
-      if (test(data.value(row))) kept[found++] = row
+      const answer = test(data.value(row))
+      // A promise is true for every row: nobody means that.
+      if (answer instanceof Promise) throw new TypeError('predicate must not return a promise; mapAsync waits for one')
+      if (answer) kept[found++] = row
     }
     return found === 0 ? undefined : this.next.receive(new Chunk(data, kept, found))
   }

@@ -2,8 +2,10 @@
  * Rows into files, which appear when the run commits: they are written under a temporary name beside their place, made durable, and renamed. With `partitionBy` the place is a folder that
  * has one for each value of these fields (`origin=OSL/part-0.jsonl`), as Hive, Spark and DuckDB name them.
  */
+
 import { dirname, join } from 'node:path'
 import { nodeFiles, nodeRandom, VarveError } from '../../engine/index.ts'
+import { checkOptions } from '../check-options.ts'
 import { fieldOfValue } from '../rows/value-field.ts'
 import type { Chunk } from '../vector/chunk.ts'
 import { checkFormat, openRowsFile, type RowsFile, type RowsFormat } from './rows-file.ts'
@@ -28,13 +30,17 @@ export interface CsvSinkOptions extends FileSinkOptions {
   readonly columns?: readonly string[]
 }
 
+const fileOptionNames: (keyof FileSinkOptions)[] = ['overwrite', 'partitionBy', 'parts']
+
 /** JSON, a row a line. Bigints are written as numbers where they are exact, else as text. */
 export function writeJsonl(path: string, options: FileSinkOptions = {}): Sink<unknown> {
+  checkOptions(options, 'writeJsonl', fileOptionNames)
   return fileSink({ kind: 'jsonl', columns: undefined }, path, options)
 }
 
 /** CSV with a line of names (RFC 4180). Needs the package csv-stringify. */
 export function writeCsv(path: string, options: CsvSinkOptions = {}): Sink<unknown> {
+  checkOptions(options, 'writeCsv', [...fileOptionNames, 'columns'])
   const { columns } = options
   if (columns !== undefined && !Array.isArray(columns)) throw new TypeError(`columns must be an array of names, got ${String(columns)}`)
   return fileSink({ kind: 'csv', columns }, path, options)
@@ -42,11 +48,13 @@ export function writeCsv(path: string, options: CsvSinkOptions = {}): Sink<unkno
 
 /** Parquet, snappy-compressed; the rows of a file are gathered in memory. Needs the package hyparquet-writer. */
 export function writeParquet(path: string, options: FileSinkOptions = {}): Sink<unknown> {
+  checkOptions(options, 'writeParquet', fileOptionNames)
   return fileSink({ kind: 'parquet', columns: undefined }, path, options)
 }
 
 /** Rows that are bytes, back to back. INVALID_RECORD for others. */
 export function writeBinary(path: string, options: FileSinkOptions = {}): Sink<Uint8Array> {
+  checkOptions(options, 'writeBinary', fileOptionNames)
   return fileSink({ kind: 'binary', columns: undefined }, path, options)
 }
 

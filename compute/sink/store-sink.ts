@@ -3,7 +3,9 @@
  *
  * They are gathered until the end of the run. With 'upsert' keys that the store has keep their place and others stay; with 'replace' the store holds nothing but these rows after it.
  */
-import { type BatchOperation, type Store, type StoreKey, VarveError } from '../../engine/index.ts'
+
+import { type BatchOperation, Store, type StoreKey, VarveError } from '../../engine/index.ts'
+import { checkOptions } from '../check-options.ts'
 import type { Chunk } from '../vector/chunk.ts'
 import { keyFunction, type SinkKey } from './key-of.ts'
 import type { Sink, SinkWriter } from './sink.ts'
@@ -20,6 +22,8 @@ export interface StoreSinkOptions<T> {
 
 /** A sink that puts each row into a store; the run's rows are one commit. */
 export function toStore<T, V, K extends StoreKey>(store: Store<V, K>, options: StoreSinkOptions<T>): Sink<T> {
+  if (!(store instanceof Store)) throw new TypeError(`toStore must be given a store, got ${String(store)}`)
+  checkOptions(options, 'toStore', ['key', 'value', 'mode'])
   const { mode = 'upsert', value } = options
   const keyOf = keyFunction(options.key, 'key')
   if (mode !== 'upsert' && mode !== 'replace') throw new TypeError(`mode must be 'upsert' or 'replace', got ${String(mode)}`)

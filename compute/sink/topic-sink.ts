@@ -2,7 +2,9 @@
  * Rows into a topic, as one transaction in Kafka's form: records lie in their partitions from the start, and readers with 'read_committed' see all of them when the run commits, or none.
  * Runs that failed leave records that nobody reads, until retention takes them.
  */
-import type { Outgoing, ProducerTransaction, Topic, TopicProducer } from '../../stream/index.ts'
+
+import { type Outgoing, type ProducerTransaction, Topic, type TopicProducer } from '../../stream/index.ts'
+import { checkOptions } from '../check-options.ts'
 import type { Chunk } from '../vector/chunk.ts'
 import { keyFunction, type SinkKey } from './key-of.ts'
 import type { Sink, SinkWriter } from './sink.ts'
@@ -21,6 +23,8 @@ export interface TopicSinkOptions<T> {
 
 /** A sink that sends each row to a topic; the run's records are one transaction. */
 export function toTopic<T, V, K>(topic: Topic<V, K>, options: TopicSinkOptions<T> = {}): Sink<T> {
+  if (!(topic instanceof Topic)) throw new TypeError(`toTopic must be given a topic, got ${String(topic)}`)
+  checkOptions(options, 'toTopic', ['key', 'value', 'timestamp', 'transactionalId'])
   const { value, timestamp, transactionalId = `job/${topic.name}` } = options
   for (const [option, given] of [
     ['value', value],

@@ -2,7 +2,9 @@
  * The change feed of a store as rows, from a position up to what is acknowledged when the run begins: a feed has no end, a job's input has one. The thread of the database reads it;
  * batches of the feed are the records of a log that leases do not have.
  */
+
 import { type Change, type ChangesFrom, Store, type StoreKey } from '../../engine/index.ts'
+import { checkOptions } from '../check-options.ts'
 import type { TypedSource } from '../flow/input.ts'
 import { ValueRows } from '../rows/chunk-data.ts'
 import { CHUNK_ROWS, Chunk } from '../vector/chunk.ts'
@@ -28,8 +30,7 @@ interface ChangeRange {
  */
 export function changesOf<V, K extends StoreKey>(store: Store<V, K>, options: ChangesInputOptions = {}): TypedSource<Change<V, K>> {
   if (!(store instanceof Store)) throw new TypeError(`changesOf must be given a store, got ${String(store)}`)
-  if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, got ${String(options)}`)
-  for (const name of Object.keys(options)) if (name !== 'from' && name !== 'to') throw new TypeError(`unknown option of changesOf: ${name}`)
+  checkOptions(options, 'changesOf', ['from', 'to'])
   const { from = 'start', to } = options
   if ((from as unknown) === 'end') throw new TypeError("from must not be 'end': behind it there is nothing yet")
   if (to !== undefined && (!Number.isSafeInteger(to) || to < 0)) throw new RangeError(`to must be a position, got ${String(to)}`)

@@ -1,6 +1,30 @@
 /** Goal: flows over iterables, stores and topics give what the same steps on arrays give. */
 import { describe, expect, it } from 'vitest'
-import { avg, col, count, countIf, flow, lit, max, min, record, row, sum } from '../../../compute/index.ts'
+import {
+  avg,
+  col,
+  collect,
+  count,
+  countIf,
+  flow,
+  lit,
+  mapReduce,
+  max,
+  min,
+  readBinary,
+  readCsv,
+  readJsonl,
+  record,
+  row,
+  runTogether,
+  sum,
+  toStore,
+  toTopic,
+  writeBinary,
+  writeCsv,
+  writeJsonl,
+  writeParquet,
+} from '../../../compute/index.ts'
 import { open } from '../../../index.ts'
 
 interface Flight {
@@ -143,6 +167,48 @@ describe('flow over an iterable', () => {
     expect(() => flow('f', flights).keyBy('origin').aggregate({ origin: count() })).toThrow('aggregates.origin has the name of a key')
     expect(() => flow('f', flights).select('origin', 'origin')).toThrow('select must not name a field twice')
     expect(() => flow('f', flights).sort()).toThrow('sort must have something to sort by')
+  })
+
+  it('refuses a predicate that returns a promise, which would keep every row', async () => {
+    await expect(
+      flow('n', [1])
+        .filter(async n => n > 1)
+        .toArray(),
+    ).rejects.toThrow('predicate must not return a promise')
+  })
+
+  it('refuses options that there are not, by name', async () => {
+    const numbers = flow('n', [{ a: 1 }])
+    await using db = await open({ storage: 'memory' })
+    const store = db.store('s')
+    const topic = db.topic('t')
+    const bad = { nmae: 1 } as never
+    const calls: Readonly<Record<string, () => unknown>> = {
+      sort: () => numbers.sort({ by: 'a', ...(bad as object) }),
+      join: () => numbers.join(numbers, { on: 'a', ...(bad as object) }),
+      cogroup: () => numbers.cogroup(numbers, { on: 'a', ...(bad as object) }),
+      mapAsync: () => numbers.mapAsync(one => Promise.resolve(one), bad),
+      collect: () => collect('a', bad),
+      readJsonl: () => readJsonl('a', bad),
+      readCsv: () => readCsv('a', bad),
+      readBinary: () => readBinary('a', bad),
+      writeJsonl: () => writeJsonl('a', bad),
+      writeCsv: () => writeCsv('a', bad),
+      writeParquet: () => writeParquet('a', bad),
+      writeBinary: () => writeBinary('a', bad),
+      toStore: () => toStore(store, { key: 'a', ...(bad as object) }),
+      toTopic: () => toTopic(topic, bad),
+      mapReduce: () => mapReduce('url', 'name', bad),
+      'an input': () => flow('t', topic, bad),
+    }
+    for (const [of, call] of Object.entries(calls)) expect(call, of).toThrow(new TypeError(`unknown option of ${of}: nmae`))
+    await expect(numbers.toArray(bad)).rejects.toThrow(new TypeError('unknown option of a run: nmae'))
+    await expect(numbers.toArray({ args: 1 } as never)).rejects.toThrow('unknown option of a run: args')
+    await expect(numbers.toArray({ speculation: bad })).rejects.toThrow('unknown option of speculation: nmae')
+    await expect(runTogether({ numbers }, bad)).rejects.toThrow('unknown option of runTogether: nmae')
+    expect(() => toStore(store, undefined as never)).toThrow('options of toStore must be an object, got undefined')
+    expect(() => toStore('s' as never, { key: 'a' })).toThrow('toStore must be given a store, got s')
+    expect(() => toTopic('t' as never)).toThrow('toTopic must be given a topic, got t')
   })
 })
 
