@@ -230,9 +230,10 @@ export class CommitLog {
    * changed.
    */
   begin(bytesMax: number, passes: BoundsPassed = 'none'): CommitSpace {
-    assert(this.#building === undefined && this.#stagedBuild === undefined, 'one commit at a time')
     if (this.#closed) throw new VarveError('CLOSED', 'the database is closed')
+    // A commit that was being built then may lie there still.
     if (this.#poison !== undefined) throw this.#poisonedError()
+    assert(this.#building === undefined && this.#stagedBuild === undefined, 'one commit at a time')
     if (passes !== 'both' && this.#pendingBytes > 0 && this.#pendingBytes + bytesMax > this.#options.pendingBytesMax) {
       this.#refusedBytes = bytesMax
       this.stalls.refused()

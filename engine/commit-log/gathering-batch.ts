@@ -89,17 +89,22 @@ export class GatheringBatches {
     epoch: number,
     state: number,
   ): GatheringBatch {
-    let gathering = known
-    if (gathering === undefined) {
-      const row = arena.addIndexRow(logId, framePosition, 0, baseOffset, baseOffset, 0, epoch, state)
-      gathering = new GatheringBatch(this.#takeSpare(), logId, row, baseOffset, epoch)
-      this.#batches.push(gathering)
-      this.#bytes += ENTRY_HEADER_BYTES
-    } else this.#bytes -= gathering.records.size
-    const { records, row } = gathering
+    // Nothing has changed when there is no memory.
+    if (known !== undefined) {
+      const { records, row } = known
+      const before = records.size
+      records.append(batch)
+      this.#bytes += records.size - before
+      arena.setBatch(row, framePosition, records.size, known.baseOffset + records.count, records.maxTimestamp)
+      return known
+    }
+    const records = this.#takeSpare()
     records.append(batch)
-    this.#bytes += records.size
-    arena.setBatch(row, framePosition, records.size, gathering.baseOffset + records.count, records.maxTimestamp)
+    const { size, count, maxTimestamp } = records
+    const row = arena.addIndexRow(logId, framePosition, size, baseOffset, baseOffset + count, maxTimestamp, epoch, state)
+    const gathering = new GatheringBatch(records, logId, row, baseOffset, epoch)
+    this.#batches.push(gathering)
+    this.#bytes += ENTRY_HEADER_BYTES + size
     return gathering
   }
 

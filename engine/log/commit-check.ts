@@ -163,6 +163,8 @@ export class CommitChecker {
       throw new TypeError(`log ${log.name}: truncate once, and before appending, in one commit`)
     }
     end.offset = offset
+    // What is cut off, and who has sent what stays, stands in the bytes.
+    log.placeGathering()
     const index = log.tail.find(offset)
     if (index < log.tail.length && log.tail.baseOffset(index) < offset) {
       operation.boundary = log.tail.baseOffset(index)

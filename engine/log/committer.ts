@@ -274,10 +274,14 @@ export class LocalCommit implements Commit {
     return bytesMax
   }
 
-  /** Batches that gather are placed where something else is to follow them: other batches of their logs, truncations, and whatever the catalog is told. */
+  /**
+   * Batches that gather are placed where something else is to follow them: other batches of their logs, truncations, and whatever the catalog is told; and before a state
+   * machine is asked, which may read any log up to its end, while nothing can be placed.
+   */
   #place(durability: Durability): void {
     const { commitLog } = this.#host
-    const isPlain = this.#rows.length === 0 && this.#operations.every(({ type }) => type === 'append')
+    const isPlain =
+      this.#rows.length === 0 && this.#operations.every(({ type, log }) => type === 'append' && log.machine?.admit === undefined)
     this.#mayGather = isPlain && durability === 'sync'
     if (!isPlain) {
       commitLog.placeAll()

@@ -293,7 +293,7 @@ export class LogicalLog implements LocalLog {
   /** State of the log's idempotent producers and open transactions, built when first asked for. */
   get producers(): ProducerState {
     if (this.#producers === undefined) {
-      this.#placeGathering()
+      this.placeGathering()
       const stored = this.#flushedProducerBytes()
       const state = stored === null ? new ProducerState() : ProducerState.fromBytes(stored)
       this.#producers = state
@@ -400,7 +400,7 @@ export class LogicalLog implements LocalLog {
   }
 
   /** Somebody wants the bytes of the whole tail. */
-  #placeGathering(): void {
+  placeGathering(): void {
     if (this.gathering === undefined) return
     this.#host.place(this.gathering)
     this.gathering = undefined
@@ -561,7 +561,7 @@ export class LogicalLog implements LocalLog {
 
   boundOffset(bound: ReadBound): number {
     if (bound === 'end') {
-      this.#placeGathering()
+      this.placeGathering()
       return this.endOffset
     }
     return bound === 'durable' ? this.durableOffset : this.highWatermark

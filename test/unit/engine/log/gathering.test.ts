@@ -129,6 +129,71 @@ describe('one frame', () => {
   })
 })
 
+describe('before it is placed', () => {
+  test('a truncation within it keeps what lies below, and asks the right producers', async () => {
+    await withLogs(5, async (db, a) => {
+      db.commit(commit => commit.appendRecords(a, batchOf(['1', '2'])))
+      db.commit(commit => commit.appendRecords(a, batchOf(['3', '4'])))
+      a.truncateSuffix(3)
+      db.commit(commit => commit.appendRecords(a, batchOf(['5', '6'])))
+      // What lies where the batch is not yet would say that producer 0 is known.
+      const producer = { id: 0, epoch: 0, sequence: 5 }
+      const { durable } = db.commit(commit => {
+        commit.truncateSuffix(a, 5)
+        commit.appendRecords(a, [{ value: new TextEncoder().encode('of a producer') }], { producer })
+      })
+      await durable
+      expect(readAll(a, 'durable').texts).toEqual(['1', '2', '3', '5', '6', 'of a producer'])
+    })
+  })
+
+  test('a state machine that is asked about a batch may read another log to its end', async () => {
+    await withLogs(6, async (db, a, b) => {
+      const seen: string[][] = []
+      const machine = { apply: () => undefined, snapshot: () => new Uint8Array(0), restore: () => undefined }
+      b.attach({ ...machine, admit: () => void seen.push(readAll(a).texts) })
+      db.commit(commit => commit.appendRecords(a, batchOf(['1'])))
+      db.commit(commit => commit.appendRecords(a, batchOf(['2'])))
+      await db.commit(commit => commit.appendRecords(b, batchOf(['asked']))).durable
+      expect(seen).toEqual([['1', '2']])
+      expect(readAll(b, 'durable').texts).toEqual(['asked'])
+    })
+  })
+
+  test('memory that cannot be had for half of a commit ends the writer as a failed write does', async () => {
+    const environment = newEnvironment(7)
+    await environment.drive(async () => {
+      const db = await openSim(environment, largeFrames)
+      await db.define([
+        { name: 'a', kind: 'topic' },
+        { name: 'b', kind: 'topic' },
+      ])
+      const [a, b] = [db.log('a'), db.log('b')]
+      const first = db.commit(commit => commit.appendRecords(a, batchOf(['1'])))
+      const { append } = TopicBatch.prototype
+      let appends = 0
+      TopicBatch.prototype.append = function (other) {
+        if (++appends === 2) throw new RangeError('Array buffer allocation failed')
+        append.call(this, other)
+      }
+      const half = (): unknown =>
+        db.commit(commit => {
+          commit.appendRecords(b, batchOf(['half']))
+          commit.appendRecords(a, batchOf(['half']))
+        })
+      try {
+        expect(half).toThrow('allocation failed')
+      } finally {
+        TopicBatch.prototype.append = append
+      }
+      expect(half).toThrow(expect.objectContaining({ code: 'POISONED' }))
+      await expect(first.durable).rejects.toMatchObject({ code: 'POISONED' })
+      expect([a.endOffset, b.endOffset]).toEqual([0, 0])
+      await db.close()
+    })
+  })
+})
+
 test.each([1, 2, 3, 4, 5, 6, 7, 8])(
   'seed %i: random commits, reads, flushes, closes and power losses are as lists of records',
   async seed => {
