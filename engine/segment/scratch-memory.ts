@@ -45,11 +45,13 @@ export class TurningMemory {
   /** An array of at least so many bytes: that of the time before the last, if it is large enough. */
   turn(bytesMin: number): Uint8Array {
     let next = this.#before
-    this.#before = this.#now
+    // Only once there is memory: both must never be the same array.
     if (next.length < bytesMin) {
+      this.#before = noBytes
       giveBytes(next)
       next = takeBytes(bytesMin)
     }
+    this.#before = this.#now
     this.#now = next
     return next
   }

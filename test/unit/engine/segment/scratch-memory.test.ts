@@ -58,3 +58,13 @@ test('memory of a walk: what was read holds until the read after the next', () =
   memory.release()
   expect(takeBytes(size * 2).buffer).toBe(larger.buffer)
 })
+
+test('memory of a walk that cannot be had leaves two arrays that are two', () => {
+  const memory = new TurningMemory()
+  memory.turn(size)
+  const second = memory.turn(size)
+  expect(() => memory.turn(2 ** 52)).toThrow(RangeError)
+  expect(memory.turn(size).buffer).not.toBe(second.buffer)
+  expect(memory.turn(size).buffer).toBe(second.buffer)
+  memory.release()
+})
