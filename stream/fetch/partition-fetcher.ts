@@ -166,8 +166,10 @@ export class PartitionFetcher<V = unknown, K = unknown> {
       return isPromise(checked) ? checked.then(() => undefined) : undefined
     }
     const slice = this.log.read(this.#position, into === undefined ? { bytesMax } : { bytesMax, into })
-    if (isPromise(slice)) return slice.then(read => this.#begin(read, bound))
-    return this.#begin(slice, bound)
+    if (!isPromise(slice)) return this.#begin(slice, bound)
+    const { seeks } = this
+    // Of a seek meanwhile the next call reads.
+    return slice.then(read => (this.seeks === seeks ? this.#begin(read, bound) : undefined))
   }
 
   #begin(slice: LogSlice, bound: number): Promise<void> | undefined {
@@ -178,14 +180,27 @@ export class PartitionFetcher<V = unknown, K = unknown> {
       positions = positions.slice(0, held)
       nextOffset = bound
     }
-    this.#batch = 0
-    this.#slice = { kind: slice.kind, bytes: slice.bytes, positions, nextOffset }
-    this.#aborted = []
-    if (this.#isolation === 'read_uncommitted' || !positions.some(at => isTransactionalBatch(slice.bytes, at))) return undefined
+    const read: LogSlice = { kind: slice.kind, bytes: slice.bytes, positions, nextOffset }
+    if (this.#isolation === 'read_uncommitted' || !positions.some(at => isTransactionalBatch(slice.bytes, at))) {
+      this.#keep(read, [])
+      return undefined
+    }
+    // Nothing is there to be handed out before it is known what of it was aborted.
     const aborted = this.log.abortedTransactions(this.#position, nextOffset)
-    if (isPromise(aborted)) return aborted.then(found => void (this.#aborted = found))
+    if (!isPromise(aborted)) {
+      this.#keep(read, aborted)
+      return undefined
+    }
+    const { seeks } = this
+    return aborted.then(found => {
+      if (this.seeks === seeks) this.#keep(read, found)
+    })
+  }
+
+  #keep(slice: LogSlice, aborted: readonly AbortedTransaction[]): void {
+    this.#batch = 0
+    this.#slice = slice
     this.#aborted = aborted
-    return undefined
   }
 
   #take(recordsMax: number, bytesMax: number): ConsumedRecord<V, K>[] | Promise<ConsumedRecord<V, K>[]> {
