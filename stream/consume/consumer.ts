@@ -227,8 +227,8 @@ export class Consumer<V = unknown, K = unknown> implements AsyncIterable<Consume
   /** Returns what ends the loop that begins. */
   #begin(): () => void {
     if (this.#isReading) throw new TypeError('a consumer is read by one loop at a time')
-    this.#isReading = true
     this.#addPartitions()
+    this.#isReading = true
     const endGrowth = this.#core.whenGrown(() => this.#addPartitions())
     return () => {
       this.#isReading = false

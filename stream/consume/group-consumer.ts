@@ -433,7 +433,7 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
       if (autoCommitMs !== undefined) await this.#commitUpTo(leaving, assigned => Math.max(assigned.processedTo, assigned.committed))
       await onRevoked?.(places)
     } catch (error) {
-      // Behind a port a topic that was deleted is known by its commit alone.
+      // What it commits there may be of a topic that was deleted.
       if (!isFenced(error) && !isVarveError(error, 'NOT_FOUND')) throw error
     } finally {
       for (const assigned of leaving) this.#drop(assigned)
@@ -631,7 +631,20 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     const offsets = partitions
       .filter(assigned => upTo(assigned) !== assigned.committed && !assigned.isGone)
       .map(each => ({ ...each.place, topicId: each.topicId, offset: upTo(each) }))
-    if (offsets.length > 0) await this.#commit(offsets)
+    if (offsets.length === 0) return
+    try {
+      await this.#commit(offsets)
+    } catch (error) {
+      if (!isVarveError(error, 'NOT_FOUND')) throw error
+      // Behind a port a topic that was deleted is known by its commit alone: the others are committed without it.
+      await Promise.all(
+        offsets.map(offset =>
+          this.#commit([offset]).catch(one => {
+            if (!isVarveError(one, 'NOT_FOUND')) throw one
+          }),
+        ),
+      )
+    }
   }
 
   #noteCommitted(offsets: readonly OffsetOfTopic[]): void {

@@ -64,7 +64,7 @@ export class Membership {
     this.#transport = transport
     this.#environment = environment
     this.#options = options
-    this.#topics = options.topics
+    this.#topics = copyOf(options.topics)
     this.#changed = changed
   }
 
@@ -143,7 +143,7 @@ export class Membership {
 
   /** Subscribes to other topics from now on. */
   subscribe(topics: Subscription): void {
-    this.#topics = topics
+    this.#topics = copyOf(topics)
     this.#speak()
   }
 
@@ -262,6 +262,11 @@ export class Membership {
     this.#endListening?.()
     this.#changed()
   }
+}
+
+/** Out of reach of what the caller does with an array later. */
+function copyOf(topics: Subscription): Subscription {
+  return Array.isArray(topics) ? [...topics] : topics
 }
 
 /** Whether a consumer may join again after it was removed with this error. */

@@ -4,7 +4,7 @@
  * When the port closes, because the thread has ended or let go of it, its members leave at once: their partitions go to others without waiting for the
  * session timeout. Static members leave for a while, as always.
  */
-import type { LocalLog } from '../../engine/index.ts'
+import { isVarveError, type LocalLog } from '../../engine/index.ts'
 import type { JoinRequest } from './group-messages.ts'
 import type { GroupTransport } from './group-transport.ts'
 import {
@@ -90,10 +90,18 @@ class PortServer {
     if (call.verb === 'committed') return await transport.committed(call.group, call.partitions)
     if (call.verb === 'matching') return await transport.matching(call.pattern)
     if (call.verb === 'request') {
-      const reply = await transport.request(call.request)
-      if (call.request.type === 'join' && reply !== undefined) this.#listen(call.request, reply.memberId)
-      if (call.request.type === 'leave') this.#forget(call.request.memberId)
-      return reply
+      const { request } = call
+      try {
+        const reply = await transport.request(request)
+        if (request.type === 'join' && reply !== undefined) this.#listen(request, reply.memberId)
+        if (request.type === 'leave') this.#forget(request.memberId)
+        return reply
+      } catch (error) {
+        // It joins as another one, if at all, and never leaves as this.
+        const isGone = isVarveError(error, 'FENCED_MEMBER') || isVarveError(error, 'UNKNOWN_MEMBER')
+        if (request.type === 'heartbeat' && isGone) this.#forget(request.memberId)
+        throw error
+      }
     }
     const { log, topicId } = this.#host.partition(call.topic, call.partition, call.topicId)
     switch (call.verb) {

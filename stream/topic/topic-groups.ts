@@ -73,7 +73,9 @@ export class TopicGroups implements ConsumerPlace {
   consumer<V, K>(topics: readonly (string | { readonly name: string })[] | RegExp, options: GroupConsumeOptions): GroupConsumer<V, K> {
     const resolved = resolveGroupConsume(options)
     const { partitions = [] } = resolved
-    const subscribed = topics instanceof RegExp ? topics : (): string[] => topicNamesOf(topics)
+    // A copy: the caller's array may change.
+    const handles = Array.isArray(topics) ? [...topics] : topics
+    const subscribed = handles instanceof RegExp ? handles : (): string[] => topicNamesOf(handles)
     if (subscribed instanceof RegExp) assertNoPartitions(resolved)
     else for (const name of subscribed()) for (const partition of [undefined, ...partitions]) this.#assertUsable(name, partition)
     return this.#keep(new GroupConsumer<V, K>(this, subscribed, resolved))

@@ -4,7 +4,10 @@
  */
 import { MessageChannel } from 'node:worker_threads'
 import { expect, test } from 'vitest'
-import { type Database, type GroupConsumer, openConsumer, type PortConsumerOptions } from '../../../../index.ts'
+import { type Database, type GroupConsumer, openConsumer, type PortConsumerOptions, VarveError } from '../../../../index.ts'
+import type { GroupRequest } from '../../../../stream/groups/group-messages.ts'
+import { servePort } from '../../../../stream/groups/port-server.ts'
+import { PortTransport } from '../../../../stream/groups/port-transport.ts'
 import { withMemoryDatabase } from '../support.ts'
 
 /** A consumer on the far end of a channel, as a worker would make it. */
@@ -132,3 +135,52 @@ test('codecs of one’s own are given by name, and bad arguments are told', () =
     expect(() => openConsumer(port2, { group: 'g' })).toThrow(/topics or pattern/)
     port2.close()
   }))
+
+test('a topic that was deleted takes nothing along: what was processed of the others is committed when the consumer is closed', () =>
+  withMemoryDatabase(async db => {
+    await db.topic<string>('gone', { value: 'string' }).send('a')
+    await db.topic<string>('stays', { value: 'string' }).send('b')
+    const revoked: string[] = []
+    const { consumer } = behindPort<string>(db, {
+      topics: ['gone', 'stays'],
+      autoCommit: { intervalMs: 100_000 },
+      onRevoked: places => void revoked.push(...places.map(({ topic }) => topic)),
+    })
+    for (let count = 0; count < 2; ) count += (await consumer.poll())?.records.length ?? 0
+    // Nothing waits for records there, and nothing else would tell.
+    consumer.pause(consumer.assignment)
+    expect(await consumer.poll({ maxWaitMs: 10 })).toBeUndefined()
+    const deleted = db.deleteTopic('gone')
+    await consumer.close()
+    await deleted
+    expect(db.describeGroup('g').partitions).toMatchObject([{ topic: 'stays', offset: 1 }])
+    expect(revoked).toContain('stays')
+  }))
+
+test('a member that was removed is not listened to any more, though its port stays', async () => {
+  const { port1, port2 } = new MessageChannel()
+  const listening = new Set<string>()
+  let isMember = true
+  const transport = {
+    request: ({ type }: GroupRequest) => {
+      if (type === 'join') return { memberId: 'm' }
+      if (isMember) return { memberId: 'm' }
+      throw new VarveError('FENCED_MEMBER', 'too slow')
+    },
+    listen: (memberId: string) => {
+      listening.add(memberId)
+      return () => void listening.delete(memberId)
+    },
+  }
+  const end = servePort(port1, { transport } as never)
+  const far = new PortTransport(port2)
+  const heartbeat = { type: 'heartbeat', group: 'g', memberId: 'm' } as GroupRequest
+  await far.request({ type: 'join', group: 'g' } as GroupRequest)
+  await far.request(heartbeat)
+  expect([...listening]).toEqual(['m'])
+  isMember = false
+  await expect(far.request(heartbeat)).rejects.toMatchObject({ code: 'FENCED_MEMBER' })
+  expect([...listening]).toEqual([])
+  far.close()
+  end()
+})

@@ -185,3 +185,16 @@ test('a feed of a store that was dropped does not go on with another of its name
     expect((await again.poll({ maxWaitMs: 1000 }))?.changes).toMatchObject([{ key: 'b', value: 2 }])
     await again.close()
   }))
+
+test('what the caller does with his array of topics later does not change what a consumer reads', () =>
+  withMemoryDatabase(async db => {
+    await fill(db, 't', 'a')
+    for (const [group, consumeThese] of Object.entries(places)) {
+      const topics = ['t']
+      const consumer = consumeThese(db, { group, topics } as Partial<GroupConsumeOptions>)
+      topics[0] = 'u'
+      expect(await take(consumer, 1, 1000)).toEqual(['a'])
+      topics.length = 0
+      await consumer.close()
+    }
+  }))

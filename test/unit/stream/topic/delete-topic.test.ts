@@ -159,3 +159,14 @@ test('who reads or waits when a topic with records that are not flushed is delet
     await expect(loop).rejects.toMatchObject({ code: 'NOT_FOUND' })
     await expect(readAll(behind)).rejects.toMatchObject({ code: 'NOT_FOUND' })
   }))
+
+test('a consumer that first looks at added partitions when the topic is gone says so, each time it is asked', () =>
+  withTopics(31, async db => {
+    const topic = db.topic<string>('t', { value: 'string' })
+    const consumer = topic.consume()
+    await topic.addPartitions(2)
+    await db.deleteTopic('t')
+    const read = (): Promise<IteratorResult<unknown>> => consumer[Symbol.asyncIterator]().next()
+    await expect(read()).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(read()).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  }))
