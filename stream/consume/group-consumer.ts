@@ -371,6 +371,10 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
         if (!isTold && !signal.aborted) await this.#tolerate(() => this.#session.wait(signal))
       }
       return undefined
+    } catch (error) {
+      // It was closed meanwhile, and with it the port that it asked.
+      if (signal.aborted && isVarveError(error, 'CLOSED')) return undefined
+      throw error
     } finally {
       cancel?.()
       this.#membership.polled(false)
@@ -455,16 +459,20 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
   }
 
   async #takeUp(partitions: TopicPartitions): Promise<void> {
-    const topicIds = new Map(this.#membership.topicIds)
+    const { generation, topicIds: told } = this.#membership
+    const topicIds = new Map(told)
     const committed = await this.#place.transport.committed(this.group, partitions)
     const fresh: Assigned[] = []
+    const missing: TopicPartition[] = []
     for (const [topic, list] of partitions)
       for (const partition of list) {
         const found = committed.find(each => each.topic === topic && each.partition === partition)
         const assigned = await this.#opened(topic, partition, found?.offset)
-        if (assigned === undefined) continue
-        // Another topic than the coordinator spoke of: its next answer says so, and then it is taken up.
-        if ((topicIds.get(topic) ?? assigned.topicId) !== assigned.topicId) continue
+        // Or another topic than the coordinator spoke of: its next answer says so, and then it is taken up.
+        if (assigned === undefined || (topicIds.get(topic) ?? assigned.topicId) !== assigned.topicId) {
+          missing.push({ topic, partition })
+          continue
+        }
         fresh.push(assigned)
         topicIds.set(topic, assigned.topicId)
       }
@@ -476,13 +484,13 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
       this.#byFetcher.set(assigned.fetcher, assigned)
     }
     const places = fresh.map(({ place }) => place)
-    this.#publish('assigned', places)
-    this.#membership.started(partitions, topicIds)
-    await this.#options.onAssigned?.(places)
+    if (places.length > 0) this.#publish('assigned', places)
+    this.#membership.started(gather(places), topicIds, gather(missing), { generation, topicIds: told })
+    if (places.length > 0) await this.#options.onAssigned?.(places)
     for (const { fetcher, isHeld } of fresh) if (isHeld) this.#session.add(fetcher)
   }
 
-  /** undefined for a partition of a topic that was deleted: the group takes it away by itself. */
+  /** undefined for a partition that is not there: of a topic that was deleted, or replaced. The group takes it away, or it comes. */
   async #opened(topic: string, partition: number, committed: number | undefined): Promise<Assigned | undefined> {
     const { isolation, expired } = this.#options
     const clock = expired === 'include' ? undefined : this.#place.environment.clock

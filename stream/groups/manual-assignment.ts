@@ -42,8 +42,9 @@ export class ManualAssignment implements Assignment {
     return this.#toStart.size > 0
   }
 
-  started(partitions: TopicPartitions): void {
-    this.#toStart = withoutPartitions(this.#toStart, partitions)
+  /** What is missing is not looked for again. */
+  started(partitions: TopicPartitions, _topicIds: ReadonlyMap<string, number>, missing: TopicPartitions): void {
+    this.#toStart = withoutPartitions(withoutPartitions(this.#toStart, partitions), missing)
   }
 
   subscribe(): void {

@@ -23,6 +23,11 @@ export interface MembershipOptions {
   readonly topics: Subscription
 }
 
+/** What an answer said of topics. */
+export type ToldBefore = Pick<MembershipReply, 'generation' | 'topicIds'>
+
+const noTopicIds: ReadonlyMap<string, number> = new Map()
+
 /** Topics by name, or by what their names are when it is asked, or all that match. */
 export type Subscription = readonly string[] | (() => readonly string[]) | RegExp
 
@@ -39,9 +44,12 @@ export class Membership {
   #holds: TopicPartitions = noPartitions
   /** Which topics those of `holds` are, by name. */
   readonly #heldIds = new Map<string, number>()
-  /** Which topic has a name, by the newest answer. */
-  #topicIds: ReadonlyMap<string, number> = new Map()
+  /** The newest answer. */
+  #reply: MembershipReply | undefined
+  /** What it may hold by that, and can. */
   #assignment: TopicPartitions = noPartitions
+  /** Partitions that were not there when the owner wanted to start them, with what the answer was then. */
+  readonly #missing = new Set<string>()
   #failure: unknown
   #ended = false
   #isSpeaking = false
@@ -98,7 +106,7 @@ export class Membership {
 
   /** Which topics have the names in `toStart`, as far as the coordinator said. */
   get topicIds(): ReadonlyMap<string, number> {
-    return this.#topicIds
+    return this.#reply?.topicIds ?? noTopicIds
   }
 
   /** Joins; after a failure it joins anew, as another member. */
@@ -109,6 +117,8 @@ export class Membership {
     this.#sequence = 0
     this.#holds = noPartitions
     this.#heldIds.clear()
+    this.#missing.clear()
+    this.#reply = undefined
     this.#assignment = noPartitions
     this.#heardAt = this.#environment.clock.monotonic()
     this.#polled = true
@@ -128,16 +138,23 @@ export class Membership {
     this.#speak()
   }
 
-  /** All of `partitions`, which `toStart` named, were started: of these topics. */
-  started(partitions: TopicPartitions, topicIds: ReadonlyMap<string, number>): void {
-    for (const [topic, id] of topicIds) this.#heldIds.set(topic, id)
+  /**
+   * These of `toStart` were started, of these topics, and the others were not there: `missing`. They are tried again when the coordinator says something else than it had
+   * said `before`, or with the next heartbeat.
+   */
+  started(partitions: TopicPartitions, topicIds: ReadonlyMap<string, number>, missing: TopicPartitions, before: ToldBefore): void {
     const holds = new Map(this.#holds)
-    for (const [topic, list] of partitions)
+    for (const [topic, list] of partitions) {
+      const id = topicIds.get(topic)
+      if (id !== undefined) this.#heldIds.set(topic, id)
       holds.set(
         topic,
         [...(holds.get(topic) ?? []), ...list].sort((a, b) => a - b),
       )
+    }
     this.#holds = holds
+    for (const [topic, list] of missing) for (const partition of list) this.#missing.add(nameOfMissing(topic, partition, before))
+    if (this.#reply !== undefined) this.#assignment = this.#startable(this.#reply)
     this.#speak()
   }
 
@@ -219,8 +236,8 @@ export class Membership {
     // A generation that the coordinator does not know yet as known here is told by the next heartbeat, at once.
     if (reply.generation !== this.#generation) this.#again = true
     this.#generation = reply.generation
-    this.#topicIds = reply.topicIds
-    this.#assignment = this.#ofSameTopics(reply)
+    this.#reply = reply
+    this.#assignment = this.#startable(reply)
     if (this.isPending) this.#changed()
   }
 
@@ -236,6 +253,19 @@ export class Membership {
     return same ?? assignment
   }
 
+  /** Of an answer what it may hold and can, as far as it knows. */
+  #startable(reply: MembershipReply): TopicPartitions {
+    const assignment = this.#ofSameTopics(reply)
+    if (this.#missing.size === 0) return assignment
+    const missing = new Map<string, number[]>()
+    for (const [topic, list] of assignment)
+      missing.set(
+        topic,
+        list.filter(partition => this.#missing.has(nameOfMissing(topic, partition, reply))),
+      )
+    return withoutPartitions(assignment, missing)
+  }
+
   #spoken(): void {
     this.#isSpeaking = false
   }
@@ -249,6 +279,7 @@ export class Membership {
   #beat(): void {
     const { group, sessionTimeoutMs } = this.#options
     this.#arm()
+    this.#missing.clear()
     if (this.#environment.clock.monotonic() - this.#heardAt > sessionTimeoutMs) {
       const message = `group '${group}': the coordinator was not heard of for ${sessionTimeoutMs} ms`
       this.#fail(new VarveError('FENCED_MEMBER', message, { details: { group, memberId: this.#memberId, reason: 'session-timeout' } }))
@@ -262,6 +293,10 @@ export class Membership {
     this.#endListening?.()
     this.#changed()
   }
+}
+
+function nameOfMissing(topic: string, partition: number, { generation, topicIds }: ToldBefore): string {
+  return `${generation} ${topicIds.get(topic)} ${partition} ${topic}`
 }
 
 /** Out of reach of what the caller does with an array later. */

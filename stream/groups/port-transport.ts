@@ -115,6 +115,8 @@ export class PortTransport implements GroupTransport {
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     for (const { reject } of waiting) reject(closed())
+    // Members that wait for nothing but a nudge, as those without partitions do, hear of it now and not with their next heartbeat.
+    for (const nudge of [...this.#listeners.values()]) nudge()
   }
 }
 

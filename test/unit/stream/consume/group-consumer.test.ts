@@ -15,6 +15,7 @@ import {
   type GroupMessage,
   isVarveError,
   type TopicPartition,
+  VarveError,
 } from '../../../../index.ts'
 import { resolveGroupConsume } from '../../../../stream/consume/group-consume-options.ts'
 import { Topics } from '../../../../stream/topic/topics.ts'
@@ -479,6 +480,30 @@ describe('whoever does not follow', () => {
       await expect(batch?.commit()).rejects.toMatchObject({ code: 'FENCED_MEMBER', details: { reason: 'session-timeout' } })
       await again?.commit()
       await heir.close()
+    }))
+
+  test('a partition that is not there when it is taken up, as of a topic that is renamed away and back, is tried again with each heartbeat', () =>
+    withTopics(18, async (db, environment) => {
+      await fill(db, 't', 2, 4)
+      const { groups } = new Topics(db)
+      const assigned: string[] = []
+      let tries = 0
+      const place = {
+        ...{ transport: groups.transport, environment, database: undefined, commitWith: undefined },
+        partition: (topic: string, partition: number) => {
+          if (partition === 1 && ++tries < 4) throw new VarveError('NOT_FOUND', 'it has another name just now')
+          return groups.partition(topic, partition)
+        },
+      }
+      const onAssigned = (places: readonly TopicPartition[]): void => void assigned.push(shown(places))
+      const consumer = new GroupConsumer<number>(place, ['t'], resolveGroupConsume({ group: 'g', heartbeatIntervalMs: 1000, onAssigned }))
+      const values: number[] = []
+      while (values.length < 4)
+        values.push(...((await consumer.poll({ maxWaitMs: 10_000 }))?.records ?? []).map(({ value }) => value as number))
+      expect(sorted(values)).toEqual(upTo(4))
+      expect(assigned).toEqual(['t0', 't1'])
+      expect(tries).toBe(4)
+      await consumer.close()
     }))
 
   test('a static member that comes back fences the one before, which ends with the reason', () =>

@@ -4,8 +4,9 @@
  */
 import { MessageChannel } from 'node:worker_threads'
 import { expect, test } from 'vitest'
-import { type Database, type GroupConsumer, openConsumer, type PortConsumerOptions, VarveError } from '../../../../index.ts'
+import { type Database, type GroupConsumer, open, openConsumer, type PortConsumerOptions, VarveError } from '../../../../index.ts'
 import type { GroupRequest } from '../../../../stream/groups/group-messages.ts'
+import type { PortLike } from '../../../../stream/groups/port-messages.ts'
 import { servePort } from '../../../../stream/groups/port-server.ts'
 import { PortTransport } from '../../../../stream/groups/port-transport.ts'
 import { withMemoryDatabase } from '../support.ts'
@@ -184,3 +185,41 @@ test('a member that was removed is not listened to any more, though its port sta
   far.close()
   end()
 })
+
+test('one without partitions hears that the database was closed at once', async () => {
+  const db = await open({ storage: 'memory' })
+  await db.topic<number>('t').send(1)
+  const options = { heartbeatIntervalMs: 20_000, sessionTimeoutMs: 60_000 }
+  const holder = behindPort<number>(db, options).consumer
+  expect((await holder.poll())?.records).toHaveLength(1)
+  const { consumer } = behindPort<number>(db, options)
+  expect(await consumer.poll({ maxWaitMs: 50 })).toBeUndefined()
+  const polled = consumer.poll().catch(error => error)
+  await new Promise(resolve => setTimeout(resolve, 10))
+  const before = performance.now()
+  await db.close()
+  expect(await polled).toMatchObject({ code: 'CLOSED' })
+  expect(performance.now() - before).toBeLessThan(5000)
+})
+
+test('a loop whose consumer is closed while it asks for something ends, as any other', () =>
+  withMemoryDatabase(async db => {
+    await fill(db, 4)
+    const { port1, port2 } = new MessageChannel()
+    db.serveConsumers(port1)
+    let closed: Promise<void> | undefined
+    const port: PortLike = {
+      on: (event, listen) => port2.on(event, listen),
+      unref: () => port2.unref(),
+      close: () => port2.close(),
+      postMessage: (message, transfer) => {
+        // What it has committed is asked, and never answered.
+        if ((message as { verb: string }).verb === 'committed') closed = consumer.close()
+        else port2.postMessage(message, transfer as [])
+      },
+    }
+    const consumer = openConsumer<number>(port, { group: 'g', topics: ['t'] })
+    for await (const _ of consumer) throw new Error('it has taken nothing up')
+    await closed
+    expect(closed).toBeDefined()
+  }))
