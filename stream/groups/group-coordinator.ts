@@ -173,8 +173,10 @@ export class GroupCoordinator {
     const member = this.#member(check.memberId)
     if (check.generation > this.#generation || check.generation < member.generation)
       throw illegalGeneration(this.group, check.generation, this.#generation)
-    for (const { topic, partition } of check.offsets)
-      if (!member.granted.has(topic, partition))
+    for (const { topic, partition, renamedTo } of check.offsets) {
+      // Who has been given the partition by its new name has read on from what was committed then.
+      const heir = renamedTo === undefined ? undefined : this.#holders.holderOf(renamedTo, partition)
+      if (!member.granted.has(topic, partition) || (heir !== undefined && heir !== member))
         throw new VarveError(
           'NOT_ASSIGNED',
           `group '${this.group}': partition ${partition} of '${topic}' is not this member's (any more)`,
@@ -182,6 +184,7 @@ export class GroupCoordinator {
             details: { group: this.group, memberId: check.memberId, topic, partition },
           },
         )
+    }
   }
 
   /** These topics have other counts, or ids, than before. */

@@ -6,9 +6,9 @@ import { groupChannel, isVarveError, type Transaction, VarveError } from '../../
 import type { StreamHost } from '../host.ts'
 import { isInternalTopic } from '../names.ts'
 import type { GroupCommit, GroupOffsets } from '../offsets/group-offsets.ts'
-import type { GroupDescription, GroupEvent, GroupRequest, MembershipReply } from './group-messages.ts'
+import type { CheckedPartition, GroupDescription, GroupEvent, GroupRequest, MembershipReply } from './group-messages.ts'
 import type { GroupOptions } from './group-options.ts'
-import type { CommittedPosition, GroupTransport, OffsetCommit, TopicPartition } from './group-transport.ts'
+import type { CommittedPosition, GroupTransport, OffsetCommit, OffsetOfTopic, TopicPartition } from './group-transport.ts'
 import { Groups } from './groups.ts'
 import type { TopicPartitions } from './partitions.ts'
 
@@ -308,12 +308,19 @@ export class GroupHost implements GroupTransport {
 
   #checkMember({ group, memberId, generation, offsets }: OffsetCommit): void {
     try {
-      if (memberId !== undefined) this.#groups.checkCommit({ group, memberId, generation, offsets })
+      if (memberId !== undefined)
+        this.#groups.checkCommit({ group, memberId, generation, offsets: offsets.map(each => this.#asNamedNow(each)) })
       else this.#assertEmpty(group)
     } catch (error) {
       this.#counters(group).commitsRefused++
       throw error
     }
+  }
+
+  #asNamedNow(offset: OffsetOfTopic): CheckedPartition {
+    const { topic, partition, topicId } = offset
+    if (topicId === undefined || this.#place.topic(topic)?.id === topicId) return offset
+    return { topic, partition, renamedTo: this.#place.topicName(topicId) }
   }
 
   #topicId(name: string, group: string, id: number | undefined): number {

@@ -55,12 +55,19 @@ export interface LeaveRequest {
 }
 
 /** May this member commit offsets of these partitions now? Asked in the turn of the commit. */
+export interface CheckedPartition {
+  readonly topic: string
+  readonly partition: number
+  /** The name that the topic has by now, when it is another. */
+  readonly renamedTo?: string | undefined
+}
+
 export interface CommitCheck {
   readonly group: string
   readonly memberId: string
   readonly generation: number
   /** Of these partitions; whatever else stands there. */
-  readonly offsets: readonly { readonly topic: string; readonly partition: number }[]
+  readonly offsets: readonly CheckedPartition[]
 }
 
 export type GroupRequest = JoinRequest | HeartbeatRequest | LeaveRequest

@@ -5,7 +5,14 @@
  */
 import { MessageChannel } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
-import { type Database, type GroupConsumeOptions, type GroupConsumer, isVarveError, openConsumer } from '../../../../index.ts'
+import {
+  type ConsumedBatch,
+  type Database,
+  type GroupConsumeOptions,
+  type GroupConsumer,
+  isVarveError,
+  openConsumer,
+} from '../../../../index.ts'
 import { withMemoryDatabase } from '../support.ts'
 
 /** The next values, all that come within the time when no count is given. */
@@ -197,4 +204,37 @@ test('what the caller does with his array of topics later does not change what a
       topics.length = 0
       await consumer.close()
     }
+  }))
+
+test('topics that exchange their names are read by one member at a time: what another has begun with is not counted twice', () =>
+  withMemoryDatabase(async db => {
+    await fill(db, 't', 't0', 't1')
+    await fill(db, 'u', 'u0', 'u1')
+    const [first, second] = [1, 2].map(() => db.consumer<string>({ group: 'g', topics: ['t', 'u'] })) as [
+      GroupConsumer<string>,
+      GroupConsumer<string>,
+    ]
+    const held = (await Promise.all([first.poll(), second.poll()]))[0]
+    if (held === undefined) throw new Error('nothing came')
+    await db.renameTopic('t', 'between')
+    await db.renameTopic('u', 't')
+    await db.renameTopic('between', 'u')
+    const counts = db.store<number>('counts')
+    const count = (batch: ConsumedBatch<string>): Promise<void> =>
+      db.transaction(tx => {
+        const store = tx.store(counts)
+        for (const { value } of batch.records) store.put(value as string, (store.get(value as string) ?? 0) + 1)
+        tx.offsets(batch)
+      })
+    const next = async (consumer: GroupConsumer<string>): Promise<void> => {
+      const batch = await consumer.poll({ maxWaitMs: 50 })
+      if (batch !== undefined) await count(batch)
+    }
+    while (counts.count() < 2) await next(second)
+    await expect(count(held)).rejects.toMatchObject({ code: 'NOT_ASSIGNED' })
+    while (db.describeGroup('g').lag > 0) {
+      await next(first)
+      await next(second)
+    }
+    expect([...counts.entries()]).toEqual(['t0', 't1', 'u0', 'u1'].map(key => [key, 1]))
   }))
