@@ -75,6 +75,7 @@ export {
 export { VectorBuilder, vectorOf } from './field/vector-builder.ts'
 export type { EndingThread, LeaseDescription, LeaseOptions, OwnedLease } from './lease/leases.ts'
 export { type LeasedLog, type OpenedLease, openLease } from './lease/open-lease.ts'
+export { checkOptions } from './log/check-arguments.ts'
 export { checkColumns, columnsOption } from './log/column-options.ts'
 export type * from './log/log.ts'
 export { type OpenOptions, openOptionNames, type ResolvedOptions } from './options.ts'

@@ -1,7 +1,6 @@
 /** Aggregates as data, what jobs are described with: `count()`, `sum('total')` and the others; `makeAggregator` makes what computes one. */
 
-import { VarveError } from '../../engine/index.ts'
-import { checkOptions } from '../check-options.ts'
+import { checkOptions, VarveError } from '../../engine/index.ts'
 import { Expression, expressionOf, row } from '../expression/expression.ts'
 import { type ExpressionNode, expressionText, fieldsRead } from '../expression/node.ts'
 import type { Aggregator } from './aggregator.ts'

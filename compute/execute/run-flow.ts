@@ -1,8 +1,7 @@
 /** How a flow is run: in the calling thread, or by worker threads where all of it can go there and there is enough to do. */
 
 import { availableParallelism } from 'node:os'
-import { makeScratchFolder, nodeClock, nodeFiles, nodeTimers } from '../../engine/index.ts'
-import { checkOptions } from '../check-options.ts'
+import { checkOptions, makeScratchFolder, nodeClock, nodeFiles, nodeTimers } from '../../engine/index.ts'
 import type { JobModule } from '../job/job-module.ts'
 import type { PlanEnd } from '../plan/build-together.ts'
 import type { PlanNode } from '../plan/node.ts'

@@ -5,8 +5,7 @@
  * A task fails when all its attempts have; then the stage does.
  */
 
-import { nodeClock, nodeTimers } from '../../engine/index.ts'
-import { checkOptions } from '../check-options.ts'
+import { checkOptions, nodeClock, nodeTimers } from '../../engine/index.ts'
 
 /** When a task is run a second time. */
 export interface SpeculationOptions {

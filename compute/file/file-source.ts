@@ -3,8 +3,7 @@
  * is plain data, so any thread reads them.
  */
 
-import { type Files, isVarveError, nodeFiles, VarveError, valueCodecOf } from '../../engine/index.ts'
-import { checkOptions } from '../check-options.ts'
+import { checkOptions, type Files, isVarveError, nodeFiles, VarveError, valueCodecOf } from '../../engine/index.ts'
 import type { TypedSource } from '../flow/input.ts'
 import { EncodedReader } from '../rows/encoded-rows.ts'
 import type { Needs, OpenReader, Split, SplitOptions, SplitReader, SplitSet } from '../source/source.ts'

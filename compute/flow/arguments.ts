@@ -1,7 +1,7 @@
 /** Checks of what flows are given, by name. */
 
+import { checkOptions } from '../../engine/index.ts'
 import { Aggregate } from '../aggregate/aggregate.ts'
-import { checkOptions } from '../check-options.ts'
 import { type Expression, expressionOf } from '../expression/expression.ts'
 import type { ExpressionNode } from '../expression/node.ts'
 import { GROUP_FIELD } from '../operator/row-operators.ts'

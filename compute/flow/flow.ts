@@ -5,10 +5,9 @@
  * iterables (`flow`), and go where the ending verb says.
  */
 
-import type { Store, StoreKey, StoreView } from '../../engine/index.ts'
+import { checkOptions, type Store, type StoreKey, type StoreView } from '../../engine/index.ts'
 import type { Topic } from '../../stream/index.ts'
 import { type Aggregate, count } from '../aggregate/aggregate.ts'
-import { checkOptions } from '../check-options.ts'
 import { type RunOptions, runFlow } from '../execute/run-flow.ts'
 import type { Counters } from '../execute/run-inline.ts'
 import type { StagedEnd } from '../execute/run-staged.ts'

@@ -1,8 +1,7 @@
 /** What a flow may begin with, and which source it is. */
 
-import { Store, StoreView } from '../../engine/index.ts'
+import { checkOptions, Store, StoreView } from '../../engine/index.ts'
 import { Topic } from '../../stream/index.ts'
-import { checkOptions } from '../check-options.ts'
 import type { PlanNode } from '../plan/node.ts'
 import { IterableSource } from '../source/iterable-source.ts'
 import type { Source } from '../source/source.ts'

@@ -1,5 +1,5 @@
 /** Several flows in one run: what they begin with in common is read and computed once. */
-import { checkOptions } from '../check-options.ts'
+import { checkOptions } from '../../engine/index.ts'
 import { type RunOptions, runFlowsTogether } from '../execute/run-flow.ts'
 import { Collect } from '../operator/collect.ts'
 import { Flow } from './flow.ts'

@@ -9,7 +9,7 @@
  * 4. Tasks that fail are tried again, and counters count once: only attempts whose output is taken.
  */
 
-import { checkOptions } from '../check-options.ts'
+import { checkOptions } from '../../engine/index.ts'
 import { fieldsRead } from '../expression/node.ts'
 import { checkCount, checkFunction, type SortOptions, sortCriteria } from '../flow/arguments.ts'
 import { Flow } from '../flow/flow.ts'

@@ -4,8 +4,7 @@
  */
 
 import { dirname, join } from 'node:path'
-import { nodeFiles, nodeRandom, VarveError } from '../../engine/index.ts'
-import { checkOptions } from '../check-options.ts'
+import { checkOptions, nodeFiles, nodeRandom, VarveError } from '../../engine/index.ts'
 import { fieldOfValue } from '../rows/value-field.ts'
 import type { Chunk } from '../vector/chunk.ts'
 import { checkFormat, openRowsFile, type RowsFile, type RowsFormat } from './rows-file.ts'

@@ -4,8 +4,7 @@
  * They are gathered until the end of the run. With 'upsert' keys that the store has keep their place and others stay; with 'replace' the store holds nothing but these rows after it.
  */
 
-import { type BatchOperation, Store, type StoreKey, VarveError } from '../../engine/index.ts'
-import { checkOptions } from '../check-options.ts'
+import { type BatchOperation, checkOptions, Store, type StoreKey, VarveError } from '../../engine/index.ts'
 import type { Chunk } from '../vector/chunk.ts'
 import { keyFunction, type SinkKey } from './key-of.ts'
 import type { Sink, SinkWriter } from './sink.ts'

@@ -3,8 +3,8 @@
  * Runs that failed leave records that nobody reads, until retention takes them.
  */
 
+import { checkOptions } from '../../engine/index.ts'
 import { type Outgoing, type ProducerTransaction, Topic, type TopicProducer } from '../../stream/index.ts'
-import { checkOptions } from '../check-options.ts'
 import type { Chunk } from '../vector/chunk.ts'
 import { keyFunction, type SinkKey } from './key-of.ts'
 import type { Sink, SinkWriter } from './sink.ts'

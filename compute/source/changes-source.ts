@@ -3,8 +3,7 @@
  * batches of the feed are the records of a log that leases do not have.
  */
 
-import { type Change, type ChangesFrom, Store, type StoreKey } from '../../engine/index.ts'
-import { checkOptions } from '../check-options.ts'
+import { type Change, type ChangesFrom, checkOptions, Store, type StoreKey } from '../../engine/index.ts'
 import type { TypedSource } from '../flow/input.ts'
 import { ValueRows } from '../rows/chunk-data.ts'
 import { CHUNK_ROWS, Chunk } from '../vector/chunk.ts'

@@ -67,6 +67,8 @@ export interface OpenedLease {
 
 /** Opens a copy of a lease. `files` is for simulation; default: the file system. */
 export async function openLease(description: LeaseDescription, files: Files = nodeFiles): Promise<OpenedLease> {
+  if (!((description as Partial<LeaseDescription> | undefined)?.cells instanceof Int32Array))
+    throw new TypeError(`description must be what \`share\` of a lease gave, got ${String(description)}`)
   await loadChecksums()
   if (Atomics.load(description.cells, description.copy) === 0) throw new VarveError('CLOSED', 'this copy of the lease was released')
   const readers = new Map<string, SegmentReader>()

@@ -7,6 +7,12 @@ export function checkObject(value: unknown, name: string): void {
   if (value === null || typeof value !== 'object') throw new TypeError(`${name} must be an object, got ${String(value)}`)
 }
 
+/** The options of a call that has only these: TypeError for others, and for what is no object. `of` is the call, as the message names it. */
+export function checkOptions(options: unknown, of: string, names: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`options of ${of} must be an object, got ${String(options)}`)
+  for (const name of Object.keys(options)) if (!names.includes(name)) throw new TypeError(`unknown option of ${of}: ${name}`)
+}
+
 /** A misspelt option must not be a silent default. */
 export function checkNames(options: object, known: ReadonlySet<string>): void {
   for (const name in options) if (!known.has(name)) throw new TypeError(`unknown option: ${name}`)

@@ -1,5 +1,5 @@
 /** Records of one partition in order, as a consumer hands them out. */
-import type { Transaction } from '../../engine/index.ts'
+import { checkOptions, type Transaction } from '../../engine/index.ts'
 import type { ConsumedRecord } from '../fetch/consumed-record.ts'
 
 /** What stores a batch's `nextOffset` for a group: one for all batches of a partition. */
@@ -43,6 +43,7 @@ export class ConsumedBatch<V = unknown, K = unknown> {
   commit(options: CommitOptions = {}): Promise<void> {
     // Not an async function: it would keep the records until the disk has the offset.
     try {
+      checkOptions(options, 'commit', ['metadata'])
       return this.#withGroup().commit(this.nextOffset, options.metadata)
     } catch (error) {
       return Promise.reject(error)

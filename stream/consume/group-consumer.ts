@@ -10,7 +10,15 @@
  *
  * Invariant: a partition is read exactly while `Membership.holds` has it; a batch can be committed as long as its partition was not given up since.
  */
-import { type Awaitable, type Environment, groupChannel, isVarveError, type Transaction, VarveError } from '../../engine/index.ts'
+import {
+  type Awaitable,
+  checkOptions,
+  type Environment,
+  groupChannel,
+  isVarveError,
+  type Transaction,
+  VarveError,
+} from '../../engine/index.ts'
 import type { ConsumedRecord, RecordSource } from '../fetch/consumed-record.ts'
 import { FetchSession, type Polled } from '../fetch/fetch-session.ts'
 import { gatheringOf } from '../fetch/gathering.ts'
@@ -189,11 +197,15 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
 
   // --- reading -------------------------------------------------------------------------------------------------------------------------
 
-  /** The next batch; undefined when none has come within `maxWaitMs` (default: waits for ever), or the consumer was closed. */
+  /** The next batch; undefined when none has come within `maxWaitMs` (default: waits for ever), or the consumer was closed. RangeError. */
   async poll(options: { readonly maxWaitMs?: number | undefined } = {}): Promise<ConsumedBatch<V, K> | undefined> {
+    checkOptions(options, 'poll', ['maxWaitMs'])
+    const { maxWaitMs } = options
+    if (maxWaitMs !== undefined && !(typeof maxWaitMs === 'number' && maxWaitMs >= 0))
+      throw new RangeError(`maxWaitMs must be a number from 0 on, got ${String(maxWaitMs)}`)
     this.#begin()
     try {
-      return await this.#nextBatch(options.maxWaitMs)
+      return await this.#nextBatch(maxWaitMs)
     } finally {
       this.#isReading = false
     }

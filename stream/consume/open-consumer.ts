@@ -24,6 +24,8 @@ export interface PortConsumerOptions<V = unknown, K = unknown> extends GroupCons
  */
 export function openConsumer<V = unknown, K = string>(port: PortLike, options: PortConsumerOptions<V, K>): GroupConsumer<V, K> {
   if (typeof options !== 'object' || options === null) throw new TypeError(`options must be an object, got ${String(options)}`)
+  if (typeof (port as Partial<PortLike> | undefined)?.on !== 'function')
+    throw new TypeError(`port must be a MessagePort, got ${String(port)}`)
   const { topics, pattern, value, keyCodec, ...rest } = options
   if ((topics === undefined) === (pattern === undefined)) throw new TypeError('topics or pattern must be given, and not both')
   const resolved = resolveGroupConsume(rest)

@@ -1,5 +1,5 @@
 /** A queue: one consumer of a group that delivers record by record, as `Topic.queue` returns it. Several loops may read one queue. */
-import type { Transaction } from '../../engine/index.ts'
+import { checkOptions, type Transaction } from '../../engine/index.ts'
 import type { QueueGroup, QueueStats } from './queue-group.ts'
 import type { QueueMessage, ReleaseOptions } from './queue-message.ts'
 
@@ -78,7 +78,9 @@ export class Queue<V = unknown, K = unknown> {
   }
 
   /** The next batch; undefined when the time is over or the queue was closed. RangeError. */
-  async poll({ maxRecords = maxRecordsDefault, maxWaitMs }: QueuePollOptions = {}): Promise<QueueBatch<V, K> | undefined> {
+  async poll(options: QueuePollOptions = {}): Promise<QueueBatch<V, K> | undefined> {
+    checkOptions(options, 'poll', ['maxRecords', 'maxWaitMs'])
+    const { maxRecords = maxRecordsDefault, maxWaitMs } = options
     if (!Number.isSafeInteger(maxRecords) || maxRecords <= 0)
       throw new RangeError(`maxRecords must be a positive integer, got ${String(maxRecords)}`)
     if (maxWaitMs !== undefined && !(Number.isSafeInteger(maxWaitMs) && maxWaitMs >= 0))

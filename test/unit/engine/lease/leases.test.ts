@@ -274,3 +274,8 @@ test('times are answered as the log answered them at the moment', async () => {
     lease.release()
   })
 })
+
+test('what is no description of a lease is refused by name', async () => {
+  for (const given of [undefined, null, {}, 'lease'])
+    await expect(openLease(given as never)).rejects.toThrow(/^description must be what `share` of a lease gave, got /)
+})

@@ -404,6 +404,12 @@ describe('handling partitions', () => {
       expect(await next()).toBe(5)
       expect(() => consumer.seek(place, -1)).toThrow(RangeError)
       expect(() => consumer.pause([{ topic: 't', partition: 1 }])).toThrow(RangeError)
+      for (const maxWaitMs of ['x', Number.NaN, -1])
+        await expect(consumer.poll({ maxWaitMs } as never)).rejects.toThrow(/^maxWaitMs must be a number from 0 on, got /)
+      await expect(consumer.poll({ maxWait: 1 } as never)).rejects.toThrow('unknown option of poll: maxWait')
+      consumer.seek(place, 9)
+      const batch = await consumer.poll()
+      await expect(batch?.commit({ metdata: 'x' } as never)).rejects.toThrow('unknown option of commit: metdata')
       await consumer.close()
       await expect(consumer.commit()).resolves.toBeUndefined() // nothing was handed out that could be
       expect(await next()).toBeUndefined()

@@ -135,6 +135,8 @@ test('codecs of one’s own are given by name, and bad arguments are told', () =
     const { port2 } = new MessageChannel()
     expect(() => openConsumer(port2, { group: 'g' })).toThrow(/topics or pattern/)
     port2.close()
+    for (const port of [undefined, {}])
+      expect(() => openConsumer(port as never, { group: 'g', topics: ['t'] })).toThrow(/^port must be a MessagePort, got /)
   }))
 
 test('a topic that was deleted takes nothing along: what was processed of the others is committed when the consumer is closed', () =>

@@ -300,6 +300,8 @@ describe('options and ends', () => {
       for (const [options, message] of bad) expect(() => topic.queue(options as never)).toThrow(message)
       const queue = topic.queue({ group: 'g', lockMs: 5 })
       expect(() => topic.queue({ group: 'g', lockMs: 6 })).toThrow(/lockMs/)
+      await expect(queue.poll({ maxWait: 1 } as never)).rejects.toThrow('unknown option of poll: maxWait')
+      await expect(queue.poll({ maxWaitMs: -1 })).rejects.toThrow(/maxWaitMs/)
       await topic.send('a')
       await (await must(queue)).ack()
       await expect(topic.forgetQueue('g')).rejects.toMatchObject({ code: 'GROUP_NOT_EMPTY' })
