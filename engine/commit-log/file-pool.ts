@@ -44,7 +44,10 @@ export class FilePool {
   #ahead: Promise<LogFile> | undefined
   #aheadBytes = 0
   #failure: VarveError | undefined
+  /** What takes and prepares files, one after the other. */
   #chain: Promise<unknown> = Promise.resolve()
+  /** Files that are given back; not behind those that are prepared, which takes longer than a flush. */
+  #recycling: Promise<unknown> = Promise.resolve()
 
   constructor(
     environment: Environment,
@@ -121,7 +124,9 @@ export class FilePool {
 
   /** Gives a file back whose frames are all flushed, and recorded as flushed in the catalog view. */
   recycle(number: number, path: string, size: number): Promise<void> {
-    return this.#enqueue(() => this.#recycle(number, path, size))
+    const result = this.#recycling.then(() => this.#recycle(number, path, size))
+    this.#recycling = result.catch(() => undefined) // as above: the caller has the rejection
+    return result
   }
 
   async #recycle(number: number, path: string, size: number): Promise<void> {
@@ -143,6 +148,7 @@ export class FilePool {
     const ahead = this.#ahead
     this.#ahead = undefined
     await this.#chain
+    await this.#recycling
     const file = await ahead?.catch(() => undefined)
     // All best effort: what stays is swept, or used, by the next opening.
     if (file !== undefined) await this.#retire(file).catch(() => undefined)
