@@ -15,6 +15,7 @@ import { vectorOf } from '../vector/vector-builder.ts'
 import { decodeGroupKey, encodeGroupKey, encodeGroupKeyOf, groupKeyBytes } from './group-key.ts'
 import { firstMasks, firstWord, HASH_NULL, hashText, hashVector, secondMasks, secondWord, upToEight, viewOf } from './hash.ts'
 import { stringTexts } from './string-texts.ts'
+import { WordVector } from './word-kernel.ts'
 
 type Form = 'none' | 'number' | 'text' | 'bytes'
 
@@ -174,8 +175,9 @@ export class ValueTable {
     if (this.#form === 'none' && adds) this.#form = form
     if (this.#form !== form && adds) this.#toBytes()
     if (this.#form === 'text' && vector.kind === 'text') {
-      if (this.size < manyTexts) this.#lookTexts(vector, rows, count, groups, adds)
-      else this.#lookManyTexts(vector, rows, count, groups, adds)
+      if (adds && vector instanceof WordVector && count === vector.starts.length) {
+        vector.kernel.number(vector, this, groups, (some, howMany, found) => this.#lookSomeTexts(vector, some, howMany, found, true))
+      } else this.#lookSomeTexts(vector, rows, count, groups, adds)
       return
     }
     if (this.#form === 'number' && vector.kind === 'number' && vector.nulls === undefined && this.#recent.length > 0) {
@@ -183,6 +185,11 @@ export class ValueTable {
       return
     }
     this.#lookByHash(vector, rows, count, groups, adds)
+  }
+
+  #lookSomeTexts(vector: TextVector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {
+    if (this.size < manyTexts) this.#lookTexts(vector, rows, count, groups, adds)
+    else this.#lookManyTexts(vector, rows, count, groups, adds)
   }
 
   #lookByHash(vector: Vector, rows: Int32Array, count: number, groups: Int32Array, adds: boolean): void {

@@ -1,6 +1,11 @@
-/** Words of texts, found in their bytes: the rows are ranges of the same memory. */
+/**
+ * Words of texts, found in their bytes. The texts go through the memory of a word kernel (`word-kernel.ts`), one behind the other with a space between them, as many at a time as there is room for,
+ * and the rows are ranges of it. Where there is no kernel, they are ranges of the memory in which the texts lie.
+ */
 import { evaluate } from '../expression/evaluate.ts'
 import type { ExpressionNode } from '../expression/node.ts'
+import { giveBack, takeWordKernel, type WordKernel } from '../group/word-kernel.ts'
+import { KERNEL_TEXT_BYTES } from '../group/word-kernel-code.ts'
 import { Chunk, type ChunkData } from '../vector/chunk.ts'
 import { nullVector, TextVector, type Vector } from '../vector/vector.ts'
 import { type Receiver, Stage, sendAll } from './receiver.ts'
@@ -18,10 +23,15 @@ export class SplitWords extends Stage {
   /** Number among the selected rows of the one at hand, and the position in it; -1: it has not begun. */
   #k = 0
   #at = -1
+  /** Taken with the first texts. */
+  #kernel: WordKernel | undefined
+  #takesKernel: boolean
 
-  constructor(text: ExpressionNode, next: Receiver) {
+  /** `takesKernel` false: as where there is none. */
+  constructor(text: ExpressionNode, next: Receiver, takesKernel: boolean = true) {
     super(next)
     this.#text = text
+    this.#takesKernel = takesKernel
   }
 
   receive(chunk: Chunk): void | Promise<void> {
@@ -33,10 +43,85 @@ export class SplitWords extends Stage {
     const texts = asText(evaluate(this.#text, chunk), rows, count)
     this.#k = 0
     this.#at = -1
+    if (this.#takesKernel) this.#kernel = takeWordKernel()
+    this.#takesKernel = false
+    if (this.#kernel !== undefined) yield* this.#chunksOfKernel(this.#kernel, texts, rows, count)
     while (this.#k < count) {
       const found = this.#find(texts, rows, count)
-      if (found > 0) yield new Chunk(new WordRows(texts.bytes, this.#starts, this.#ends, found))
+      if (found > 0) yield new Chunk(new WordRows(new TextVector(texts.bytes, this.#starts, this.#ends), found))
     }
+  }
+
+  override finish(): void | Promise<void> {
+    if (this.#kernel !== undefined) giveBack(this.#kernel)
+    this.#kernel = undefined
+    return super.finish()
+  }
+
+  *#chunksOfKernel(kernel: WordKernel, texts: TextVector, rows: Int32Array, count: number): Generator<Chunk> {
+    while (this.#k < count) {
+      const end = this.#fill(kernel.text, texts, rows, count)
+      for (let at = 0; at < end; at = kernel.resumesAt) {
+        const found = kernel.split(at, end)
+        if (found > 0) yield new Chunk(new WordRows(kernel.words(found), found))
+      }
+      if (end === 0 && this.#k < count) yield this.#longWord(texts, rows)
+    }
+  }
+
+  /** Texts from where it stood on, as many as there is room for, each with a space behind it; how many bytes these are. None although there are texts: a word comes for which there is no room. */
+  #fill(target: Uint8Array, { bytes, starts, ends }: TextVector, rows: Int32Array, count: number): number {
+    let used = 0
+    while (this.#k < count) {
+      const row = rows[this.#k] as number
+      if (this.#at < 0) this.#at = starts[row] as number
+      const at = this.#at
+      let end = ends[row] as number
+      if (at < 0 || at >= end) {
+        this.#goTo(this.#k + 1, -1)
+        continue
+      }
+      const limit = at + KERNEL_TEXT_BYTES - 1 - used
+      let k = this.#k + 1
+      // Lines of a file are one piece: nothing but a line end is between them.
+      for (; k < count && end < limit; k++) {
+        const next = rows[k] as number
+        const start = starts[next] as number
+        if (!(start === end + 1 || (start === end + 2 && isSpace(bytes[end + 1] as number))) || !isSpace(bytes[end] as number)) break
+        end = ends[next] as number
+      }
+      if (end <= limit) {
+        used = copyTo(target, used, bytes, at, end)
+        this.#goTo(k, -1)
+        continue
+      }
+      let cut = limit
+      while (cut > at && !isSpace(bytes[cut] as number)) cut--
+      if (cut > at) {
+        used = copyTo(target, used, bytes, at, cut)
+        k = this.#k
+        while ((ends[rows[k] as number] as number) <= cut) k++
+        this.#goTo(k, (starts[rows[k] as number] as number) < cut ? cut : -1)
+        return used
+      }
+      if (!isSpace(bytes[at] as number)) return used
+      this.#at++
+    }
+    return used
+  }
+
+  #goTo(k: number, at: number): void {
+    this.#k = k
+    this.#at = at
+  }
+
+  /** The word at hand where it lies. */
+  #longWord({ bytes, ends }: TextVector, rows: Int32Array): Chunk {
+    const [start, end] = [this.#at, ends[rows[this.#k] as number] as number]
+    let at = start
+    while (at < end && !isSpace(bytes[at] as number)) at++
+    this.#at = at
+    return new Chunk(new WordRows(new TextVector(bytes, Int32Array.of(start), Int32Array.of(at)), 1))
   }
 
   /** Places of words from where it stood on, as many as there is room for; how many they are. */
@@ -89,6 +174,13 @@ export class SplitWords extends Stage {
   }
 }
 
+/** A text, or some of it, and a space behind it; the position after that. */
+function copyTo(target: Uint8Array, used: number, bytes: Uint8Array, start: number, end: number): number {
+  target.set(bytes.subarray(start, end), used)
+  target[used + end - start] = 0x20
+  return used + end - start + 1
+}
+
 /** Space, and TAB to CR. */
 function isSpace(byte: number): boolean {
   return byte === 0x20 || (byte <= 0x0d && byte >= 0x09)
@@ -119,9 +211,9 @@ class WordRows implements ChunkData {
   readonly size: number
   readonly #words: TextVector
 
-  constructor(bytes: Uint8Array, starts: Int32Array, ends: Int32Array, size: number) {
+  constructor(words: TextVector, size: number) {
     this.size = size
-    this.#words = new TextVector(bytes, starts, ends)
+    this.#words = words
   }
 
   field(path: string): Vector {
