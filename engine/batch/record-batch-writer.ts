@@ -179,6 +179,8 @@ export class RecordBatchWriter {
     assert(this.#target === this.#stage && this.#nextDelta > 0, 'a batch was begun ahead', this.#start, this.#nextDelta)
     const { size } = this
     const start = (target.byteOffset + position) & 7
+    // It was placed before, further ahead, and has filled the memory since.
+    if (start + size > this.#buffer.length) this.#growStage(start + size)
     const buffer = this.#buffer
     if (start !== this.#start) {
       buffer.copyWithin(start, this.#start, this.#at)

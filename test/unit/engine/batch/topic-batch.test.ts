@@ -83,3 +83,17 @@ test('some of its records, copied to another batch, are the batch that is made o
     expect(bytesOf(copy)).toBe(hex(encodeRecordBatch(kept, { baseOffset: 12, epoch: 1 })))
   }
 })
+
+test('a batch that was placed and has filled its memory since is placed whole, at each alignment', () => {
+  for (let size = 930; size < 960; size++) {
+    const batch = new TopicBatch()
+    batch.add(null, 'first', 1)
+    batch.place(new Uint8Array(4096), 0, { baseOffset: 0, epoch: 0 })
+    const text = 'x'.repeat(size)
+    batch.add(null, text, 1)
+    const target = new Uint8Array(4096)
+    const end = batch.place(target, 7, { baseOffset: 0, epoch: 0 })
+    fillCrc(target, 7)
+    expect(decodeRecords(target, 7, end).map(({ value }) => Buffer.from(value as Uint8Array).toString())).toEqual(['first', text])
+  }
+})
