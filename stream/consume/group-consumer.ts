@@ -473,15 +473,17 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
   async #takeUp(partitions: TopicPartitions): Promise<void> {
     const { generation, topicIds: told } = this.#membership
     const topicIds = new Map(told)
-    const committed = await this.#place.transport.committed(this.group, partitions)
+    const isByHand = this.#options.partitions !== undefined
+    const committed = await this.#place.transport.committed(this.group, partitions, told)
     const fresh: Assigned[] = []
     const missing: TopicPartition[] = []
     for (const [topic, list] of partitions)
       for (const partition of list) {
         const found = committed.find(each => each.topic === topic && each.partition === partition)
         const assigned = await this.#opened(topic, partition, found?.offset)
-        // Or another topic than the coordinator spoke of: its next answer says so, and then it is taken up.
-        if (assigned === undefined || (topicIds.get(topic) ?? assigned.topicId) !== assigned.topicId) {
+        // Or another topic than the coordinator spoke of, which had none of the name perhaps: its next answer says so, and then it is taken up.
+        const id = topicIds.get(topic)
+        if (assigned === undefined || (isByHand && id === undefined ? assigned.topicId : id) !== assigned.topicId) {
           missing.push({ topic, partition })
           continue
         }

@@ -152,11 +152,11 @@ export class GroupHost implements GroupTransport {
     tx.afterCommit(() => void this.#counters(commit.group).commits++)
   }
 
-  committed(group: string, partitions: TopicPartitions): CommittedPosition[] {
+  committed(group: string, partitions: TopicPartitions, topicIds?: ReadonlyMap<string, number>): CommittedPosition[] {
     this.#assertOpen()
     const found: CommittedPosition[] = []
     for (const [name, list] of partitions) {
-      const topic = this.#place.topic(name)
+      const topic = this.#topicOf(name, topicIds?.get(name))
       if (topic === undefined) continue
       for (const partition of list) {
         const committed = this.#place.offsets.get(group, topic.id, partition)

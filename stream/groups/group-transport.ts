@@ -59,8 +59,8 @@ export interface GroupTransport {
    * ILLEGAL_GENERATION, NOT_ASSIGNED, NOT_FOUND for a topic that is not there.
    */
   commit(commit: OffsetCommit): Promise<void>
-  /** What the group has committed for these partitions; those without are left out. */
-  committed(group: string, partitions: TopicPartitions): Awaitable<readonly CommittedPosition[]>
+  /** What the group has committed for these partitions, of the topics with these ids as far as there are some; those without are left out. */
+  committed(group: string, partitions: TopicPartitions, topicIds?: ReadonlyMap<string, number>): Awaitable<readonly CommittedPosition[]>
   /** Names of topics that match, sorted; internal ones never do. */
   matching(pattern: RegExp): Awaitable<readonly string[]>
 }

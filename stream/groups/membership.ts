@@ -26,6 +26,9 @@ export interface MembershipOptions {
 /** What an answer said of topics. */
 export type ToldBefore = Pick<MembershipReply, 'generation' | 'topicIds'>
 
+/** In the place of the id of a topic that is to be stopped. */
+const idStopping = -1
+
 const noTopicIds: ReadonlyMap<string, number> = new Map()
 
 /** Topics by name, or by what their names are when it is asked, or all that match. */
@@ -241,12 +244,14 @@ export class Membership {
     if (this.isPending) this.#changed()
   }
 
-  /** The assignment without topics of which it holds partitions of another that had the name: those are stopped first. */
+  /** The assignment without topics of which it holds partitions of another that had the name, or that has another name in it: those are stopped first. */
   #ofSameTopics({ assignment, topicIds }: MembershipReply): TopicPartitions {
     let same: Map<string, readonly number[]> | undefined
     for (const [topic, id] of this.#heldIds) {
       const now = topicIds.get(topic)
-      if (now === undefined || now === id) continue
+      if (id !== idStopping && (now === undefined ? ![...topicIds.values()].includes(id) : now === id)) continue
+      // Also if the name comes back before that is done: others may have read on meanwhile.
+      this.#heldIds.set(topic, idStopping)
       same ??= new Map(assignment)
       same.delete(topic)
     }

@@ -38,7 +38,12 @@ export interface LogState {
 export type PortCall =
   | { readonly verb: 'request'; readonly request: GroupRequest }
   | { readonly verb: 'commit'; readonly commit: OffsetCommit }
-  | { readonly verb: 'committed'; readonly group: string; readonly partitions: TopicPartitions }
+  | {
+      readonly verb: 'committed'
+      readonly group: string
+      readonly partitions: TopicPartitions
+      readonly topicIds: ReadonlyMap<string, number> | undefined
+    }
   | { readonly verb: 'matching'; readonly pattern: RegExp }
   | ({ readonly verb: 'open' } & LogPlace)
   | ({ readonly verb: 'read'; readonly offset: number; readonly bytesMax: number | undefined } & LogPlace)

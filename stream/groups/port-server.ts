@@ -87,7 +87,7 @@ class PortServer {
   async #answer(call: PortCall, id: number): Promise<unknown> {
     const { transport } = this.#host
     if (call.verb === 'commit') return await transport.commit(call.commit)
-    if (call.verb === 'committed') return await transport.committed(call.group, call.partitions)
+    if (call.verb === 'committed') return await transport.committed(call.group, call.partitions, call.topicIds)
     if (call.verb === 'matching') return await transport.matching(call.pattern)
     if (call.verb === 'request') {
       const { request } = call

@@ -55,8 +55,12 @@ export class PortTransport implements GroupTransport {
     await this.call({ verb: 'commit', commit })
   }
 
-  async committed(group: string, partitions: TopicPartitions): Promise<readonly CommittedPosition[]> {
-    return (await this.call({ verb: 'committed', group, partitions })) as readonly CommittedPosition[]
+  async committed(
+    group: string,
+    partitions: TopicPartitions,
+    topicIds?: ReadonlyMap<string, number>,
+  ): Promise<readonly CommittedPosition[]> {
+    return (await this.call({ verb: 'committed', group, partitions, topicIds })) as readonly CommittedPosition[]
   }
 
   async matching(pattern: RegExp): Promise<readonly string[]> {
