@@ -307,6 +307,8 @@ interface Fences {
   /** Where the first of them begins. */
   readonly start: number
   readonly prefixes: Float64Array
+  /** Some block has one record only. */
+  readonly hasSingles: boolean
 }
 
 /** As many bytes as a double holds exactly. */
@@ -329,17 +331,19 @@ export function prefixOf(bytes: Uint8Array, start: number, end: number): number 
 function makeFences(index: RunIndex): Fences {
   const { bytes, blockCount } = index
   const prefixes = new Float64Array(blockCount)
-  if (blockCount === 0) return { common: 0, start: 0, prefixes }
+  if (blockCount === 0) return { common: 0, start: 0, prefixes, hasSingles: false }
   const first = index.keyStart(0)
   const last = index.keyStart(blockCount - 1)
   const shorter = Math.min(index.keyBytes(0), index.keyBytes(blockCount - 1))
   let common = 0
   while (common < shorter && bytes[first + common] === bytes[last + common]) common++
+  let hasSingles = false
   for (let block = 0; block < blockCount; block++) {
     const start = index.keyStart(block)
     prefixes[block] = prefixOf(bytes, start + common, start + index.keyBytes(block))
+    if (index.recordCount(block) === 1) hasSingles = true
   }
-  return { common, start: first, prefixes }
+  return { common, start: first, prefixes, hasSingles }
 }
 
 /** Odd tags of a run's tables that this version understands. */
@@ -542,8 +546,10 @@ export class RunIndex implements BlockIndex {
   findBlock(key: Uint8Array, start: number, size: number): number {
     const fence = this.findFence(key, start, size)
     if (fence === 0) return 0
-    // All that a block of one record has is known, and smaller: large values are read once, not with what lies before them.
-    return fence < this.blockCount && this.recordCount(fence - 1) === 1 ? fence : fence - 1
+    // All that a block of one record has is known, and smaller: large values are read once, not with what lies before them. Its entry is seldom in the
+    // processor's caches, so it is looked at only where there are such blocks.
+    const isKnown = this.#fences?.hasSingles === true && fence < this.blockCount && this.recordCount(fence - 1) === 1
+    return isKnown ? fence : fence - 1
   }
 
   facts(): RunFacts {

@@ -92,9 +92,11 @@ export class RunLevel implements SortedRun {
         if ((numbers[middle] as number) < number) low = middle + 1
         else high = middle
       }
-      // Number i is that of piece i + 1: pieces up to `low` begin before the key.
-      if (numbers[low] !== number && low > 0) return low
+      // Number i is that of piece i + 1: pieces up to `low` begin before the key. The first one has no number, and may begin behind it.
+      const isBetween = numbers[low] !== number
+      if (isBetween && low > 0) return low
       from = low > 0 ? low + 1 : 0
+      if (isBetween) to = 1
     }
     while (from < to) {
       const middle = (from + to) >>> 1
