@@ -16,7 +16,6 @@
  * `bytesMax` together (or the slabs a `slabShare` of it, if more is beside them), once the next block has come; frames of one slab ascend, and one whose run says that its block lies elsewhere is dead.
  */
 import { assert } from '../errors.ts'
-import { takeUse } from './block-frame.ts'
 import type { CachedBlocks } from './cached-blocks.ts'
 
 /** Frames begin at multiples of it: a place is the number of a slab and that of such a unit in it. */
@@ -32,6 +31,8 @@ const slabsAimed = 64
 const blockShare = 8
 /** Slabs may always take this part of `bytesMax`. */
 const slabShare = 4
+/** Hash indexes of runs may take this part of it: a key's six bytes must not cost the room of blocks where these are few. */
+const indexShare = 16
 
 /** Memory for frames. */
 export interface Slab {
@@ -67,8 +68,10 @@ export class BlockCache {
   #newest: Slab | undefined
   /** Sizes of all slabs. */
   #slabBytes = 0
-  /** Memory of `BlockKeys`, which lies beside the slabs. */
+  /** Memory of `BlockKeys` and hash indexes, which lies beside the slabs. */
   #keysBytes = 0
+  /** See `takeIndexShare`. */
+  #indexBytes = 0
   /** See `countBeside`. */
   #besideBytes = 0
   /** Since a slab turned none was given back: what comes takes the place of something. */
@@ -123,7 +126,19 @@ export class BlockCache {
     this.#isFull = false
   }
 
-  /** Memory for `BlockKeys` was taken, or given back. */
+  /** Whether a run may have a hash index that will take so many bytes; `giveIndexShare` lets others have them. It counts, by `countKeys`, once it is there. */
+  takeIndexShare(bytes: number): boolean {
+    if (this.#indexBytes + bytes > this.bytesMax / indexShare) return false
+    this.#indexBytes += bytes
+    return true
+  }
+
+  giveIndexShare(bytes: number): void {
+    this.#indexBytes -= bytes
+    assert(this.#indexBytes >= 0, 'what is given back was taken', this.#indexBytes, bytes)
+  }
+
+  /** Memory for `BlockKeys` or a hash index was taken, or given back. */
   countKeys(bytes: number): void {
     this.#keysBytes += bytes
     this.bytes += bytes
@@ -207,7 +222,7 @@ export class BlockCache {
       const offset = offsets[i] as number
       if (run.placeOf(block) !== placeOf(old, offset)) continue
       const size = run.frameBytes(block)
-      if (end + size > half || !takeUse(old, offset)) {
+      if (end + size > half || !run.takeUse(block)) {
         run.forgetPlace(block)
         this.bytes -= alignedUp(size)
         continue

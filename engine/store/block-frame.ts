@@ -7,7 +7,8 @@
  *
  * A key's bucket is floor(lane 1 * buckets / 2^32), or the next one that is free; of several records of one key the first, the newest, is in the index. It is
  * made when a block is used a second time, since blocks that are read once are many. Numbers are in the machine's order: no frame leaves the process.
- * The block's checksum was checked when it came, so positions in it are trusted as far as `StoreRecordCursor` trusts them.
+ * The block's checksum was checked when it came, so positions in it are trusted as far as `StoreRecordCursor` trusts them. Blocks of a run whose keys are all
+ * in one index (`run-hash-index.ts`) have no buckets.
  */
 import { STORE_RANGE_DELETE } from '../batch/store-format.ts'
 import { compareKeys, createKeyHash, hashKey, type KeyHash, sameKey } from '../batch/store-keys.ts'
@@ -21,12 +22,14 @@ const frameBuckets = 1
 const frameState = 2
 const frameRecordsEnd = 3
 const headWords = 4
+/** Where the block of a frame without buckets begins. */
+export const frameHeadBytes: number = headWords * 4
 
-/** It was read from the cache since it came, or since the cache last looked. */
-const stateUsed = 1
-const stateIndexed = 2
+/** No index was made yet. */
+const stateNew = 0
+const stateIndexed = 1
 /** No index can be made. */
-const stateBare = 4
+const stateBare = 2
 
 /** Fewer records are found by halves as fast. */
 const indexedRecordsMin = 4
@@ -44,26 +47,26 @@ const cursor = new StoreRecordCursor()
 const ownHash: KeyHash = createKeyHash()
 
 /** Bytes of a frame before its block. */
-export function headBytes(contentBytes: number, recordCount: number): number {
-  return (headWords + bucketsOf(contentBytes, recordCount)) * 4
+export function headBytes(buckets: number): number {
+  return (headWords + buckets) * 4
 }
 
-function bucketsOf(contentBytes: number, recordCount: number): number {
+/** Buckets for the keys of a block; 0: it gets no index. */
+export function bucketsOf(contentBytes: number, recordCount: number): number {
   if (recordCount < indexedRecordsMin || contentBytes > indexedBytesMax) return 0
   return recordCount + (recordCount >>> 1)
 }
 
 /** The head of a frame at `offset`, whose block is in place; false when the block has an impossible offset table. */
-export function writeHead({ bytes, words }: Slab, offset: number, contentBytes: number, recordCount: number): boolean {
+export function writeHead({ bytes, words }: Slab, offset: number, buckets: number, contentBytes: number, recordCount: number): boolean {
   const head = offset >>> 2
-  const buckets = bucketsOf(contentBytes, recordCount)
-  const end = offset + headBytes(contentBytes, recordCount) + contentBytes
+  const end = offset + headBytes(buckets) + contentBytes
   const stored = bytes[end - 4]! | (bytes[end - 3]! << 8) | (bytes[end - 2]! << 16) | (bytes[end - 1]! << 24)
   const recordsEnd = contentBytes - 4 - recordCount * 4
   if (stored !== recordCount || recordsEnd <= 0) return false
   words[head + frameContentBytes] = contentBytes
   words[head + frameBuckets] = buckets
-  words[head + frameState] = buckets === 0 ? stateBare : 0
+  words[head + frameState] = buckets === 0 ? stateBare : stateNew
   words[head + frameRecordsEnd] = recordsEnd
   return true
 }
@@ -75,22 +78,6 @@ export function blockStart({ words }: Slab, offset: number): number {
 
 export function contentBytesOf({ words }: Slab, offset: number): number {
   return words[(offset >>> 2) + frameContentBytes]!
-}
-
-export function wasUsed({ words }: Slab, offset: number): boolean {
-  return (words[(offset >>> 2) + frameState]! & stateUsed) !== 0
-}
-
-export function markUsed({ words }: Slab, offset: number): void {
-  words[(offset >>> 2) + frameState]! |= stateUsed
-}
-
-/** Whether the block was used since this was asked last. */
-export function takeUse({ words }: Slab, offset: number): boolean {
-  const at = (offset >>> 2) + frameState
-  const state = words[at]!
-  words[at] = state & ~stateUsed
-  return (state & stateUsed) !== 0
 }
 
 /**
@@ -113,12 +100,8 @@ export function findInFrame(
   const buckets = words[head + frameBuckets]!
   const block = offset + (headWords + buckets) * 4
   const recordsEnd = block + words[head + frameRecordsEnd]!
-  if (isHit) {
-    const state = words[head + frameState]!
-    if (state < stateIndexed) makeIndex(slab, head, block, recordsEnd)
-    else if ((state & stateUsed) === 0) words[head + frameState] = state | stateUsed
-  }
-  if ((words[head + frameState]! & stateIndexed) === 0) {
+  if (isHit && words[head + frameState] === stateNew) makeIndex(slab, offset)
+  if (words[head + frameState] !== stateIndexed) {
     const count = (block + words[head + frameContentBytes]! - 4 - recordsEnd) >>> 2
     const at = lowerBound(bytes, block, recordsEnd, count, key, start, size)
     if (at === count) return FRAME_BEHIND
@@ -156,27 +139,38 @@ function visible(record: StoreRecordCursor, key: Uint8Array, start: number, size
   }
 }
 
-function makeIndex({ bytes, words }: Slab, head: number, block: number, recordsEnd: number): void {
+function makeIndex(slab: Slab, offset: number): void {
+  const { words } = slab
+  const head = offset >>> 2
   const buckets = words[head + frameBuckets]!
   const first = head + headWords
   for (let i = 0; i < buckets; i++) words[first + i] = 0
+  eachKey(slab, offset, (position, _kind, lane) => {
+    let bucket = bucketOf(lane, buckets)
+    while (words[first + bucket] !== 0) if (++bucket === buckets) bucket = 0
+    words[first + bucket] = ((position + 1) << 8) | (lane & 0xff)
+  })
+  words[head + frameState] = stateIndexed
+}
+
+/** Visits the first record of each key of a frame's block, the newest one: its position in the block, its kind, and lane 1 of its key's hash. */
+export function eachKey(slab: Slab, offset: number, visit: (position: number, kind: number, lane: number) => void): void {
+  const { bytes, words } = slab
+  const block = blockStart(slab, offset)
   let keyStart = 0
   let keyBytes = -1
-  cursor.reset(bytes, block, recordsEnd)
+  cursor.reset(bytes, block, block + words[(offset >>> 2) + frameRecordsEnd]!)
   while (cursor.next()) {
     const isSame = cursor.keyBytes === keyBytes && sameKey(bytes, cursor.keyStart, bytes, keyStart, keyBytes)
     keyStart = cursor.keyStart
     keyBytes = cursor.keyBytes
     if (isSame) continue
     hashKey(bytes, keyStart, keyBytes, ownHash)
-    const lane = ownHash[1]!
-    let bucket = bucketOf(lane, buckets)
-    while (words[first + bucket] !== 0) if (++bucket === buckets) bucket = 0
-    words[first + bucket] = ((cursor.start - block + 1) << 8) | (lane & 0xff)
+    visit(cursor.start - block, cursor.kind, ownHash[1]!)
   }
-  words[head + frameState]! |= stateUsed | stateIndexed
 }
 
-function bucketOf(lane: number, buckets: number): number {
+/** Where a key is looked for first. */
+export function bucketOf(lane: number, buckets: number): number {
   return Math.floor(((lane >>> 0) * buckets) / 0x1_0000_0000)
 }

@@ -12,7 +12,8 @@ import type { RunIndex } from '../segment/part-index.ts'
 import type { SegmentReader } from '../segment/reader.ts'
 import { runBlockTable } from '../segment/run-blocks.ts'
 import { type BlockCache, looseSlab, offsetAt, type Slab, slabAt } from './block-cache.ts'
-import { blockStart, contentBytesOf, findInFrame, headBytes, markUsed, wasUsed, writeHead } from './block-frame.ts'
+import { blockStart, bucketsOf, contentBytesOf, findInFrame, headBytes, writeHead } from './block-frame.ts'
+import { hashIndexBytes, RunHashIndex } from './run-hash-index.ts'
 
 export class CachedBlocks {
   readonly #cache: BlockCache
@@ -21,6 +22,10 @@ export class CachedBlocks {
   readonly #index: RunIndex
   /** By block: where its frame lies; 0: it is not in the cache. */
   readonly #places: Uint32Array
+  /** By block: 1 when it was read from the cache since it came, or since the cache last looked. */
+  readonly #used: Uint8Array
+  /** Undefined: each block has an index of its own. */
+  readonly #hashIndex: RunHashIndex | undefined
   /** By block; made for the first walk that asks. */
   #keys: (BlockKeys | undefined)[] | undefined
   /** The run is gone: nothing is kept any more. */
@@ -34,6 +39,23 @@ export class CachedBlocks {
     this.#part = part
     this.#index = reader.runIndex(part)
     this.#places = new Uint32Array(this.#index.blockCount)
+    this.#used = new Uint8Array(this.#index.blockCount)
+    if (cache.takeIndexShare(this.#indexShare)) {
+      this.#hashIndex = RunHashIndex.of(this.#index, cache, this.#places, this.#used)
+      if (this.#hashIndex === undefined) cache.giveIndexShare(this.#indexShare)
+    }
+  }
+
+  /** What a hash index of the run would take. */
+  get #indexShare(): number {
+    return hashIndexBytes(this.#index.filter?.keyCount ?? 0)
+  }
+
+  /** As `RunHashIndex.find`: false says nothing. */
+  findIndexed(key: Uint8Array, start: number, size: number, hash: KeyHash, sequenceMax: number, record: StoreRecordCursor): boolean {
+    if (this.#hashIndex?.find(key, start, size, hash, sequenceMax, record) !== true) return false
+    this.#cache.hits++
+    return true
   }
 
   /** As `findInFrame`, in the block, which is read where it must. */
@@ -44,6 +66,8 @@ export class CachedBlocks {
       return findInFrame(slab, this.#offset, false, key, start, size, hash, sequenceMax, record)
     }
     this.#cache.hits++
+    this.#used[block] = 1
+    this.#hashIndex?.add(block)
     return findInFrame(slabAt(this.#cache, place), offsetAt(place), true, key, start, size, hash, sequenceMax, record)
   }
 
@@ -55,9 +79,8 @@ export class CachedBlocks {
     const place = this.#places[block] as number
     if (place === 0) return this.#view(this.#read(block), this.#offset)
     this.#cache.hits++
-    const slab = slabAt(this.#cache, place)
-    markUsed(slab, offsetAt(place))
-    return this.#view(slab, offsetAt(place))
+    this.#used[block] = 1
+    return this.#view(slabAt(this.#cache, place), offsetAt(place))
   }
 
   /** Without counting as a use: a scan must not keep what it passes. */
@@ -71,10 +94,9 @@ export class CachedBlocks {
     const known = this.#keys?.[block]
     if (known !== undefined) return known
     const place = this.#places[block] as number
-    if (place === 0) return undefined
+    if (place === 0 || this.#used[block] === 0) return undefined
     const slab = slabAt(this.#cache, place)
     const offset = offsetAt(place)
-    if (!wasUsed(slab, offset)) return undefined
     const start = blockStart(slab, offset)
     const bytes = slab.bytes.subarray(start, start + contentBytesOf(slab, offset))
     const keys = new BlockKeys(bytes, runBlockTable(bytes, 0, bytes.length))
@@ -109,6 +131,9 @@ export class CachedBlocks {
       this.forgetPlace(block)
       this.#cache.drop(place, this.frameBytes(block))
     }
+    if (this.#hashIndex === undefined) return
+    this.#hashIndex.clear()
+    this.#cache.giveIndexShare(this.#indexShare)
   }
 
   // --- for the cache -------------------------------------------------------------------------------------------------------------------
@@ -119,17 +144,28 @@ export class CachedBlocks {
 
   /** Size of the block's frame. */
   frameBytes(block: number): number {
-    const content = this.#index.contentBytes(block)
-    return headBytes(content, this.#index.recordCount(block)) + content
+    return headBytes(this.#bucketsOf(block)) + this.#index.contentBytes(block)
+  }
+
+  #bucketsOf(block: number): number {
+    return this.#hashIndex === undefined ? bucketsOf(this.#index.contentBytes(block), this.#index.recordCount(block)) : 0
   }
 
   move(block: number, place: number): void {
     this.#places[block] = place
   }
 
+  /** Whether the block was used since it came, or since this was asked last. */
+  takeUse(block: number): boolean {
+    const wasUsed = this.#used[block] !== 0
+    this.#used[block] = 0
+    return wasUsed
+  }
+
   /** The block is not in the cache any more. */
   forgetPlace(block: number): void {
     this.#places[block] = 0
+    this.#used[block] = 0
     const keys = this.#keys?.[block]
     if (keys === undefined) return
     this.#cache.countKeys(-keys.byteLength)
@@ -153,7 +189,7 @@ export class CachedBlocks {
 
   /** The block lies at the end of the frame: writes the frame's head and keeps it. */
   #finish(block: number, slab: Slab, offset: number, size: number): void {
-    if (!writeHead(slab, offset, this.#index.contentBytes(block), this.#index.recordCount(block)))
+    if (!writeHead(slab, offset, this.#bucketsOf(block), this.#index.contentBytes(block), this.#index.recordCount(block)))
       throw corrupt('run block has an impossible offset table', this.#reader.path, this.#index.position(block), { block })
     if (slab.number > 0) this.#places[block] = this.#cache.keep(slab, size, this, block)
   }

@@ -144,11 +144,21 @@ export class Run implements SortedRun {
     const { index } = this
     const { filter } = index
     if (filter === undefined) return false
+    const blocks = this.#cached
+    // Where most keys are found the filter is asked only about those that the hash index does not know.
+    const isLikely = this.found * 2 >= this.lookups
+    if (isLikely && blocks.findIndexed(key, start, size, hash, sequenceMax, record)) {
+      this.found++
+      return true
+    }
     if (!filter.mayContain(hash)) {
       this.filtered++
       return false
     }
-    const blocks = this.#cached
+    if (!isLikely && blocks.findIndexed(key, start, size, hash, sequenceMax, record)) {
+      this.found++
+      return true
+    }
     for (let block = index.findBlock(key, start, size); ; block++) {
       const found = blocks.find(block, key, start, size, hash, sequenceMax, record)
       if (found === FRAME_FOUND) {

@@ -67,17 +67,20 @@ function newest(records: readonly PlainRecord[], key: string, sequenceMax: numbe
   return records.find(record => record.key === key && record.kind !== STORE_RANGE_DELETE && record.sequence <= sequenceMax)
 }
 
-for (const [name, bytesMax, codec] of [
+for (const [name, bytesMax, codec, isByBlock = false] of [
   ['that holds nothing', 0, undefined],
   ['of a few blocks', 40_000, undefined],
   ['of a part of the run', 130_000, undefined],
   ['that holds all', 1 << 24, undefined],
   ['of a part of a compressed run', 130_000, 2],
+  ['of a part of runs with an index for each block', 130_000, undefined, true],
+  ['that holds all of runs with an index for each block', 1 << 24, undefined, true],
 ] as const) {
   test(`lookups through a cache ${name}`, () =>
     seeded(random => {
       const records = randomRecords(random)
       const cache = new BlockCache(bytesMax)
+      if (isByBlock) expect(cache.takeIndexShare(bytesMax / 16)).toBe(true)
       const part = partRef(segmentOf(records, codec).reader, 0)
       const other = new Run(partRef(segmentOf(records).reader, 0), cache)
       const run = new Run(part, cache)
