@@ -57,7 +57,8 @@ export function csvFormatOf(options: CsvOptions, found: readonly FoundFile[], fi
   if (delimiter.length !== 1 || delimiter.charCodeAt(0) >= 0x80 || delimiter === '"' || delimiter === '\n' || delimiter === '\r') {
     throw new RangeError(`delimiter must be one ASCII character, got ${JSON.stringify(delimiter)}`)
   }
-  const [first] = found as [FoundFile]
+  // Empty files have no rows, and nothing to say of columns.
+  const first = found.find(({ size }) => size > 0) ?? (found[0] as FoundFile)
   const lines = firstLines(files, first.path, delimiter, lineEndsInValues)
   const names = columns ?? lines.shift()
   if (names === undefined)
