@@ -127,7 +127,11 @@ export function writeU48LE(target: Uint8Array, position: number, value: number):
 }
 
 export function readI64LE(source: Uint8Array, position: number): number {
-  const value = readI32LE(source, position + 4) * power32 + readU32LE(source, position)
+  const high = readI32LE(source, position + 4)
+  const low = readI32LE(source, position)
+  // Most are small. The product would make them a double, and what is computed from them: positions in blocks, until code is optimised anew.
+  if (high === 0 && low >= 0) return low
+  const value = high * power32 + (low >>> 0)
   if (!Number.isSafeInteger(value)) throw damagedBytes('64-bit number is not a safe integer', position, { actual: value })
   return value
 }

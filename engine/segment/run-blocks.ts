@@ -2,8 +2,9 @@
  * The blocks of one run, one after the other, for whoever walks over its records: which one is read when, and what is read with it.
  *
  * Used by `RunCursor` and by the windows of a store's scans. Without a source blocks are read ahead into an array that is used again; with one (a cache),
- * the first blocks behind a jump come from it or go into it, and later ones only if that costs nothing. Then bytes stay as they are for ever, or, where the walk
- * gave memory, until the read after the next.
+ * the first blocks behind a jump come from it or go into it. Later ones come from it where they are at hand, and go into it only if that takes the place of nothing and
+ * they were decompressed: to read and check others again costs less than to copy them into fresh memory. Then bytes stay as they are for ever, or, where the walk gave
+ * memory, until the read after the next.
  * Invariant: after `enter` the block's records are `bytes[start, table)`, and its offset table has `count` entries from `table` on.
  */
 import { RecordsText } from '../batch/records-text.ts'
@@ -22,7 +23,7 @@ export interface RunBlockSource {
   peek?(block: number): Uint8Array | undefined
   /** A block that was read and is likely to be read again, in memory that stays as it is. */
   keep?(block: number, bytes: Uint8Array): void
-  /** A block that a walk has read, in memory that stays as it is: to be kept if that costs nothing. */
+  /** A block that a walk has read and decompressed: to be kept if that takes the place of nothing. */
   offer?(block: number, bytes: Uint8Array): void
   /** Numbers for the keys of a block that `block` gave just now, if it is worth having them. */
   keys?(block: number): BlockKeys | undefined
@@ -166,7 +167,7 @@ export class RunBlocks {
     const from = direction < 0 ? this.#lowest(block, bytesMax) : block
     this.#read(from, direction < 0 ? this.index.contentPosition(block + 1) - this.index.contentPosition(from) : bytesMax)
     const { keep, offer } = this.#source ?? {}
-    const take = isNear ? keep : offer
+    const take = isNear ? keep : this.index.isCompressed ? offer : undefined
     if (take !== undefined) this.#give(take)
     if (isNear) this.#near += this.#end - this.#first
   }

@@ -117,7 +117,7 @@ export class CachedBlocks {
     this.#finish(block, slab, offset, size)
   }
 
-  /** As `keep`, of a block that a scan passes: only where there is room, in the place of nothing. */
+  /** As `keep`, of a block that a scan passes and that was decompressed: only where there is room, in the place of nothing. */
   offer(block: number, bytes: Uint8Array): void {
     if (this.#places[block] === 0 && this.#cache.hasRoom(this.frameBytes(block))) this.keep(block, bytes)
   }

@@ -60,6 +60,31 @@ function allOf(files: MemoryFiles): Uint8Array[] {
   })
 }
 
+test('a walk offers the blocks that it decompressed to its source, and no others', () => {
+  const given = records(1800)
+  const offeredOf = (codec: number): { offered: number[]; blockCount: number } =>
+    withReader(write(given, codec), 's', reader => {
+      const offered: number[] = []
+      const source = {
+        block: (block: number) => reader.readBlocks(0, block, 0).bytes,
+        offer: (block: number, bytes: Uint8Array) => {
+          expect(Buffer.compare(bytes, reader.readBlocks(0, block, 0).bytes)).toBe(0)
+          offered.push(block)
+        },
+      }
+      const cursor = new RunCursor(reader, 0, { source })
+      let count = 0
+      while (cursor.next()) expect(cursor.record.end - cursor.record.start).toBe(given[count++]?.length)
+      expect(count).toBe(given.length)
+      return { offered, blockCount: reader.runIndex(0).blockCount }
+    })
+  expect(offeredOf(CODEC_NONE).offered).toEqual([])
+  const { offered, blockCount } = offeredOf(CODEC_GZIP)
+  expect(offered.length).toBeGreaterThan(10)
+  // All but the first ones, which came from the source.
+  expect(offered).toEqual(Array.from({ length: offered.length }, (_, i) => blockCount - offered.length + i))
+})
+
 test.each(codecs)('codec %i: the same records in fewer bytes, and noise stays as it is', async codec => {
   const given = records()
   const files = write(given, codec)
