@@ -500,8 +500,12 @@ export class GroupConsumer<V = unknown, K = unknown> implements AsyncIterable<Co
     const places = fresh.map(({ place }) => place)
     if (places.length > 0) this.#publish('assigned', places)
     this.#membership.started(gather(places), topicIds, gather(missing), { generation, topicIds: told })
-    if (places.length > 0) await this.#options.onAssigned?.(places)
-    for (const { fetcher, isHeld } of fresh) if (isHeld) this.#session.add(fetcher)
+    try {
+      if (places.length > 0) await this.#options.onAssigned?.(places)
+    } finally {
+      // They are held, whatever the listener says: who goes on after its error reads them.
+      for (const { fetcher, isHeld } of fresh) if (isHeld) this.#session.add(fetcher)
+    }
   }
 
   /** undefined for a partition that is not there: of a topic that was deleted, or replaced. The group takes it away, or it comes. */

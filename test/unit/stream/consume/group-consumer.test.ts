@@ -512,6 +512,20 @@ describe('whoever does not follow', () => {
       await consumer.close()
     }))
 
+  test('who goes on after an error of onAssigned reads the partitions that came', () =>
+    withTopics(20, async db => {
+      await fill(db, 't', 1, 3)
+      let calls = 0
+      const onAssigned = (): void => {
+        if (++calls === 1) throw new Error('not yet')
+      }
+      const consumer = db.topic<number>('t').consume({ group: 'g', onAssigned })
+      await expect(consumer.poll({ maxWaitMs: 10_000 })).rejects.toThrow('not yet')
+      expect((await consumer.poll({ maxWaitMs: 10_000 }))?.records.map(({ value }) => value)).toEqual([0, 1, 2])
+      expect(calls).toBe(1)
+      await consumer.close()
+    }))
+
   test('a static member that comes back fences the one before, which ends with the reason', () =>
     withTopics(19, async (db, environment) => {
       await fill(db, 't', 2, 4)
